@@ -1,0 +1,167 @@
+using System.Text;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>
+/// The known fields of the document being read, as Elasticsearch's doc values would hold them: arrays flattened, nulls dropped, equal
+/// keywords and equal addresses kept once. One instance is reused for a whole batch; what is kept of an event is <see cref="Payload"/>.
+/// </summary>
+internal sealed class EcsDocument
+{
+    /// <summary>No rule asks for more than "one or several", so further distinct values of a field are dropped.</summary>
+    private const int MaxValuesPerField = 64;
+
+    private const int MaxTextsPerField = 16;
+
+    private readonly Slot[] _slots = new Slot[EcsFields.Count];
+    private readonly SourceAddress[] _addresses = new SourceAddress[MaxValuesPerField];
+    private byte[] _payload = new byte[4096];
+    private int _length;
+    private int _addressCount;
+
+    /// <summary>Milliseconds since the epoch, of the only <c>@timestamp</c>.</summary>
+    public long? Timestamp { get; set; }
+
+    /// <summary>Milliseconds since the epoch, of the only <c>event.ingested</c>.</summary>
+    public long? Ingested { get; set; }
+
+    /// <summary>Whether any <c>kibana.alert.*</c> field was seen.</summary>
+    public bool IsKibanaAlert { get; set; }
+
+    /// <summary>Whether any <c>source.ip</c> value was there, an address or not.</summary>
+    public bool HasSourceIpText { get; set; }
+
+    /// <summary>The distinct addresses of <c>source.ip</c>, values that are no address left out.</summary>
+    public ReadOnlySpan<SourceAddress> Addresses => _addresses.AsSpan(0, _addressCount);
+
+    /// <summary>The fields in the compact form that <see cref="PayloadReader"/> reads.</summary>
+    public ReadOnlySpan<byte> Payload => _payload.AsSpan(0, _length);
+
+    public void Clear()
+    {
+        Array.Clear(_slots);
+        (_length, _addressCount) = (0, 0);
+        (Timestamp, Ingested, IsKibanaAlert, HasSourceIpText) = (null, null, false, false);
+    }
+
+    /// <summary>How many distinct values the field has: 0 is null, more than 1 is multi-valued.</summary>
+    public int Count(EcsField field) => field == EcsField.SourceIp ? _addressCount : _slots[(int)field].Count;
+
+    /// <summary>The first value of a field that has one.</summary>
+    public ReadOnlySpan<byte> First(EcsField field)
+    {
+        var slot = _slots[(int)field];
+        return _payload.AsSpan(slot.Start, slot.Length);
+    }
+
+    /// <summary>Adds one value of <c>source.ip</c>; text that is no address adds none.</summary>
+    public void AddAddress(ReadOnlySpan<byte> text)
+    {
+        HasSourceIpText = true;
+        if (SourceAddress.TryParse(text, out var address) && _addressCount < MaxValuesPerField && !Addresses.Contains(address))
+        {
+            _addresses[_addressCount++] = address;
+        }
+    }
+
+    /// <summary>Adds one value of a field unless the field has it already.</summary>
+    public void Add(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
+    {
+        if (value.Length > EcsFields.MaxTextLength)
+        {
+            if (kind == FieldKind.Keyword && CountUtf16(value) > EcsFields.MaxTextLength)
+            {
+                return;
+            }
+
+            value = kind == FieldKind.Keyword ? value : CutAtCharacter(value, EcsFields.MaxTextLength);
+        }
+
+        ref var slot = ref _slots[(int)field];
+        if (slot.Count >= (kind == FieldKind.Text ? MaxTextsPerField : MaxValuesPerField) || (slot.Count > 0 && Contains(field, value)))
+        {
+            return;
+        }
+
+        EnsureRoom(value.Length + PayloadReader.EntryOverhead);
+        var start = PayloadReader.WriteHeader(_payload.AsSpan(_length), field, value.Length) + _length;
+        value.CopyTo(_payload.AsSpan(start));
+        _length = start + value.Length;
+        slot = slot.Count == 0 ? new Slot(1, start, value.Length) : slot with { Count = slot.Count + 1 };
+    }
+
+    /// <summary>Makes the rule read the field as null; it is shown all the same.</summary>
+    public void Hide(EcsField field) => _slots[(int)field] = default;
+
+    private bool Contains(EcsField field, ReadOnlySpan<byte> value)
+    {
+        var reader = new PayloadReader(Payload);
+        while (reader.Read())
+        {
+            if (reader.Field == field && reader.Value.SequenceEqual(value))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void EnsureRoom(int more)
+    {
+        if (_length + more > _payload.Length)
+        {
+            Array.Resize(ref _payload, Math.Max(_length + more, _payload.Length * 2));
+        }
+    }
+
+    private static int CountUtf16(ReadOnlySpan<byte> utf8) => Encoding.UTF8.GetCharCount(utf8);
+
+    private static ReadOnlySpan<byte> CutAtCharacter(ReadOnlySpan<byte> utf8, int length)
+    {
+        while ((utf8[length] & 0xC0) == 0x80)
+        {
+            length--;
+        }
+
+        return utf8[..length];
+    }
+
+    private readonly record struct Slot(int Count, int Start, int Length);
+}
+
+/// <summary>
+/// Reads what is kept of an event: entries of one byte field, two bytes little-endian length, and the value in UTF-8. Forward only, no
+/// allocation.
+/// </summary>
+internal ref struct PayloadReader(ReadOnlySpan<byte> payload)
+{
+    public const int EntryOverhead = 3;
+
+    private ReadOnlySpan<byte> _rest = payload;
+
+    public EcsField Field { get; private set; }
+
+    public ReadOnlySpan<byte> Value { get; private set; }
+
+    public static int WriteHeader(Span<byte> destination, EcsField field, int length)
+    {
+        destination[0] = (byte)field;
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt16LittleEndian(destination[1..], (ushort)length);
+        return EntryOverhead;
+    }
+
+    public bool Read()
+    {
+        if (_rest.IsEmpty)
+        {
+            return false;
+        }
+
+        Field = (EcsField)_rest[0];
+        var length = System.Buffers.Binary.BinaryPrimitives.ReadUInt16LittleEndian(_rest[1..]);
+        Value = _rest.Slice(EntryOverhead, length);
+        _rest = _rest[(EntryOverhead + length)..];
+        return true;
+    }
+}

@@ -1,0 +1,156 @@
+using System.Buffers.Text;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>
+/// Times as Elasticsearch's <c>date</c> type reads them (<c>strict_date_optional_time||epoch_millis</c>) and keeps them: milliseconds since
+/// 1970-01-01T00:00:00Z, finer digits cut off. Text without a zone is UTC.
+/// </summary>
+public static class EcsTime
+{
+    private static readonly long MinMilliseconds = DateTimeOffset.MinValue.ToUnixTimeMilliseconds();
+    private static readonly long MaxMilliseconds = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+
+    /// <summary>The wire form of a stored time.</summary>
+    public static DateTime ToDateTime(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime;
+
+    /// <summary>Reads a date from text such as <c>2026-05-22</c>, <c>2026-05-22T10:00:00.123+02:00</c> or <c>1790000000000</c>.</summary>
+    /// <param name="text">The text in UTF-8.</param>
+    /// <param name="milliseconds">Milliseconds since the epoch.</param>
+    /// <returns>Whether the text is a date of the years 1 to 9999. A leap second (<c>:60</c>) is none.</returns>
+    public static bool TryParse(ReadOnlySpan<byte> text, out long milliseconds)
+    {
+        var reader = new Digits(text);
+        if (reader.Number(4, out var year) && (reader.AtEnd || reader.Next is (byte)'-' or (byte)'T'))
+        {
+            return TryParseCalendar(ref reader, year, out milliseconds);
+        }
+
+        return Utf8Parser.TryParse(text, out milliseconds, out var used) && used == text.Length
+            && milliseconds >= MinMilliseconds && milliseconds <= MaxMilliseconds;
+    }
+
+    private static bool TryParseCalendar(ref Digits reader, int year, out long milliseconds)
+    {
+        milliseconds = 0;
+        var (month, day) = (1, 1);
+        if (reader.Take((byte)'-') && (!reader.Number(2, out month) || (reader.Take((byte)'-') && !reader.Number(2, out day))))
+        {
+            return false;
+        }
+
+        if (year < 1 || month is < 1 or > 12 || day < 1 || day > DateTime.DaysInMonth(year, month))
+        {
+            return false;
+        }
+
+        var (hour, minute, second, millisecond, offsetMinutes) = (0, 0, 0, 0, 0);
+        if (reader.Take((byte)'T') && !reader.AtEnd)
+        {
+            if (!reader.Number(2, out hour)
+                || (reader.Take((byte)':') && (!reader.Number(2, out minute)
+                    || (reader.Take((byte)':') && (!reader.Number(2, out second) || !reader.Fraction(out millisecond)))))
+                || !reader.Offset(out offsetMinutes))
+            {
+                return false;
+            }
+        }
+
+        if (!reader.AtEnd || hour > 23 || minute > 59 || second > 59)
+        {
+            return false;
+        }
+
+        var local = new DateTime(year, month, day, hour, minute, second, millisecond, DateTimeKind.Utc);
+        milliseconds = ((local.Ticks - DateTime.UnixEpoch.Ticks) / TimeSpan.TicksPerMillisecond) - (offsetMinutes * 60_000L);
+        return milliseconds >= MinMilliseconds && milliseconds <= MaxMilliseconds;
+    }
+
+    private ref struct Digits(ReadOnlySpan<byte> text)
+    {
+        private readonly ReadOnlySpan<byte> _text = text;
+        private int _at;
+
+        public readonly bool AtEnd => _at == _text.Length;
+
+        public readonly byte Next => _text[_at];
+
+        public bool Take(byte expected)
+        {
+            if (AtEnd || Next != expected)
+            {
+                return false;
+            }
+
+            _at++;
+            return true;
+        }
+
+        public bool Number(int length, out int value)
+        {
+            value = 0;
+            if (_text.Length - _at < length)
+            {
+                return false;
+            }
+
+            for (var end = _at + length; _at < end; _at++)
+            {
+                var digit = _text[_at] - '0';
+                if (digit is < 0 or > 9)
+                {
+                    return false;
+                }
+
+                value = (value * 10) + digit;
+            }
+
+            return true;
+        }
+
+        public bool Fraction(out int millisecond)
+        {
+            millisecond = 0;
+            if (!Take((byte)'.') && !Take((byte)','))
+            {
+                return true;
+            }
+
+            var (digits, weight) = (0, 100);
+            for (; !AtEnd && Next is >= (byte)'0' and <= (byte)'9'; _at++, digits++, weight /= 10)
+            {
+                millisecond += (Next - '0') * weight;
+            }
+
+            return digits is > 0 and <= 9;
+        }
+
+        public bool Offset(out int minutes)
+        {
+            minutes = 0;
+            if (AtEnd || Take((byte)'Z'))
+            {
+                return true;
+            }
+
+            var sign = Take((byte)'+') ? 1 : Take((byte)'-') ? -1 : 0;
+            if (sign == 0 || !Number(2, out var hours))
+            {
+                return false;
+            }
+
+            var offset = 0;
+            if (!AtEnd)
+            {
+                Take((byte)':');
+                if (!Number(2, out offset))
+                {
+                    return false;
+                }
+            }
+
+            minutes = sign * ((hours * 60) + offset);
+            return offset < 60 && hours <= 18;
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.Text.Json.Serialization;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>The stable codes of <see cref="RejectedEvent.Code"/>.</summary>
+public static class RejectionCodes
+{
+    /// <summary>The line or element is not valid JSON.</summary>
+    public const string MalformedJson = "malformedJson";
+
+    /// <summary>Invalid UTF-8, or half of a surrogate pair.</summary>
+    public const string InvalidText = "invalidText";
+
+    /// <summary>The element is no JSON object.</summary>
+    public const string NotAnObject = "notAnObject";
+
+    /// <summary>The document nests too deep.</summary>
+    public const string TooDeep = "tooDeep";
+
+    /// <summary>The document is too large.</summary>
+    public const string TooLarge = "tooLarge";
+
+    /// <summary>An object holds a key twice.</summary>
+    public const string DuplicateKey = "duplicateKey";
+
+    /// <summary>No <c>@timestamp</c>.</summary>
+    public const string MissingTimestamp = "missingTimestamp";
+
+    /// <summary>A date that is none, or several dates.</summary>
+    public const string InvalidTimestamp = "invalidTimestamp";
+
+    /// <summary>An object where the rule needs a value.</summary>
+    public const string UnexpectedType = "unexpectedType";
+
+    /// <summary>The store refused the event; its reason is in the message.</summary>
+    public const string RefusedByStore = "refusedByStore";
+}
+
+/// <summary>One event of a batch that was not accepted.</summary>
+public sealed record RejectedEvent
+{
+    /// <summary>Its place in the batch, counted from 0 over all events received.</summary>
+    public required int Index { get; init; }
+
+    /// <summary>Its line in an NDJSON body, counted from 1.</summary>
+    public int? Line { get; init; }
+
+    /// <summary>The JSON pointer (RFC 6901) inside the event to what is wrong; empty for the event as a whole.</summary>
+    public required string Pointer { get; init; }
+
+    /// <summary>A stable code.</summary>
+    public required string Code { get; init; }
+
+    /// <summary>What is wrong and what is expected. Never quotes the event.</summary>
+    public required string Message { get; init; }
+}
+
+/// <summary>Why a body as a whole was not read; nothing of it was stored.</summary>
+/// <param name="Status">The HTTP status that says it: 400 or 413.</param>
+/// <param name="Detail">What is wrong, where, and how to mend it.</param>
+public sealed record BodyRefusal(int Status, string Detail);
+
+/// <summary>The events of one request body.</summary>
+public sealed class EventBatch
+{
+    /// <summary>How many rejected events are described one by one.</summary>
+    public const int MaxRejectionsTold = 100;
+
+    private readonly List<EventRecord> _events = [];
+    private readonly List<RejectedEvent> _rejected = [];
+
+    /// <summary>The accepted events in the order of the body.</summary>
+    public IReadOnlyList<EventRecord> Events => _events;
+
+    /// <summary>The first <see cref="MaxRejectionsTold"/> rejected events.</summary>
+    public IReadOnlyList<RejectedEvent> Rejected => _rejected;
+
+    /// <summary>How many events were rejected.</summary>
+    public int RejectedTotal { get; private set; }
+
+    /// <summary>How many events the body held.</summary>
+    public int Received { get; private set; }
+
+    /// <summary>How many of the rejected events were not JSON at all.</summary>
+    [JsonIgnore]
+    internal int MalformedTotal { get; private set; }
+
+    internal void Accept(EventRecord record)
+    {
+        Received++;
+        _events.Add(record);
+    }
+
+    internal void Reject(RejectedEvent rejected)
+    {
+        Received++;
+        RejectLater(rejected);
+        MalformedTotal += rejected.Code is RejectionCodes.MalformedJson or RejectionCodes.InvalidText ? 1 : 0;
+    }
+
+    /// <summary>Adds a rejection of an event that was read and counted already.</summary>
+    internal void RejectLater(RejectedEvent rejected)
+    {
+        RejectedTotal++;
+        if (_rejected.Count < MaxRejectionsTold)
+        {
+            _rejected.Add(rejected);
+        }
+    }
+}
+
+/// <summary>How events are read.</summary>
+public sealed class EventReaderOptions
+{
+    /// <summary>The longest body after decompression, in bytes. Default 134,217,728 (128 MiB); 1 KiB to 2 GiB.</summary>
+    public long MaxBodyBytes { get; set; } = 128L * 1024 * 1024;
+
+    /// <summary>The most events in one body. Default 250,000; 1 to 10,000,000.</summary>
+    public int MaxEvents { get; set; } = 250_000;
+
+    /// <summary>The longest single event, in bytes. Default 1,048,576 (1 MiB); 1 KiB to 64 MiB.</summary>
+    public int MaxEventBytes { get; set; } = 1024 * 1024;
+
+    /// <summary>How deep an event may nest. Default 64; 8 to 512.</summary>
+    public int MaxDepth { get; set; } = 64;
+
+    /// <summary>
+    /// Whether alert documents read <c>data_stream.*</c> as null, as on clusters with stock Kibana alert indices, which do not map it.
+    /// Default false: the document's own value is read.
+    /// </summary>
+    public bool StockAlertMapping { get; set; }
+
+    /// <summary>Whether the documents are kept as they came, for a store that keeps documents.</summary>
+    internal bool KeepDocuments { get; init; }
+}

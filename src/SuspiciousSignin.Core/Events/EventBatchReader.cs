@@ -1,0 +1,379 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>How the events of a body are set apart.</summary>
+public enum BatchFormat
+{
+    /// <summary>A JSON array of events, an object <c>{"events":[...]}</c>, or one event.</summary>
+    Json,
+
+    /// <summary>One event per line.</summary>
+    NdJson,
+}
+
+/// <summary>
+/// Reads a body as it arrives, event by event; the body is never held as a whole. One bad event is rejected with its place and the rest goes
+/// on; a body that is not JSON at all, or breaks off, is refused as a whole.
+/// </summary>
+public sealed class EventBatchReader
+{
+    /// <summary>A JSON token has to be in the buffer whole; one of this many times the longest event ends the request.</summary>
+    private const int MaxTokenFactor = 8;
+
+    private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
+
+    private readonly EventReaderOptions _options;
+    private readonly EventReader _reader;
+    private readonly EventBatch _batch = new();
+    private Phase _phase = Phase.Start;
+    private JsonReaderState _json = new(new JsonReaderOptions { MaxDepth = int.MaxValue });
+    private bool _inEnvelope;
+    private int _line;
+    private bool _inOverlongLine;
+    private int _overlongDepth;
+
+    private EventBatchReader(EventReaderOptions options)
+    {
+        _options = options;
+        _reader = new EventReader(options);
+    }
+
+    private enum Phase
+    {
+        Start,
+        Envelope,
+        Events,
+        OverlongEvent,
+        AfterEvents,
+        End,
+    }
+
+    /// <summary>Reads a body to its end.</summary>
+    /// <param name="body">The body, decompressed.</param>
+    /// <param name="format">How its events are set apart.</param>
+    /// <param name="options">The bounds.</param>
+    /// <returns>The events, or why the body was refused; exactly one of the two.</returns>
+    public static async Task<(EventBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
+        PipeReader body,
+        BatchFormat format,
+        EventReaderOptions options,
+        CancellationToken cancellationToken = default)
+    {
+        var reader = new EventBatchReader(options);
+        var refusal = await reader.ReadBodyAsync(body, format, cancellationToken);
+        return refusal is null ? (reader._batch, null) : (null, refusal);
+    }
+
+    private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, BatchFormat format, CancellationToken cancellationToken)
+    {
+        var (total, isStart) = (0L, true);
+        while (true)
+        {
+            var result = await body.ReadAsync(cancellationToken);
+            var buffer = result.Buffer;
+            if (isStart && buffer.Length < ByteOrderMark.Length && !result.IsCompleted)
+            {
+                body.AdvanceTo(buffer.Start, buffer.End);
+                continue;
+            }
+
+            if (isStart && StartsWithByteOrderMark(buffer))
+            {
+                buffer = buffer.Slice(ByteOrderMark.Length);
+            }
+
+            isStart = false;
+            var unread = buffer.Length;
+            var refusal = format == BatchFormat.NdJson
+                ? ReadLines(ref buffer, result.IsCompleted)
+                : ReadJson(ref buffer, result.IsCompleted);
+            total += unread - buffer.Length;
+            refusal ??= CheckBounds(total + buffer.Length, buffer.Length);
+            body.AdvanceTo(buffer.Start, buffer.End);
+            if (refusal is not null || result.IsCompleted)
+            {
+                return refusal ?? CheckWhole(format);
+            }
+        }
+    }
+
+    private BodyRefusal? CheckBounds(long total, long pending)
+    {
+        if (total > _options.MaxBodyBytes)
+        {
+            return new BodyRefusal(413, $"The body is longer than {_options.MaxBodyBytes} bytes after decompression. Send it in several requests.");
+        }
+
+        if (_batch.Received > _options.MaxEvents)
+        {
+            return new BodyRefusal(413, $"The body holds more than {_options.MaxEvents} events. Send them in several requests.");
+        }
+
+        return pending > MaxTokenFactor * (long)_options.MaxEventBytes
+            ? new BodyRefusal(413, $"A single value of the body is longer than {MaxTokenFactor * (long)_options.MaxEventBytes} bytes.")
+            : null;
+    }
+
+    private BodyRefusal? CheckWhole(BatchFormat format) =>
+        format == BatchFormat.NdJson && _batch.Received == _batch.MalformedTotal
+            ? new BodyRefusal(400, _batch.Received == 0
+                ? "The body is empty: expected one event (a JSON object) per line."
+                : "No line of the body is JSON: expected one event (a JSON object) per line. For a JSON array send application/json.")
+            : null;
+
+    private static bool StartsWithByteOrderMark(in ReadOnlySequence<byte> buffer)
+    {
+        if (buffer.Length < ByteOrderMark.Length)
+        {
+            return false;
+        }
+
+        Span<byte> start = stackalloc byte[ByteOrderMark.Length];
+        buffer.Slice(0, ByteOrderMark.Length).CopyTo(start);
+        return start.SequenceEqual(ByteOrderMark);
+    }
+
+    private BodyRefusal? ReadLines(ref ReadOnlySequence<byte> buffer, bool isCompleted)
+    {
+        while (buffer.PositionOf((byte)'\n') is { } end)
+        {
+            ReadLine(buffer.Slice(0, end));
+            buffer = buffer.Slice(buffer.GetPosition(1, end));
+            if (_batch.Received > _options.MaxEvents)
+            {
+                return null;
+            }
+        }
+
+        if (isCompleted)
+        {
+            ReadLine(buffer);
+            buffer = buffer.Slice(buffer.End);
+        }
+        else if (buffer.Length > _options.MaxEventBytes)
+        {
+            // An overlong line is dropped as it arrives, and told once it ends.
+            _inOverlongLine = true;
+            buffer = buffer.Slice(buffer.End);
+        }
+
+        return null;
+    }
+
+    private void ReadLine(ReadOnlySequence<byte> line)
+    {
+        _line++;
+        if (_inOverlongLine || line.Length > _options.MaxEventBytes)
+        {
+            _inOverlongLine = false;
+            RejectTooLarge(_line);
+            return;
+        }
+
+        if (!IsBlank(line))
+        {
+            ReadEvent(line, _line);
+        }
+    }
+
+    private BodyRefusal? ReadJson(ref ReadOnlySequence<byte> buffer, bool isCompleted)
+    {
+        var reader = new Utf8JsonReader(buffer, isCompleted, _json);
+        try
+        {
+            var (state, consumed) = (reader.CurrentState, reader.Position);
+            BodyRefusal? refusal = null;
+            while (refusal is null && _batch.Received <= _options.MaxEvents && Step(ref reader, buffer, out refusal))
+            {
+                (state, consumed) = (reader.CurrentState, reader.Position);
+            }
+
+            (_json, buffer) = (state, buffer.Slice(consumed));
+            if (refusal is null && isCompleted && _phase == Phase.Start)
+            {
+                refusal = new BodyRefusal(400, "The body is empty: expected a JSON array of events, or an object with the member 'events'.");
+            }
+
+            return refusal;
+        }
+        catch (JsonException exception)
+        {
+            return new BodyRefusal(
+                400,
+                $"The body is not valid JSON at line {(exception.LineNumber ?? 0) + 1}, byte {(exception.BytePositionInLine ?? 0) + 1}. Nothing of it was stored.");
+        }
+    }
+
+    /// <summary>Goes one event or one structural token further; false where more bytes are needed first, or nothing is left.</summary>
+    private bool Step(ref Utf8JsonReader reader, in ReadOnlySequence<byte> buffer, out BodyRefusal? refusal)
+    {
+        refusal = null;
+        if (_phase == Phase.Start && buffer.IsEmpty)
+        {
+            return false;
+        }
+
+        if (!reader.Read())
+        {
+            return false;
+        }
+
+        switch (_phase)
+        {
+            case Phase.Start when reader.TokenType == JsonTokenType.StartArray:
+                _phase = Phase.Events;
+                return true;
+
+            case Phase.Start when reader.TokenType == JsonTokenType.StartObject:
+                return TryFindEvents(ref reader, buffer);
+
+            case Phase.Start:
+                refusal = new BodyRefusal(400, "Expected a JSON array of events, or an object with the member 'events'.");
+                return true;
+
+            case Phase.Events when reader.TokenType == JsonTokenType.EndArray:
+                _phase = _inEnvelope ? Phase.AfterEvents : Phase.End;
+                return true;
+
+            case Phase.Events:
+                var start = reader.TokenStartIndex;
+                if (!reader.TrySkip())
+                {
+                    if (buffer.Length - start <= _options.MaxEventBytes)
+                    {
+                        return false;
+                    }
+
+                    // Passed over token by token, so that it is never held as a whole.
+                    (_phase, _overlongDepth) = (Phase.OverlongEvent, reader.CurrentDepth);
+                    return true;
+                }
+
+                var document = buffer.Slice(start, reader.BytesConsumed - start);
+                if (document.Length > _options.MaxEventBytes)
+                {
+                    RejectTooLarge(null);
+                }
+                else
+                {
+                    ReadEvent(document, null);
+                }
+
+                return true;
+
+            case Phase.OverlongEvent:
+                if (reader.CurrentDepth == _overlongDepth && reader.TokenType is (JsonTokenType.EndObject or JsonTokenType.EndArray))
+                {
+                    RejectTooLarge(null);
+                    _phase = Phase.Events;
+                }
+
+                return true;
+
+            case Phase.AfterEvents when reader.TokenType == JsonTokenType.EndObject:
+                _phase = Phase.End;
+                return true;
+
+            case Phase.AfterEvents:
+                if (reader.ValueTextEquals("events"u8))
+                {
+                    refusal = new BodyRefusal(400, "The body holds the member 'events' twice.");
+                    return true;
+                }
+
+                return reader.Read() && reader.TrySkip();
+
+            default:
+                return true;
+        }
+    }
+
+    /// <summary>An object at the top is an envelope where it has an array named 'events', else it is one event.</summary>
+    private bool TryFindEvents(ref Utf8JsonReader reader, in ReadOnlySequence<byte> buffer)
+    {
+        var start = reader.TokenStartIndex;
+        while (reader.Read())
+        {
+            if (reader.TokenType == JsonTokenType.EndObject)
+            {
+                _phase = Phase.End;
+                ReadEvent(buffer.Slice(start, reader.BytesConsumed - start), null);
+                return true;
+            }
+
+            var isEvents = reader.ValueTextEquals("events"u8);
+            if (!reader.Read())
+            {
+                return false;
+            }
+
+            if (isEvents && reader.TokenType == JsonTokenType.StartArray)
+            {
+                (_phase, _inEnvelope) = (Phase.Events, true);
+                return true;
+            }
+
+            if (!reader.TrySkip())
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
+
+    private void ReadEvent(in ReadOnlySequence<byte> document, int? line)
+    {
+        byte[]? rented = null;
+        ReadOnlyMemory<byte> utf8;
+        if (document.IsSingleSegment)
+        {
+            utf8 = document.First;
+        }
+        else
+        {
+            rented = ArrayPool<byte>.Shared.Rent((int)document.Length);
+            document.CopyTo(rented);
+            utf8 = rented.AsMemory(0, (int)document.Length);
+        }
+
+        if (_reader.Read(utf8, _batch.Received, line, out var record) is { } rejected)
+        {
+            _batch.Reject(rejected);
+        }
+        else
+        {
+            _batch.Accept(record);
+        }
+
+        if (rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private void RejectTooLarge(int? line) => _batch.Reject(new RejectedEvent
+    {
+        Index = _batch.Received,
+        Line = line,
+        Pointer = "",
+        Code = RejectionCodes.TooLarge,
+        Message = $"The event is longer than {_options.MaxEventBytes} bytes.",
+    });
+
+    private static bool IsBlank(in ReadOnlySequence<byte> line)
+    {
+        foreach (var segment in line)
+        {
+            if (segment.Span.ContainsAnyExcept(" \t\r"u8))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,496 @@
+using System.Globalization;
+using System.Text;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>What an analyst needs of one event for triage, named after ECS and the integrations. Absent means the event does not say.</summary>
+public sealed record EventDocument
+{
+    /// <summary>When it happened: <c>@timestamp</c>, UTC.</summary>
+    public DateTime Timestamp { get; init; }
+
+    /// <summary>When Elasticsearch took it in: <c>event.ingested</c>, UTC.</summary>
+    public DateTime? Ingested { get; init; }
+
+    /// <summary>Its identity: <c>_id</c>, else <c>kibana.alert.uuid</c>, else <c>event.id</c>.</summary>
+    public string? Id { get; init; }
+
+    /// <summary>The index it came from: <c>_index</c>.</summary>
+    public string? Index { get; init; }
+
+    /// <summary>What it is to the revision asked for.</summary>
+    public EventBucket Bucket { get; init; }
+
+    /// <summary>Whether the revision asked for counts it.</summary>
+    public bool Counted { get; init; }
+
+    /// <summary>The dataset, from <c>event.dataset</c>, else <c>data_stream.dataset</c>, else what Kibana kept of the original event.</summary>
+    public string? Dataset { get; init; }
+
+    /// <summary><c>event.action</c>.</summary>
+    public string? Action { get; init; }
+
+    /// <summary><c>event.outcome</c>.</summary>
+    public string? Outcome { get; init; }
+
+    /// <summary><c>event.kind</c>.</summary>
+    public string? Kind { get; init; }
+
+    /// <summary><c>event.category</c>.</summary>
+    public IReadOnlyList<string>? Categories { get; init; }
+
+    /// <summary>The name on the Kibana alert: <c>kibana.alert.rule.name</c>.</summary>
+    public string? RuleName { get; init; }
+
+    /// <summary>The id of the Kibana rule that raised the alert: <c>kibana.alert.rule.rule_id</c>.</summary>
+    public string? RuleId { get; init; }
+
+    /// <summary><c>message</c>.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>Who.</summary>
+    public EventUser? User { get; init; }
+
+    /// <summary>From which device, as Entra ID knows it.</summary>
+    public EventDevice? Device { get; init; }
+
+    /// <summary>From where, as Microsoft or GeoIP place the address.</summary>
+    public EventGeo? Geo { get; init; }
+
+    /// <summary>The autonomous system of the address: <c>source.as.*</c>.</summary>
+    public EventAutonomousSystem? As { get; init; }
+
+    /// <summary>The sign-in: application, client, conditional access, risk.</summary>
+    public EventSignIn? SignIn { get; init; }
+
+    /// <summary>The mail access: mailbox, how, how many items.</summary>
+    public EventMail? Mail { get; init; }
+
+    /// <summary>The network alert: the sensor's rule, severity, whether the traffic was let through.</summary>
+    public EventNetwork? Network { get; init; }
+
+    /// <summary><c>user_agent.original</c>.</summary>
+    public string? UserAgent { get; init; }
+
+    /// <summary>The session to pivot on: <c>session.id</c>, else the sign-in's or the audit record's.</summary>
+    public string? SessionId { get; init; }
+
+    /// <summary>The token to pivot on: <c>token.id</c>, else the sign-in's unique token identifier.</summary>
+    public string? TokenId { get; init; }
+
+    /// <summary>The tenant: <c>azure.tenant_id</c>, else <c>organization.id</c>.</summary>
+    public string? TenantId { get; init; }
+
+    /// <summary>Reads an event out of its compact form.</summary>
+    /// <param name="timestamp">Milliseconds since the epoch.</param>
+    /// <param name="ingested">Milliseconds since the epoch.</param>
+    /// <param name="classification">The verdicts of the revisions.</param>
+    /// <param name="payload">The compact form.</param>
+    /// <param name="revision">The revision whose verdict is shown.</param>
+    public static EventDocument From(
+        long timestamp, long ingested, Classification classification, ReadOnlySpan<byte> payload, RuleRevision revision)
+    {
+        var text = new Texts(payload);
+        return new EventDocument
+        {
+            Timestamp = EcsTime.ToDateTime(timestamp),
+            Ingested = ingested == timestamp ? null : EcsTime.ToDateTime(ingested),
+            Id = text.Any(EcsField.Id, EcsField.AlertUuid, EcsField.EventId),
+            Index = text[EcsField.Index],
+            Bucket = classification.BucketOf(revision),
+            Counted = classification.IsKeptBy(revision),
+            Dataset = text.Any(
+                EcsField.Dataset, EcsField.DataStreamDataset, EcsField.OriginalDataset, EcsField.OriginalDataStreamDataset),
+            Action = text[EcsField.Action],
+            Outcome = text[EcsField.Outcome],
+            Kind = text[EcsField.Kind],
+            Categories = text.All(EcsField.Category),
+            RuleName = text[EcsField.RuleName],
+            RuleId = text[EcsField.RuleId],
+            Message = text[EcsField.Message],
+            User = EventUser.From(text),
+            Device = EventDevice.From(text),
+            Geo = EventGeo.From(text),
+            As = EventAutonomousSystem.From(text),
+            SignIn = EventSignIn.From(text),
+            Mail = EventMail.From(text),
+            Network = EventNetwork.From(text),
+            UserAgent = text[EcsField.UserAgent],
+            SessionId = text.Any(EcsField.SessionId, EcsField.AadSessionId, EcsField.AuditSessionId),
+            TokenId = text.Any(EcsField.TokenId, EcsField.UniqueTokenId),
+            TenantId = text.Any(EcsField.TenantId, EcsField.OrganizationId),
+        };
+    }
+}
+
+/// <summary>Who acted: ECS <c>user.*</c>; for a workload identity its service principal.</summary>
+public sealed record EventUser
+{
+    /// <summary><c>user.name</c>, else the service principal's name.</summary>
+    public string? Name { get; init; }
+
+    /// <summary><c>user.id</c>, else the service principal's id.</summary>
+    public string? Id { get; init; }
+
+    /// <summary><c>user.email</c>.</summary>
+    public string? Email { get; init; }
+
+    /// <summary><c>user.full_name</c>.</summary>
+    public string? FullName { get; init; }
+
+    /// <summary><c>user.domain</c>.</summary>
+    public string? Domain { get; init; }
+
+    /// <summary>Entra ID's kind of user, such as <c>Member</c> or <c>Guest</c>.</summary>
+    public string? Type { get; init; }
+
+    internal static EventUser? From(Texts text) => text.HasAny(
+        EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.ServiceName, EcsField.ServicePrincipalName, EcsField.ServicePrincipalId)
+        ? new EventUser
+        {
+            Name = text.Any(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
+            Id = text.Any(EcsField.UserId, EcsField.ServicePrincipalId),
+            Email = text[EcsField.UserEmail],
+            FullName = text[EcsField.UserFullName],
+            Domain = text[EcsField.UserDomain],
+            Type = text[EcsField.UserType],
+        }
+        : null;
+}
+
+/// <summary>The device: Entra ID <c>deviceDetail</c>. Neither compliant nor managed, and no id, means unregistered or unknown.</summary>
+public sealed record EventDevice
+{
+    /// <summary>The device's object id.</summary>
+    public string? Id { get; init; }
+
+    /// <summary>Its display name.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Its operating system.</summary>
+    public string? OperatingSystem { get; init; }
+
+    /// <summary>The browser.</summary>
+    public string? Browser { get; init; }
+
+    /// <summary>Whether it meets the organisation's compliance policy.</summary>
+    public bool? IsCompliant { get; init; }
+
+    /// <summary>Whether it is managed.</summary>
+    public bool? IsManaged { get; init; }
+
+    /// <summary>How it is joined, such as <c>Azure AD joined</c>.</summary>
+    public string? TrustType { get; init; }
+
+    internal static EventDevice? From(Texts text) => text.HasAny(
+        EcsField.DeviceId, EcsField.DeviceName, EcsField.DeviceOs, EcsField.DeviceBrowser, EcsField.DeviceCompliant, EcsField.DeviceManaged, EcsField.DeviceTrustType)
+        ? new EventDevice
+        {
+            Id = text[EcsField.DeviceId],
+            Name = text[EcsField.DeviceName],
+            OperatingSystem = text[EcsField.DeviceOs],
+            Browser = text[EcsField.DeviceBrowser],
+            IsCompliant = text.Flag(EcsField.DeviceCompliant),
+            IsManaged = text.Flag(EcsField.DeviceManaged),
+            TrustType = text[EcsField.DeviceTrustType],
+        }
+        : null;
+}
+
+/// <summary>Where the address is: <c>source.geo.*</c> of GeoIP, else Microsoft's <c>geo.*</c>.</summary>
+public sealed record EventGeo
+{
+    /// <summary>ISO 3166-1 alpha-2 country code.</summary>
+    public string? CountryIsoCode { get; init; }
+
+    /// <summary>Country name.</summary>
+    public string? CountryName { get; init; }
+
+    /// <summary>Region or state.</summary>
+    public string? RegionName { get; init; }
+
+    /// <summary>City.</summary>
+    public string? CityName { get; init; }
+
+    internal static EventGeo? From(Texts text)
+    {
+        var geo = new EventGeo
+        {
+            CountryIsoCode = text.Any(EcsField.SourceCountry, EcsField.Country),
+            CountryName = text.Any(EcsField.SourceCountryName, EcsField.CountryName),
+            RegionName = text.Any(EcsField.SourceRegion, EcsField.Region),
+            CityName = text.Any(EcsField.SourceCity, EcsField.City),
+        };
+        return geo == new EventGeo() ? null : geo;
+    }
+}
+
+/// <summary>The autonomous system that announces the address: <c>source.as.*</c>.</summary>
+public sealed record EventAutonomousSystem
+{
+    /// <summary>Its number.</summary>
+    public long? Number { get; init; }
+
+    /// <summary>The organisation it belongs to.</summary>
+    public string? OrganizationName { get; init; }
+
+    internal static EventAutonomousSystem? From(Texts text) => text.HasAny(EcsField.SourceAsNumber, EcsField.SourceAsOrganization)
+        ? new EventAutonomousSystem
+        {
+            Number = text.Number(EcsField.SourceAsNumber),
+            OrganizationName = text[EcsField.SourceAsOrganization],
+        }
+        : null;
+}
+
+/// <summary>Facts of an Entra ID sign-in: <c>azure.signinlogs.properties.*</c>.</summary>
+public sealed record EventSignIn
+{
+    /// <summary>The kind of sign-in log, such as <c>NonInteractiveUserSignInLogs</c>.</summary>
+    public string? Category { get; init; }
+
+    /// <summary>The application signed in to.</summary>
+    public string? AppName { get; init; }
+
+    /// <summary>Its id.</summary>
+    public string? AppId { get; init; }
+
+    /// <summary>The resource asked for.</summary>
+    public string? ResourceName { get; init; }
+
+    /// <summary>The client, such as <c>Browser</c> or a legacy protocol.</summary>
+    public string? ClientApp { get; init; }
+
+    /// <summary>Whether a person was there.</summary>
+    public bool? IsInteractive { get; init; }
+
+    /// <summary><c>singleFactorAuthentication</c> or <c>multiFactorAuthentication</c>.</summary>
+    public string? AuthenticationRequirement { get; init; }
+
+    /// <summary><c>success</c>, <c>failure</c> or <c>notApplied</c>.</summary>
+    public string? ConditionalAccessStatus { get; init; }
+
+    /// <summary>The conditional access policies considered.</summary>
+    public IReadOnlyList<string>? ConditionalAccessPolicies { get; init; }
+
+    /// <summary>Entra ID's risk at the time: none, low, medium, high or hidden.</summary>
+    public string? RiskLevel { get; init; }
+
+    /// <summary>Entra ID's aggregated risk.</summary>
+    public string? RiskLevelAggregated { get; init; }
+
+    /// <summary>The state of that risk, such as <c>atRisk</c> or <c>remediated</c>.</summary>
+    public string? RiskState { get; init; }
+
+    /// <summary>Why the risk has this state.</summary>
+    public string? RiskDetail { get; init; }
+
+    internal static EventSignIn? From(Texts text) => text.HasAny(
+        EcsField.SignInCategory, EcsField.AppName, EcsField.AppId, EcsField.ResourceName, EcsField.ClientApp, EcsField.IsInteractive,
+        EcsField.AuthenticationRequirement, EcsField.ConditionalAccessStatus, EcsField.RiskLevelDuringSignIn, EcsField.RiskState)
+        ? new EventSignIn
+        {
+            Category = text[EcsField.SignInCategory],
+            AppName = text[EcsField.AppName],
+            AppId = text[EcsField.AppId],
+            ResourceName = text[EcsField.ResourceName],
+            ClientApp = text[EcsField.ClientApp],
+            IsInteractive = text.Flag(EcsField.IsInteractive),
+            AuthenticationRequirement = text[EcsField.AuthenticationRequirement],
+            ConditionalAccessStatus = text[EcsField.ConditionalAccessStatus],
+            ConditionalAccessPolicies = text.All(EcsField.ConditionalAccessPolicy),
+            RiskLevel = text[EcsField.RiskLevelDuringSignIn],
+            RiskLevelAggregated = text[EcsField.RiskLevelAggregated],
+            RiskState = text[EcsField.RiskState],
+            RiskDetail = text[EcsField.RiskDetail],
+        }
+        : null;
+}
+
+/// <summary>Facts of a Microsoft 365 audit record: <c>o365.audit.*</c>.</summary>
+public sealed record EventMail
+{
+    /// <summary>The workload, such as <c>Exchange</c>: <c>event.provider</c>.</summary>
+    public string? Workload { get; init; }
+
+    /// <summary>Whose mailbox; another than the user means delegate or admin access.</summary>
+    public string? MailboxOwner { get; init; }
+
+    /// <summary>0 owner, 1 admin, 2 delegated, 3 transport, 4 system, 5 best access, 6 delegated admin.</summary>
+    public string? LogonType { get; init; }
+
+    /// <summary><c>Bind</c> (messages) or <c>Sync</c> (folders).</summary>
+    public string? AccessType { get; init; }
+
+    /// <summary>How many items the record stands for.</summary>
+    public long? OperationCount { get; init; }
+
+    /// <summary>The client as Exchange describes it.</summary>
+    public string? ClientInfo { get; init; }
+
+    /// <summary>The application's id.</summary>
+    public string? AppId { get; init; }
+
+    /// <summary>Whether someone outside the organisation acted.</summary>
+    public bool? ExternalAccess { get; init; }
+
+    /// <summary>What was acted on.</summary>
+    public string? ObjectId { get; init; }
+
+    internal static EventMail? From(Texts text) => text.HasAny(
+        EcsField.MailboxOwner, EcsField.LogonType, EcsField.MailAccessType, EcsField.OperationCount, EcsField.ClientInfo,
+        EcsField.ClientAppId, EcsField.AuditAppId, EcsField.ExternalAccess, EcsField.ObjectId)
+        ? new EventMail
+        {
+            Workload = text[EcsField.Provider],
+            MailboxOwner = text[EcsField.MailboxOwner],
+            LogonType = text[EcsField.LogonType],
+            AccessType = text[EcsField.MailAccessType],
+            OperationCount = text.Number(EcsField.OperationCount),
+            ClientInfo = text[EcsField.ClientInfo],
+            AppId = text.Any(EcsField.ClientAppId, EcsField.AuditAppId),
+            ExternalAccess = text.Flag(EcsField.ExternalAccess),
+            ObjectId = text[EcsField.ObjectId],
+        }
+        : null;
+}
+
+/// <summary>Facts of a network alert: ECS <c>rule.*</c>, <c>observer.*</c>, <c>destination.*</c>, and Kibana's severity.</summary>
+public sealed record EventNetwork
+{
+    /// <summary>The sensor's rule or signature: <c>rule.name</c>.</summary>
+    public string? RuleName { get; init; }
+
+    /// <summary><c>rule.id</c>.</summary>
+    public string? RuleId { get; init; }
+
+    /// <summary><c>rule.category</c>.</summary>
+    public string? RuleCategory { get; init; }
+
+    /// <summary><c>rule.description</c>.</summary>
+    public string? RuleDescription { get; init; }
+
+    /// <summary>The sensor's own severity: <c>event.severity</c>. Its scale is the sensor's.</summary>
+    public string? Severity { get; init; }
+
+    /// <summary>Kibana's severity: low, medium, high or critical.</summary>
+    public string? AlertSeverity { get; init; }
+
+    /// <summary>Kibana's risk score, 0 to 100.</summary>
+    public string? AlertRiskScore { get; init; }
+
+    /// <summary><c>allowed</c> or <c>denied</c>, where <c>event.type</c> says so.</summary>
+    public string? Verdict { get; init; }
+
+    /// <summary>The sensor: <c>observer.vendor</c>, <c>observer.product</c>, <c>observer.name</c>.</summary>
+    public string? Observer { get; init; }
+
+    /// <summary><c>destination.ip</c>.</summary>
+    public string? DestinationIp { get; init; }
+
+    /// <summary><c>destination.port</c>.</summary>
+    public string? DestinationPort { get; init; }
+
+    /// <summary><c>source.port</c>.</summary>
+    public string? SourcePort { get; init; }
+
+    /// <summary><c>network.transport</c>.</summary>
+    public string? Transport { get; init; }
+
+    internal static EventNetwork? From(Texts text)
+    {
+        var types = text.All(EcsField.EventType) ?? [];
+        var network = new EventNetwork
+        {
+            RuleName = text[EcsField.VendorRuleName],
+            RuleId = text[EcsField.VendorRuleId],
+            RuleCategory = text[EcsField.VendorRuleCategory],
+            RuleDescription = text[EcsField.VendorRuleDescription],
+            Severity = text[EcsField.Severity],
+            AlertSeverity = text[EcsField.AlertSeverity],
+            AlertRiskScore = text[EcsField.AlertRiskScore],
+            Verdict = types.Contains("denied") ? "denied" : types.Contains("allowed") ? "allowed" : null,
+            Observer = text.Joined(EcsField.ObserverVendor, EcsField.ObserverProduct, EcsField.ObserverName),
+            DestinationIp = text[EcsField.DestinationIp],
+            DestinationPort = text[EcsField.DestinationPort],
+            SourcePort = text[EcsField.SourcePort],
+            Transport = text[EcsField.Transport],
+        };
+        return network == new EventNetwork() ? null : network;
+    }
+}
+
+/// <summary>The values of a payload as text, by field.</summary>
+internal readonly ref struct Texts
+{
+    private readonly string?[] _first = new string?[EcsFields.Count];
+    private readonly ReadOnlySpan<byte> _payload;
+
+    public Texts(ReadOnlySpan<byte> payload)
+    {
+        _payload = payload;
+        var reader = new PayloadReader(payload);
+        while (reader.Read())
+        {
+            _first[(int)reader.Field] ??= Encoding.UTF8.GetString(reader.Value);
+        }
+    }
+
+    /// <summary>The first value, or null; empty text counts as none.</summary>
+    public string? this[EcsField field] => _first[(int)field] is { Length: > 0 } text ? text : null;
+
+    public string? Any(params ReadOnlySpan<EcsField> fields)
+    {
+        foreach (var field in fields)
+        {
+            if (this[field] is { } text)
+            {
+                return text;
+            }
+        }
+
+        return null;
+    }
+
+    public bool HasAny(params ReadOnlySpan<EcsField> fields) => Any(fields) is not null;
+
+    public IReadOnlyList<string>? All(EcsField field)
+    {
+        if (_first[(int)field] is null)
+        {
+            return null;
+        }
+
+        var values = new List<string>();
+        var reader = new PayloadReader(_payload);
+        while (reader.Read())
+        {
+            if (reader.Field == field)
+            {
+                values.Add(Encoding.UTF8.GetString(reader.Value));
+            }
+        }
+
+        return values;
+    }
+
+    public bool? Flag(EcsField field) => bool.TryParse(this[field], out var flag) ? flag : null;
+
+    public long? Number(EcsField field) =>
+        long.TryParse(this[field], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    public string? Joined(params ReadOnlySpan<EcsField> fields)
+    {
+        var parts = new List<string>();
+        foreach (var field in fields)
+        {
+            if (this[field] is { } text)
+            {
+                parts.Add(text);
+            }
+        }
+
+        return parts.Count == 0 ? null : string.Join(' ', parts);
+    }
+}

@@ -1,0 +1,315 @@
+using System.IO.Hashing;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>
+/// Reads one ECS document, nested, dotted or mixed, forward only: known fields are taken down, everything else is checked and skipped, and
+/// no object model is built. One instance serves one batch.
+/// </summary>
+internal sealed class EventReader(EventReaderOptions options)
+{
+    // Drawn once per process: nobody outside can prepare two documents of the same hash.
+    private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
+
+    private static readonly string[] IntegrationDatasets = ["azure.signinlogs", "o365.audit"];
+
+    private readonly EcsDocument _document = new();
+    private readonly XxHash128 _identity = new(IdentitySeed);
+    private readonly List<FieldNode> _seenKeys = [];
+    private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
+    private byte[] _unescaped = new byte[256];
+    private byte[] _chunk = [];
+    private int _chunkUsed;
+    private (string Code, string Pointer, string Message)? _refusal;
+
+    /// <summary>Reads a document.</summary>
+    /// <param name="utf8">The JSON text of one document.</param>
+    /// <param name="position">Its place in the batch, from 0.</param>
+    /// <param name="line">Its line in an NDJSON body, from 1.</param>
+    /// <param name="record">The event.</param>
+    /// <returns>Null where the event is accepted, else why it is not.</returns>
+    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record)
+    {
+        record = default;
+        _document.Clear();
+        _seenKeys.Clear();
+        _refusal = null;
+        if (!TryParse(utf8.Span))
+        {
+            var (code, pointer, message) = _refusal!.Value;
+            return new RejectedEvent { Index = position, Line = line, Pointer = pointer, Code = code, Message = message };
+        }
+
+        ReadAsMapped();
+        var timestamp = _document.Timestamp!.Value;
+        record = new EventRecord
+        {
+            Position = position,
+            Timestamp = timestamp,
+            Ingested = _document.Ingested ?? timestamp,
+            Classification = Classification.Of(_document),
+            Identity = Identify(),
+            Addresses = _document.Addresses.ToArray(),
+            Payload = Keep(_document.Payload),
+            Document = options.KeepDocuments ? utf8.ToArray() : default,
+        };
+        return null;
+    }
+
+    private bool TryParse(ReadOnlySpan<byte> utf8)
+    {
+        if (!Utf8.IsValid(utf8))
+        {
+            return Refuse(RejectionCodes.InvalidText, "", "The text is not valid UTF-8.");
+        }
+
+        try
+        {
+            var reader = new Utf8JsonReader(utf8, _jsonOptions);
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.StartObject)
+            {
+                reader.Skip();
+                reader.Read();
+                return Refuse(RejectionCodes.NotAnObject, "", "An event is a JSON object.");
+            }
+
+            if (!ReadObject(ref reader, EcsFields.Root))
+            {
+                return false;
+            }
+
+            reader.Read();
+        }
+        catch (JsonException exception)
+        {
+            return IsValidWhenDeeper(utf8)
+                ? Refuse(RejectionCodes.TooDeep, "", $"The document nests deeper than {options.MaxDepth} levels.")
+                : Refuse(RejectionCodes.MalformedJson, "", $"Not valid JSON at byte {(exception.BytePositionInLine ?? 0) + 1} of line {(exception.LineNumber ?? 0) + 1} of the document.");
+        }
+        catch (InvalidOperationException)
+        {
+            // What Utf8JsonReader throws for an escaped lone surrogate.
+            return Refuse(RejectionCodes.InvalidText, "", "A string escapes half of a surrogate pair, which is no character.");
+        }
+
+        return _document.Timestamp is not null
+            || Refuse(RejectionCodes.MissingTimestamp, "/@timestamp", "The event has no @timestamp. Events are never dated by guess.");
+    }
+
+    private bool ReadObject(ref Utf8JsonReader reader, FieldNode node)
+    {
+        var firstKey = _seenKeys.Count;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var child = node.Find(Text(ref reader));
+            reader.Read();
+            if (child is null)
+            {
+                reader.Skip();
+                continue;
+            }
+
+            if (_seenKeys.IndexOf(child, firstKey) >= 0)
+            {
+                return Refuse(RejectionCodes.DuplicateKey, "", "An object holds the same key twice; which one is meant cannot be told.");
+            }
+
+            _seenKeys.Add(child);
+            if (!ReadValue(ref reader, child))
+            {
+                return false;
+            }
+        }
+
+        _seenKeys.RemoveRange(firstKey, _seenKeys.Count - firstKey);
+        return true;
+    }
+
+    private bool ReadValue(ref Utf8JsonReader reader, FieldNode node)
+    {
+        _document.IsKibanaAlert |= node.IsKibanaAlert;
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.StartArray:
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                {
+                    if (!ReadValue(ref reader, node))
+                    {
+                        return false;
+                    }
+                }
+
+                return true;
+
+            case JsonTokenType.StartObject when node.HasChildren:
+                return ReadObject(ref reader, node);
+
+            case JsonTokenType.StartObject when node is { Field: { } field, Kind: not FieldKind.Text }:
+                return Refuse(RejectionCodes.UnexpectedType, PointerOf(field), $"{EcsFields.Path(field)} is a value, not an object.");
+
+            case JsonTokenType.StartObject:
+                reader.Skip();
+                return true;
+
+            case JsonTokenType.Null:
+                return true;
+
+            default:
+                return node.Field is not { } leaf || Take(leaf, node.Kind, Text(ref reader));
+        }
+    }
+
+    private bool Take(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
+    {
+        if (kind == FieldKind.Ip)
+        {
+            _document.AddAddress(value);
+            return true;
+        }
+
+        if (kind != FieldKind.Date)
+        {
+            _document.Add(field, kind, value);
+            return true;
+        }
+
+        if (!EcsTime.TryParse(value, out var milliseconds))
+        {
+            return Refuse(
+                RejectionCodes.InvalidTimestamp,
+                PointerOf(field),
+                $"{EcsFields.Path(field)} is no date: expected ISO 8601 such as 2026-05-22T10:00:00.000Z, or milliseconds since the epoch.");
+        }
+
+        var earlier = field == EcsField.Timestamp ? _document.Timestamp : _document.Ingested;
+        if (earlier is not null && earlier != milliseconds)
+        {
+            return Refuse(RejectionCodes.InvalidTimestamp, PointerOf(field), $"{EcsFields.Path(field)} has several values.");
+        }
+
+        _ = field == EcsField.Timestamp ? _document.Timestamp = milliseconds : _document.Ingested = milliseconds;
+        return true;
+    }
+
+    /// <summary>The text of the current key, string, number or literal in UTF-8.</summary>
+    private ReadOnlySpan<byte> Text(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName) || !reader.ValueIsEscaped)
+        {
+            return reader.ValueSpan;
+        }
+
+        if (reader.ValueSpan.Length > _unescaped.Length)
+        {
+            _unescaped = new byte[reader.ValueSpan.Length];
+        }
+
+        return _unescaped.AsSpan(0, reader.CopyString(_unescaped));
+    }
+
+    /// <summary>Reads the dataset as the index mappings would have it.</summary>
+    private void ReadAsMapped()
+    {
+        if (options.StockAlertMapping && _document.IsKibanaAlert)
+        {
+            _document.Hide(EcsField.DataStreamDataset);
+        }
+
+        // The integrations map event.dataset as a constant: a document of their data streams has it even where its source does not.
+        if (_document.Count(EcsField.Index) == 1 && _document.Count(EcsField.Dataset) == 0)
+        {
+            var index = Encoding.UTF8.GetString(_document.First(EcsField.Index));
+            foreach (var dataset in IntegrationDatasets)
+            {
+                if (index.StartsWith($"logs-{dataset}-", StringComparison.Ordinal) || index.StartsWith($".ds-logs-{dataset}-", StringComparison.Ordinal))
+                {
+                    _document.Add(EcsField.Dataset, FieldKind.Keyword, Encoding.UTF8.GetBytes(dataset));
+                }
+            }
+        }
+    }
+
+    private UInt128 Identify()
+    {
+        if (_document.Count(EcsField.Id) == 1)
+        {
+            Hash("_id"u8, _document.First(EcsField.Id), First(EcsField.Index));
+        }
+        else if (_document.Count(EcsField.AlertUuid) == 1)
+        {
+            Hash("uuid"u8, _document.First(EcsField.AlertUuid), default);
+        }
+        else if (_document.Count(EcsField.EventId) == 1)
+        {
+            var dataset = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
+            Hash("event"u8, _document.First(EcsField.EventId), First(dataset));
+            _identity.Append(First(EcsField.Kind));
+        }
+        else
+        {
+            return 0;
+        }
+
+        var hash = _identity.GetCurrentHashAsUInt128();
+        _identity.Reset();
+        return hash == 0 ? 1 : hash;
+    }
+
+    private ReadOnlySpan<byte> First(EcsField field) => _document.Count(field) == 0 ? default : _document.First(field);
+
+    private void Hash(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
+    {
+        _identity.Append(kind);
+        _identity.Append("\0"u8);
+        _identity.Append(first);
+        _identity.Append("\0"u8);
+        _identity.Append(second);
+        _identity.Append("\0"u8);
+    }
+
+    /// <summary>Copies what is kept into chunks shared by neighbouring events, so that a batch costs few allocations.</summary>
+    private ReadOnlyMemory<byte> Keep(ReadOnlySpan<byte> payload)
+    {
+        const int ChunkLength = 64 * 1024;
+        if (_chunk.Length - _chunkUsed < payload.Length)
+        {
+            _chunk = new byte[Math.Max(ChunkLength, payload.Length)];
+            _chunkUsed = 0;
+        }
+
+        var kept = _chunk.AsMemory(_chunkUsed, payload.Length);
+        payload.CopyTo(kept.Span);
+        _chunkUsed += payload.Length;
+        return kept;
+    }
+
+    private static bool IsValidWhenDeeper(ReadOnlySpan<byte> utf8)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = int.MaxValue });
+            while (reader.Read())
+            {
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private bool Refuse(string code, string pointer, string message)
+    {
+        _refusal = (code, pointer, message);
+        return false;
+    }
+
+    private static string PointerOf(EcsField field) => "/" + EcsFields.Path(field).Replace('.', '/');
+}

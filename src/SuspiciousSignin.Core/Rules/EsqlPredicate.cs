@@ -1,0 +1,355 @@
+using System.Globalization;
+using System.Text;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Rules;
+
+/// <summary>What a rule counts per source address.</summary>
+public enum Measure
+{
+    /// <summary>All events kept by the rule.</summary>
+    Total,
+
+    /// <summary>Successful Entra ID sign-ins.</summary>
+    AzureSignIn,
+
+    /// <summary>Successful mail accesses.</summary>
+    MailAccess,
+
+    /// <summary>Network security alerts.</summary>
+    NetworkAlert,
+
+    /// <summary>Distinct datasets.</summary>
+    Datasets,
+}
+
+/// <summary>The counts of one source address that a rule's threshold tests.</summary>
+public readonly record struct Measures(long Total, long AzureSignIn, long MailAccess, long NetworkAlert, long Datasets)
+{
+    /// <summary>The count named by <paramref name="measure"/>.</summary>
+    public long this[Measure measure] => measure switch
+    {
+        Measure.Total => Total,
+        Measure.AzureSignIn => AzureSignIn,
+        Measure.MailAccess => MailAccess,
+        Measure.NetworkAlert => NetworkAlert,
+        _ => Datasets,
+    };
+}
+
+/// <summary>A keyword column of the rule: one field, or the first of several that is not null (<c>COALESCE</c>).</summary>
+public sealed class EsqlColumn
+{
+    private readonly EcsField[] _fields;
+
+    internal EsqlColumn(params EcsField[] fields) => _fields = fields;
+
+    /// <summary>The dotted paths of the fields, first choice first.</summary>
+    public IEnumerable<string> Paths => _fields.Select(EcsFields.Path);
+
+    /// <summary>The column without the fields that no index maps; null where none is left.</summary>
+    public EsqlColumn? Resolve(Func<string, bool> exists)
+    {
+        var left = Array.FindAll(_fields, field => exists(EcsFields.Path(field)));
+        return left.Length == 0 ? null : new EsqlColumn(left);
+    }
+
+    /// <summary>The ES|QL text.</summary>
+    public override string ToString() =>
+        _fields.Length == 1 ? EcsFields.Path(_fields[0]) : $"COALESCE({string.Join(", ", Paths)})";
+
+    /// <summary>How many values the column has in the document, and the first of them.</summary>
+    internal int Read(EcsDocument document, out ReadOnlySpan<byte> first)
+    {
+        foreach (var field in _fields)
+        {
+            var count = document.Count(field);
+            if (count > 0)
+            {
+                first = document.First(field);
+                return count;
+            }
+        }
+
+        first = default;
+        return 0;
+    }
+}
+
+/// <summary>
+/// A condition in ES|QL's three-valued logic. The same value judges documents in memory (<see cref="Test(EcsDocument)"/>) and writes the ES|QL
+/// text (<see cref="object.ToString"/>), so that the two engines cannot disagree. Null and multi-valued operands give null, and
+/// <c>WHERE</c> and <c>CASE</c> take only true.
+/// </summary>
+public abstract class EsqlPredicate
+{
+    /// <summary>The dotted paths of every column that the condition names.</summary>
+    public virtual IEnumerable<string> Columns => [];
+
+    internal virtual bool IsComposite => false;
+
+    /// <summary>
+    /// The same condition where some columns are mapped in no index and so read as null: comparisons of them fold to null, and AND, OR and
+    /// NOT fold with it.
+    /// </summary>
+    /// <param name="exists">Whether a column, by dotted path, is mapped somewhere.</param>
+    public virtual EsqlPredicate Resolve(Func<string, bool> exists) => this;
+
+    internal virtual bool? Test(EcsDocument document) => null;
+
+    internal virtual bool? Test(Measures counts) => null;
+
+    internal static EsqlPredicate All(params EsqlPredicate[] terms) => new AllOf(terms);
+
+    internal static EsqlPredicate Any(params EsqlPredicate[] terms) => new AnyOf(terms);
+
+    internal static EsqlPredicate Not(EsqlPredicate term) => new Negation(term);
+
+    internal static EsqlPredicate Is(EsqlColumn column, params string[] literals) => new Membership(column, literals);
+
+    internal static EsqlPredicate IsNull(EsqlColumn column) => new NullTest(column);
+
+    internal static EsqlPredicate SourceIpParses() => new SourceIpTest();
+
+    internal static EsqlPredicate SourceIpIsMultiValued() => new MultiValuedSourceIp();
+
+    internal static EsqlPredicate SourceIpIn(IReadOnlyList<Cidr> blocks) => new CidrMatch(blocks);
+
+    internal static EsqlPredicate AtLeast(Measure measure, long bound) => new Comparison(measure, ">=", bound);
+
+    internal static EsqlPredicate AtMost(Measure measure, long bound) => new Comparison(measure, "<=", bound);
+
+    /// <summary>The column that holds a count in the ES|QL text.</summary>
+    internal static string ColumnOf(Measure measure) => measure switch
+    {
+        Measure.Total => "total",
+        Measure.AzureSignIn => "azure_sign_in",
+        Measure.MailAccess => "mail_access",
+        Measure.NetworkAlert => "network_alert",
+        _ => "unique_datasets",
+    };
+
+    private static string Quote(string literal) =>
+        "\"" + literal.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
+
+    /// <summary>A condition whose value is known before any document is read.</summary>
+    public sealed class Constant(bool? value) : EsqlPredicate
+    {
+        /// <summary>The value.</summary>
+        public bool? Value => value;
+
+        /// <inheritdoc/>
+        public override string ToString() => value switch { true => "true", false => "false", null => "null" };
+
+        internal override bool? Test(EcsDocument document) => value;
+
+        internal override bool? Test(Measures counts) => value;
+    }
+
+    private sealed class AllOf(EsqlPredicate[] terms) : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => terms.SelectMany(term => term.Columns);
+
+        internal override bool IsComposite => true;
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists)
+        {
+            var left = Array.ConvertAll(terms, term => term.Resolve(exists));
+            if (Array.Exists(left, term => term is Constant { Value: false }))
+            {
+                return new Constant(false);
+            }
+
+            left = Array.FindAll(left, term => term is not Constant { Value: true });
+            return left.Length switch { 0 => new Constant(true), 1 => left[0], _ => new AllOf(left) };
+        }
+
+        public override string ToString() => Join(terms, " AND ");
+
+        internal override bool? Test(EcsDocument document)
+        {
+            bool? result = true;
+            foreach (var term in terms)
+            {
+                result &= term.Test(document);
+                if (result == false)
+                {
+                    return false;
+                }
+            }
+
+            return result;
+        }
+
+        internal override bool? Test(Measures counts) => terms.Aggregate((bool?)true, (result, term) => result & term.Test(counts));
+    }
+
+    private sealed class AnyOf(EsqlPredicate[] terms) : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => terms.SelectMany(term => term.Columns);
+
+        internal override bool IsComposite => true;
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists)
+        {
+            var left = Array.ConvertAll(terms, term => term.Resolve(exists));
+            if (Array.Exists(left, term => term is Constant { Value: true }))
+            {
+                return new Constant(true);
+            }
+
+            left = Array.FindAll(left, term => term is not Constant { Value: false });
+            return left.Length switch { 0 => new Constant(false), 1 => left[0], _ => new AnyOf(left) };
+        }
+
+        public override string ToString() => Join(terms, " OR ");
+
+        internal override bool? Test(EcsDocument document)
+        {
+            bool? result = false;
+            foreach (var term in terms)
+            {
+                result |= term.Test(document);
+                if (result == true)
+                {
+                    return true;
+                }
+            }
+
+            return result;
+        }
+
+        internal override bool? Test(Measures counts) => terms.Aggregate((bool?)false, (result, term) => result | term.Test(counts));
+    }
+
+    private sealed class Negation(EsqlPredicate term) : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => term.Columns;
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists) =>
+            term.Resolve(exists) is var left && left is Constant constant ? new Constant(!constant.Value) : new Negation(left);
+
+        public override string ToString() => "NOT " + Parenthesise(term);
+
+        internal override bool? Test(EcsDocument document) => !term.Test(document);
+
+        internal override bool? Test(Measures counts) => !term.Test(counts);
+    }
+
+    private sealed class Membership(EsqlColumn column, string[] literals) : EsqlPredicate
+    {
+        private readonly byte[][] _utf8 = Array.ConvertAll(literals, Encoding.UTF8.GetBytes);
+
+        public override IEnumerable<string> Columns => column.Paths;
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists) =>
+            column.Resolve(exists) is { } left ? new Membership(left, literals) : new Constant(null);
+
+        public override string ToString() => literals.Length == 1
+            ? $"{column} == {Quote(literals[0])}"
+            : $"{column} IN ({string.Join(", ", literals.Select(Quote))})";
+
+        internal override bool? Test(EcsDocument document)
+        {
+            if (column.Read(document, out var value) != 1)
+            {
+                return null;
+            }
+
+            foreach (var literal in _utf8)
+            {
+                if (value.SequenceEqual(literal))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    private sealed class NullTest(EsqlColumn column) : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => column.Paths;
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists) =>
+            column.Resolve(exists) is { } left ? new NullTest(left) : new Constant(true);
+
+        public override string ToString() => $"{column} IS NULL";
+
+        internal override bool? Test(EcsDocument document) => column.Read(document, out _) == 0;
+    }
+
+    private sealed class SourceIpTest : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists) => SourceIpExists(exists) ? this : new Constant(false);
+
+        public override string ToString() => "TO_IP(source.ip) IS NOT NULL";
+
+        internal override bool? Test(EcsDocument document) => document.Count(EcsField.SourceIp) > 0;
+    }
+
+    private sealed class MultiValuedSourceIp : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists) => SourceIpExists(exists) ? this : new Constant(null);
+
+        public override string ToString() => "MV_COUNT(TO_IP(source.ip)) > 1";
+
+        internal override bool? Test(EcsDocument document) =>
+            document.Count(EcsField.SourceIp) switch { 0 => null, 1 => false, _ => true };
+    }
+
+    private sealed class CidrMatch(IReadOnlyList<Cidr> blocks) : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
+
+        public override EsqlPredicate Resolve(Func<string, bool> exists) => SourceIpExists(exists) ? this : new Constant(null);
+
+        public override string ToString()
+        {
+            var text = new StringBuilder("CIDR_MATCH(TO_IP(source.ip)");
+            for (var i = 0; i < blocks.Count; i++)
+            {
+                text.Append(i % 6 == 0 ? ",\n      " : ", ").Append(Quote(blocks[i].ToString()));
+            }
+
+            return text.Append(')').ToString();
+        }
+
+        internal override bool? Test(EcsDocument document)
+        {
+            var addresses = document.Addresses;
+            if (addresses.Length != 1)
+            {
+                return null;
+            }
+
+            for (var i = 0; i < blocks.Count; i++)
+            {
+                if (blocks[i].Contains(addresses[0]))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    private sealed class Comparison(Measure measure, string sign, long bound) : EsqlPredicate
+    {
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{ColumnOf(measure)} {sign} {bound}");
+
+        internal override bool? Test(Measures counts) => sign == ">=" ? counts[measure] >= bound : counts[measure] <= bound;
+    }
+
+    private static bool SourceIpExists(Func<string, bool> exists) => exists(EcsFields.Path(EcsField.SourceIp));
+
+    private static string Join(EsqlPredicate[] terms, string word) => string.Join(word, terms.Select(Parenthesise));
+
+    private static string Parenthesise(EsqlPredicate term) => term.IsComposite ? $"({term})" : term.ToString()!;
+}
