@@ -10,6 +10,7 @@ namespace SuspiciousSignin.Tests.Oracle;
 public sealed class OracleDocument
 {
     private const int IgnoreAbove = 1024;
+    private readonly Dictionary<string, IReadOnlyList<string>> columns = new(StringComparer.Ordinal);
     private readonly JsonObject source;
 
     private OracleDocument(JsonObject source, long timestamp)
@@ -46,8 +47,10 @@ public sealed class OracleDocument
     /// <summary>The distinct values of a keyword column; of event.* and data_stream.* without those longer than 1,024 characters.</summary>
     public IReadOnlyList<string> Keyword(string path)
     {
+        if (columns.TryGetValue(path, out var known))
+            return known;
         var limited = path.StartsWith("event.", StringComparison.Ordinal) || path.StartsWith("data_stream.", StringComparison.Ordinal);
-        return [.. Texts(source, path).Where(text => !limited || text.Length <= IgnoreAbove).Distinct(StringComparer.Ordinal)];
+        return columns[path] = [.. Texts(source, path).Where(text => !limited || text.Length <= IgnoreAbove).Distinct(StringComparer.Ordinal)];
     }
 
     private string? ReadIdentity()
