@@ -313,7 +313,7 @@ public static class EventSets
         (style, bits) => new Layout(style, bits));
 
     private static readonly Gen<Draft> AnyDraft = Gen.Select(
-        Gen.Frequency<Field[]>((5, SignIn), (4, Mail), (2, OtherCloud), (7, Alert), (1, CloudAlert), (2, RawAlert), (1, Noise), (2, Chaos)),
+        Gen.Frequency<Field[]>((5, SignIn), (4, Mail), (2, OtherCloud), (7, Alert), (1, CloudAlert), (3, RawAlert), (1, Noise), (2, Chaos)),
         AnySource,
         AnyMoment,
         Gen.Frequency((6, Identity.None), (3, Identity.IdAndIndex), (1, Identity.Id), (3, Identity.EventId), (2, Identity.AlertUuid), (1, Identity.AlertUuidWithEventIdOfThePrevious), (1, Identity.IdAndEventId)),

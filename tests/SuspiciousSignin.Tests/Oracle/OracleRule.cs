@@ -52,13 +52,14 @@ public sealed record OracleBatch(IReadOnlyList<OracleDocument> Stored, int Dupli
     public static OracleBatch Read(JsonArray documents)
     {
         var stored = new List<OracleDocument>();
+        var identities = new HashSet<string>(StringComparer.Ordinal);
         var duplicates = 0;
         var rejected = new List<int>();
         for (var i = 0; i < documents.Count; i++)
         {
             if (OracleDocument.Read(documents[i]) is not { } document)
                 rejected.Add(i);
-            else if (document.Identity is { } identity && stored.Exists(other => other.Identity == identity))
+            else if (document.Identity is { } identity && !identities.Add(identity))
                 duplicates++;
             else
                 stored.Add(document);
