@@ -26,7 +26,7 @@ public static class EventSets
     private const string ExternalAlertsId = "eb079c62-4481-4d6e-9643-3ca499df7aaa";
 
     /// <summary>Sets whose every document is acceptable.</summary>
-    public static Gen<EventSet> Acceptable => Gen.Frequency<EventSet>((40, Mixed), (1, AroundTheCap));
+    public static Gen<EventSet> Acceptable => Gen.Frequency<EventSet>((25, Mixed), (1, AroundTheCap));
 
     /// <summary>The same with documents among them that must be rejected.</summary>
     public static Gen<EventSet> WithUnacceptable => Gen.Select(Acceptable, Gen.Select(UnacceptableDocument, Gen.Int[0, 40]).Array[1, 4], (set, bad) =>
@@ -68,8 +68,8 @@ public static class EventSets
 
     private static readonly Gen<BigInteger> Address = Gen.Frequency<BigInteger>(
         (8, Gen.OneOf(Familiar).Select(text => OracleIp.Parse(text)!.Value)),
-        (3, Gen.OneOf(Outside)),
-        (2, Gen.OneOf(Inside)),
+        (7, Gen.OneOf(Outside)),
+        (5, Gen.OneOf(Inside)),
         (1, Gen.UInt.Select(v4 => ((BigInteger)0xFFFF << 32) + v4)),
         (1, Gen.UInt128.Select(v6 => (BigInteger)v6)),
         (1, Gen.OneOf("::", "::2", "::1.2.3.4", "64:ff9b::8.8.8.8", "1:0:0:4:0:0:7:8").Select(text => OracleIp.Parse(text)!.Value)));
@@ -78,7 +78,7 @@ public static class EventSets
     [
         Quoted("not-an-ip"), Quoted(""), Quoted("1.2.3"), Quoted("1.2.3.4.5"), Quoted("256.1.1.1"), Quoted("203.0.114.07"), Quoted("010.0.0.1"),
         Quoted("203.0.114.7:443"), Quoted("203.0.114.7/32"), Quoted(" 203.0.114.7"), Quoted("203.0.114.7 "), Quoted("203.0.114.7%eth0"),
-        Quoted("[2a00::1]"), Quoted("2a00::1/64"), Quoted("1:2:3:4:5:6:7"), Quoted("1:2:3:4:5:6:7:8:9"), Quoted("2a00::1::2"), Quoted("::10000"),
+        Quoted("[2a00::1]"), Quoted("2a00::1/64"), Quoted("1:2:3:4:5:6:7"), Quoted("1:2:3:4:5:6:7:8:9"), Quoted("2a00::1::2"), Quoted("1:2:3::4:5:6:7:8"), Quoted("::10000"),
         Quoted("fe80::1%"), Quoted(":1:2:3:4:5:6:7"), Quoted("::1.2.3"), Quoted("0x8.8.8.8"), Quoted("::g"), "134744072", "8.8", "true", "false",
     ];
 
@@ -88,7 +88,7 @@ public static class EventSets
         public string? Json(BigInteger[] pool)
         {
             string One(int slot, int spelling) => Quoted(Spelling(pool[slot % pool.Length], spelling));
-            var bogus = Bogus[SecondSpelling % Bogus.Length];
+            var bogus = SecondSpelling < Bogus.Length ? Bogus[SecondSpelling] : Quoted(Spoilt(pool[Second % pool.Length], SecondSpelling));
             var first = One(First, FirstSpelling);
             return Form switch
             {
@@ -111,14 +111,27 @@ public static class EventSets
         Gen.Int[0, 5],
         Gen.Int[0, 5],
         Gen.Int[0, 40],
-        Gen.Int[0, 40],
+        Gen.Int[0, 60],
         (form, first, second, firstSpelling, secondSpelling) => new Source(form, first, second, firstSpelling, secondSpelling));
+
+    /// <summary>Almost a spelling of the address.</summary>
+    private static string Spoilt(BigInteger address, int which)
+    {
+        var text = OracleIp.Format(address);
+        string[] spoilt = text.Contains(':', StringComparison.Ordinal)
+            ? [text + "%", $"[{text}]", text + "/128", " " + text, Groups(address, "x") + "::", "1" + Groups(address, "x4"), Groups(address, "x") + ":0"]
+            : [text + "%1", text + ":443", text + "/32", text + " ", "0" + text, text + ".", text + ".0", "::ffff:0" + text, text + "\n"];
+        return spoilt[which % spoilt.Length];
+    }
+
+    /// <summary>The eight groups of the address, none left out.</summary>
+    private static string Groups(BigInteger address, string format) => string.Join(':', Enumerable.Range(0, 8)
+        .Select(i => ((int)((address >> (16 * (7 - i))) & 0xFFFF)).ToString(format, CultureInfo.InvariantCulture)));
 
     private static string Spelling(BigInteger address, int which)
     {
         var text = OracleIp.Format(address);
-        string Groups(string format) => string.Join(':', Enumerable.Range(0, 8)
-            .Select(i => ((int)((address >> (16 * (7 - i))) & 0xFFFF)).ToString(format, CultureInfo.InvariantCulture)));
+        string Groups(string format) => EventSets.Groups(address, format);
         string[] spellings = text.Contains(':', StringComparison.Ordinal)
             ? [text, text.ToUpperInvariant(), Groups("x"), Groups("x4"), Groups("X6"), text + "%eth0", text + "%1", DottedTail()]
             : [text, "::ffff:" + text, "::FFFF:" + text, "0:0:0:0:0:ffff:" + text, Groups("x4"), Groups("X"), "::" + Groups("x")["0:0:0:0:0:".Length..] + "%7"];
@@ -239,8 +252,11 @@ public static class EventSets
 
     private static readonly Gen<Field[]> Alert = Gen.OneOf(NetworkDatasets).SelectMany(dataset => All(
         Promotion,
-        Maybe("event.dataset", Gen.Frequency<string?>((12, Usual(dataset)), (2, Gen.Const((string?)null)), (1, OddDataset))),
-        Maybe("data_stream.dataset", Gen.Frequency<string?>((9, Usual(dataset)), (4, Gen.Const((string?)null)), (1, OddDataset))),
+        Gen.Frequency<Field[]>(
+            (6, All(
+                Maybe("event.dataset", Gen.Frequency<string?>((12, Usual(dataset)), (2, Gen.Const((string?)null)), (1, OddDataset))),
+                Maybe("data_stream.dataset", Gen.Frequency<string?>((9, Usual(dataset)), (4, Gen.Const((string?)null)), (1, OddDataset))))),
+            (1, Gen.Const<Field[]>([]))),
         Maybe("kibana.alert.original_event.dataset", Gen.Frequency<string?>((3, Gen.Const((string?)null)), (2, Usual(dataset)), (1, Usual("o365.audit")))),
         Maybe("kibana.alert.original_data_stream.dataset", Gen.Frequency<string?>((4, Gen.Const((string?)null)), (2, Usual(dataset)), (1, Usual("azure.signinlogs")))),
         Maybe("event.kind", Gen.Frequency<string?>((12, Usual("signal")), (1, Gen.OneOf<string?>(List("signal", "alert"), Quoted("alert"), null)))),
@@ -305,7 +321,7 @@ public static class EventSets
     /// <summary>How paths become keys; the bits choose the order of the fields and where a mixed path breaks.</summary>
     private sealed record Layout(string Style, ulong Bits);
 
-    private sealed record Draft(Field[] Fields, Source Source, Moment Moment, Identity Identity, Layout Layout, string Index = "logs-a");
+    private sealed record Draft(Field[] Fields, Source Source, Moment Moment, Identity Identity, Layout Layout, string Index = "logs-a", string Suffix = "");
 
     private static readonly Gen<Layout> AnyLayout = Gen.Select(
         Gen.Frequency((6, "nested"), (4, "dotted"), (5, "mixed"), (2, "listed"), (2, "doubled")),
@@ -320,17 +336,17 @@ public static class EventSets
         AnyLayout,
         (fields, source, moment, identity, layout) => new Draft(fields, source, moment, identity, layout));
 
-    /// <summary>A second sending of a document: the same, differently laid out, with other facts, or the same id in another index.</summary>
+    /// <summary>A second sending of a document: the same, differently laid out or with other facts; or another one that shares a part of its identity.</summary>
     private sealed record Copy(int Of, int How, int Other, Layout Layout, int At);
 
     private static readonly Gen<Copy> AnyCopy = Gen.Select(
-        Gen.Int[0, 39], Gen.Int[0, 3], Gen.Int[0, 39], AnyLayout, Gen.Int[0, 44], (of, how, other, layout, at) => new Copy(of, how, other, layout, at));
+        Gen.Int[0, 39], Gen.Int[0, 7], Gen.Int[0, 39], AnyLayout, Gen.Int[0, 44], (of, how, other, layout, at) => new Copy(of, how, other, layout, at));
 
     private static Gen<EventSet> Mixed => Gen.Select(
         Address.Array[1, 6], Gen.Frequency<Draft[]>((2, AnyDraft.Array[1, 7]), (2, AnyDraft.Array[8, 16]), (1, AnyDraft.Array[17, 36])), Gen.Frequency<Copy[]>((1, Gen.Const<Copy[]>([])), (1, AnyCopy.Array[1, 4])), Gen.Frequency((9, false), (1, true)), Assemble);
 
     /// <summary>One address with about a hundred kept events, on either side of the cap of 100.</summary>
-    private static Gen<EventSet> AroundTheCap => Gen.Select(Gen.OneOf(Familiar), Gen.Int[97, 100], Gen.Int[0, 2], AnyLayout, (address, kept, tooOld, layout) =>
+    private static Gen<EventSet> AroundTheCap => Gen.Select(Gen.OneOf(Familiar), Gen.Int[98, 100], Gen.Int[0, 2], AnyLayout, (address, kept, tooOld, layout) =>
     {
         Draft Simple(int i, long at, params string[] pairs) => new(
             [.. pairs.Chunk(2).Select(pair => new Field(pair[0], Quoted(pair[1])))],
@@ -352,18 +368,19 @@ public static class EventSets
         foreach (var copy in copies)
         {
             var of = copy.Of % drafts.Length;
+            if (copy.How is 4 or 5)
+                of = Enumerable.Range(0, drafts.Length).Select(i => (of + i) % drafts.Length).FirstOrDefault(i => drafts[i].Identity == Identity.EventId, of);
             var (original, other) = (drafts[of], drafts[copy.Other % drafts.Length]);
             var again = copy.How switch
             {
                 0 => original,
                 1 => original with { Layout = copy.Layout },
-                2 => original with
-                {
-                    Fields = [.. original.Fields.Where(field => field.Path != "event.outcome"), new Field("event.outcome", Quoted("success"))],
-                    Source = other.Source,
-                    Moment = other.Moment,
-                },
-                _ => original with { Index = "logs-b" },
+                2 => original with { Fields = With(original.Fields, ("event.outcome", "success")), Source = other.Source, Moment = other.Moment },
+                3 => original with { Index = "logs-b" },
+                4 => original with { Fields = With(original.Fields, ("event.kind", "signal"), ("kibana.alert.rule.name", "External Alerts"), ("kibana.alert.rule.rule_id", ExternalAlertsId)) },
+                5 => original with { Fields = With(original.Fields, ("event.dataset", "corelight.dns"), ("data_stream.dataset", "corelight.dns")) },
+                6 => original with { Suffix = "x" },
+                _ => original with { Suffix = "x", Moment = other.Moment },
             };
             documents.Insert(Math.Min(copy.At, documents.Count), Write(again, pool, of));
         }
@@ -375,6 +392,9 @@ public static class EventSets
         return new EventSet(json, [.. pool.Distinct().Select(OracleIp.Format)]);
     }
 
+    private static Field[] With(Field[] fields, params (string Path, string Value)[] changes) =>
+        [.. fields.Where(field => changes.All(change => change.Path != field.Path)), .. changes.Select(change => new Field(change.Path, Quoted(change.Value)))];
+
     private static string Write(Draft draft, BigInteger[] pool, int number)
     {
         var fields = new List<Field>(draft.Fields) { new("@timestamp", Spelt(draft.Moment.At, draft.Moment.Spelling)) };
@@ -383,13 +403,13 @@ public static class EventSets
         if (draft.Moment.IngestedAfter is { } delay)
             fields.Add(new Field("event.ingested", Spelt(draft.Moment.At + delay, draft.Moment.IngestedSpelling)));
 
-        var name = Quoted($"d{number}");
+        var name = Quoted($"d{number}{draft.Suffix}");
         if (draft.Identity is Identity.IdAndIndex or Identity.Id or Identity.IdAndEventId)
             fields.Add(new Field("_id", name));
         if (draft.Identity is Identity.IdAndIndex or Identity.IdAndEventId)
             fields.Add(new Field("_index", Quoted(draft.Index)));
         if (draft.Identity is Identity.EventId or Identity.IdAndEventId)
-            fields.Add(new Field("event.id", name));
+            fields.Add(new Field("event.id", Quoted($"d{number}")));
         if (draft.Identity is Identity.AlertUuid or Identity.AlertUuidWithEventIdOfThePrevious)
             fields.Add(new Field("kibana.alert.uuid", name));
         if (draft.Identity is Identity.AlertUuidWithEventIdOfThePrevious)
