@@ -11,7 +11,7 @@ public sealed record EventSet(string Json, IReadOnlyList<string> Addresses)
     public override string ToString() => Json;
 }
 
-/// <summary>Small sets of events that crowd the edges of the rule, around the window <see cref="From"/> (exclusive) to <see cref="To"/>.</summary>
+/// <summary>Small sets of events that crowd the edges of the rule and of the window <see cref="From"/> (exclusive) to <see cref="To"/>.</summary>
 /// <remarks>
 /// Times keep to spellings that any reader of strict_date_optional_time takes. Left out because rule and contract do not decide them:
 /// several @timestamp or event.ingested values, a scope behind a dotted IPv6 tail, duplicate keys, an object where a value is due.
@@ -78,7 +78,8 @@ public static class EventSets
     [
         Quoted("not-an-ip"), Quoted(""), Quoted("1.2.3"), Quoted("1.2.3.4.5"), Quoted("256.1.1.1"), Quoted("203.0.114.07"), Quoted("010.0.0.1"),
         Quoted("203.0.114.7:443"), Quoted("203.0.114.7/32"), Quoted(" 203.0.114.7"), Quoted("203.0.114.7 "), Quoted("203.0.114.7%eth0"),
-        Quoted("[2a00::1]"), Quoted("2a00::1/64"), Quoted("1:2:3:4:5:6:7"), Quoted("1:2:3:4:5:6:7:8:9"), Quoted("2a00::1::2"), Quoted("1:2:3::4:5:6:7:8"), Quoted("::10000"),
+        Quoted("[2a00::1]"), Quoted("2a00::1/64"), Quoted("1:2:3:4:5:6:7"), Quoted("1:2:3:4:5:6:7:8:9"), Quoted("2a00::1::2"),
+        Quoted("1:2:3::4:5:6:7:8"), Quoted("::10000"),
         Quoted("fe80::1%"), Quoted(":1:2:3:4:5:6:7"), Quoted("::1.2.3"), Quoted("0x8.8.8.8"), Quoted("::g"), "134744072", "8.8", "true", "false",
     ];
 
@@ -119,7 +120,10 @@ public static class EventSets
     {
         var text = OracleIp.Format(address);
         string[] spoilt = text.Contains(':', StringComparison.Ordinal)
-            ? [text + "%", $"[{text}]", text + "/128", " " + text, Groups(address, "x") + "::", "1" + Groups(address, "x4"), Groups(address, "x") + ":0"]
+            ? [
+                text + "%", $"[{text}]", text + "/128", " " + text,
+                Groups(address, "x") + "::", "1" + Groups(address, "x4"), Groups(address, "x") + ":0",
+            ]
             : [text + "%1", text + ":443", text + "/32", text + " ", "0" + text, text + ".", text + ".0", "::ffff:0" + text, text + "\n"];
         return spoilt[which % spoilt.Length];
     }
@@ -134,7 +138,10 @@ public static class EventSets
         string Groups(string format) => EventSets.Groups(address, format);
         string[] spellings = text.Contains(':', StringComparison.Ordinal)
             ? [text, text.ToUpperInvariant(), Groups("x"), Groups("x4"), Groups("X6"), text + "%eth0", text + "%1", DottedTail()]
-            : [text, "::ffff:" + text, "::FFFF:" + text, "0:0:0:0:0:ffff:" + text, Groups("x4"), Groups("X"), "::" + Groups("x")["0:0:0:0:0:".Length..] + "%7"];
+            : [
+                text, "::ffff:" + text, "::FFFF:" + text, "0:0:0:0:0:ffff:" + text,
+                Groups("x4"), Groups("X"), "::" + Groups("x")["0:0:0:0:0:".Length..] + "%7",
+            ];
         return spellings[Math.Max(0, which - 12) % spellings.Length];
 
         string DottedTail()
@@ -194,12 +201,16 @@ public static class EventSets
     private static readonly string TooLong = Quoted(new string('x', 1025));
     private static readonly string[] NetworkDatasets = ["zeek.notice", "panw.panos", "suricata.eve", "snort.log"];
 
+    private static readonly Gen<string?> Absent = Gen.Const((string?)null);
+
     private static readonly Gen<string?> OddDataset = Gen.OneOf<string?>(
-        null, null, "null", "[]", Quoted("O365.Audit"), Quoted("Azure.SigninLogs"), Quoted("azure.signinlogs "), Quoted(""), "42", "true", TooLong,
-        $"[{TooLong},{Quoted("o365.audit")}]", Quoted(new string('y', 1024)), List("o365.audit", "azure.signinlogs"), List("o365.audit", "zeek.notice"), List("a", "b", "a"));
+        null, null, "null", "[]", "42", "true", Quoted(""), Quoted("O365.Audit"), Quoted("Azure.SigninLogs"), Quoted("azure.signinlogs "),
+        TooLong, $"[{TooLong},{Quoted("o365.audit")}]", Quoted(new string('y', 1024)),
+        List("o365.audit", "azure.signinlogs"), List("o365.audit", "zeek.notice"), List("a", "b", "a"));
 
     private static readonly Gen<string?> OddText = Gen.OneOf<string?>(
-        null, null, "null", "[]", "7", "false", "1.5", Quoted(""), Quoted("Success"), Quoted("unknown"), TooLong, List("success", "failure"), $"[{TooLong},{Quoted("success")}]");
+        null, null, "null", "[]", "7", "false", "1.5", Quoted(""), Quoted("Success"), Quoted("unknown"),
+        TooLong, List("success", "failure"), $"[{TooLong},{Quoted("success")}]");
 
     private static readonly Gen<string?> Outcome = Gen.Frequency<string?>((22, Usual("success")), (3, Usual("failure")), (2, OddText));
 
@@ -208,17 +219,21 @@ public static class EventSets
         (1, Gen.OneOf<string?>(Quoted("mailitemsaccessed"), Quoted("MailItemsAccessed "), List("MailItemsAccessed", "Send"), Quoted("Send"))),
         (1, OddText));
 
-    private static readonly Gen<string?> AnyAction = Gen.Frequency<string?>((2, MailAction), (3, Gen.OneOf("Sign-in activity", "UserLoggedIn", "FileAccessed", "Send").SelectMany(Usual)), (1, OddText));
+    private static readonly Gen<string?> AnyAction = Gen.Frequency<string?>(
+        (2, MailAction), (3, Gen.OneOf("Sign-in activity", "UserLoggedIn", "FileAccessed", "Send").SelectMany(Usual)), (1, OddText));
 
     private static readonly Gen<string?> Category = Gen.OneOf<string?>(
-        null, List("authentication"), List("web", "email"), Quoted("email"), List("intrusion_detection", "network"), "[1,true,\"web\",null]", "null", Quoted("web"),
+        null, "null", "[1,true,\"web\",null]", Quoted("email"), Quoted("web"),
+        List("authentication"), List("web", "email"), List("intrusion_detection", "network"),
         $"[{TooLong},{Quoted("network")}]", Quoted("Zürich 🔒"), Quoted(""));
 
     private static readonly Gen<string?> Module = Gen.OneOf<string?>(
         null, null, Quoted("suricata"), Quoted("panw"), Quoted("endpoint"), Quoted("endgame"), Quoted("cloud_defend"), Quoted("Endpoint"),
         List("suricata", "endpoint"), List("suricata", "panw"), List("endpoint", "endpoint"), Quoted(""), "[]", "null", "3", TooLong);
 
-    private static readonly Gen<string?> Kind = Gen.Frequency<string?>((8, Gen.OneOf<string?>(Quoted("event"), null)), (1, Gen.OneOf<string?>(Quoted("Alert"), Quoted("alert"), List("alert", "event"), "1")));
+    private static readonly Gen<string?> Kind = Gen.Frequency<string?>(
+        (8, Gen.OneOf<string?>(Quoted("event"), null)),
+        (1, Gen.OneOf<string?>(Quoted("Alert"), Quoted("alert"), List("alert", "event"), "1")));
 
     private static Gen<string?> Cloud(string dataset) => Gen.Frequency<string?>((26, Usual(dataset)), (1, OddDataset));
 
@@ -227,7 +242,8 @@ public static class EventSets
 
     private static readonly Gen<Field[]> SignIn = All(
         Maybe("event.dataset", Cloud("azure.signinlogs")), Maybe("data_stream.dataset", Cloud("azure.signinlogs")), Maybe("event.outcome", Outcome),
-        Maybe("event.action", Gen.OneOf("Sign-in activity", "MailItemsAccessed").SelectMany(Usual)), Maybe("event.category", Category), Maybe("event.kind", Kind));
+        Maybe("event.action", Gen.OneOf("Sign-in activity", "MailItemsAccessed").SelectMany(Usual)),
+        Maybe("event.category", Category), Maybe("event.kind", Kind));
 
     private static readonly Gen<Field[]> Mail = All(
         Maybe("event.dataset", Cloud("o365.audit")), Maybe("data_stream.dataset", Cloud("o365.audit")), Maybe("event.outcome", Outcome),
@@ -240,25 +256,33 @@ public static class EventSets
     /// <summary>Name and id of the rule behind an alert: promoted by External Alerts with its name kept or overridden, or by something else.</summary>
     private static readonly Gen<Field[]> Promotion = Gen.Frequency<Field[]>(
         (8, All(Maybe("kibana.alert.rule.name", Usual("External Alerts")), Maybe("kibana.alert.rule.rule_id", Usual(ExternalAlertsId)))),
-        (4, All(Maybe("kibana.alert.rule.name", Gen.OneOf("ET SCAN Nmap", "Port scan", "external alerts").SelectMany(Usual)), Maybe("kibana.alert.rule.rule_id", Usual(ExternalAlertsId)))),
-        (2, All(Maybe("kibana.alert.rule.name", Usual("External Alerts")), Maybe("kibana.alert.rule.rule_id", Usual("5b1f7a0e-0000-4000-8000-00000000c0de")))),
+        (4, All(
+            Maybe("kibana.alert.rule.name", Gen.OneOf("ET SCAN Nmap", "Port scan", "external alerts").SelectMany(Usual)),
+            Maybe("kibana.alert.rule.rule_id", Usual(ExternalAlertsId)))),
+        (2, All(
+            Maybe("kibana.alert.rule.name", Usual("External Alerts")),
+            Maybe("kibana.alert.rule.rule_id", Usual("5b1f7a0e-0000-4000-8000-00000000c0de")))),
         (1, All(Maybe("kibana.alert.rule.rule_id", Usual(ExternalAlertsId)))),
         (1, All(Maybe("kibana.alert.rule.name", Usual("External Alerts")))),
         (2, All(
             Maybe("kibana.alert.rule.name", Gen.OneOf<string?>(
-                Quoted("EXTERNAL ALERTS"), Quoted("External Alerts "), List("External Alerts", "Other"), List("External Alerts", "External Alerts"), "9", TooLong, null, "null")),
+                Quoted("EXTERNAL ALERTS"), Quoted("External Alerts "), "9", TooLong, null, "null",
+                List("External Alerts", "Other"), List("External Alerts", "External Alerts"))),
             Maybe("kibana.alert.rule.rule_id", Gen.OneOf<string?>(
-                Quoted(ExternalAlertsId.ToUpperInvariant()), List(ExternalAlertsId, "x"), List(ExternalAlertsId, ExternalAlertsId), null, Quoted("x"))))));
+                Quoted(ExternalAlertsId.ToUpperInvariant()), null, Quoted("x"),
+                List(ExternalAlertsId, "x"), List(ExternalAlertsId, ExternalAlertsId))))));
 
     private static readonly Gen<Field[]> Alert = Gen.OneOf(NetworkDatasets).SelectMany(dataset => All(
         Promotion,
         Gen.Frequency<Field[]>(
             (6, All(
-                Maybe("event.dataset", Gen.Frequency<string?>((12, Usual(dataset)), (2, Gen.Const((string?)null)), (1, OddDataset))),
-                Maybe("data_stream.dataset", Gen.Frequency<string?>((9, Usual(dataset)), (4, Gen.Const((string?)null)), (1, OddDataset))))),
+                Maybe("event.dataset", Gen.Frequency<string?>((12, Usual(dataset)), (2, Absent), (1, OddDataset))),
+                Maybe("data_stream.dataset", Gen.Frequency<string?>((9, Usual(dataset)), (4, Absent), (1, OddDataset))))),
             (1, Gen.Const<Field[]>([]))),
-        Maybe("kibana.alert.original_event.dataset", Gen.Frequency<string?>((3, Gen.Const((string?)null)), (2, Usual(dataset)), (1, Usual("o365.audit")))),
-        Maybe("kibana.alert.original_data_stream.dataset", Gen.Frequency<string?>((4, Gen.Const((string?)null)), (2, Usual(dataset)), (1, Usual("azure.signinlogs")))),
+        Maybe("kibana.alert.original_event.dataset", Gen.Frequency<string?>((3, Absent), (2, Usual(dataset)), (1, Usual("o365.audit")))),
+        Maybe(
+            "kibana.alert.original_data_stream.dataset",
+            Gen.Frequency<string?>((4, Absent), (2, Usual(dataset)), (1, Usual("azure.signinlogs")))),
         Maybe("event.kind", Gen.Frequency<string?>((12, Usual("signal")), (1, Gen.OneOf<string?>(List("signal", "alert"), Quoted("alert"), null)))),
         Maybe("event.module", Gen.Frequency<string?>((2, Usual(dataset.Split('.')[0])), (1, Module))),
         Maybe("event.category", Category),
@@ -290,8 +314,9 @@ public static class EventSets
 
     private static readonly Gen<Field[]> Chaos = All(
         Maybe("event.dataset", AnyDataset), Maybe("data_stream.dataset", AnyDataset), Maybe("event.outcome", Outcome), Maybe("event.action", AnyAction),
-        Maybe("event.kind", Kind), Maybe("event.module", Module), Maybe("event.category", Category), Gen.Frequency<Field[]>((1, Promotion), (2, Gen.Const<Field[]>([]))),
-        Maybe("kibana.alert.original_event.dataset", Gen.Frequency<string?>((3, Gen.Const((string?)null)), (1, AnyDataset))));
+        Maybe("event.kind", Kind), Maybe("event.module", Module), Maybe("event.category", Category),
+        Gen.Frequency<Field[]>((1, Promotion), (2, Gen.Const<Field[]>([]))),
+        Maybe("kibana.alert.original_event.dataset", Gen.Frequency<string?>((3, Absent), (1, AnyDataset))));
 
     /// <summary>The value, mostly bare, sometimes in one of the lists that read the same.</summary>
     private static Gen<string?> Usual(string value)
@@ -300,9 +325,11 @@ public static class EventSets
         return Gen.Frequency<string?>((20, json), (2, $"[{json}]"), (1, $"[{json},{json}]"), (1, $"[null,[{json}]]"));
     }
 
-    private static Gen<Field[]> Maybe(string path, Gen<string?> json) => json.Select(text => text is null ? System.Array.Empty<Field>() : [new Field(path, text)]);
+    private static Gen<Field[]> Maybe(string path, Gen<string?> json) =>
+        json.Select(text => text is null ? System.Array.Empty<Field>() : [new Field(path, text)]);
 
-    private static Gen<Field[]> All(params Gen<Field[]>[] parts) => parts.Aggregate((all, next) => Gen.Select(all, next, (left, right) => (Field[])[.. left, .. right]));
+    private static Gen<Field[]> All(params Gen<Field[]>[] parts) =>
+        parts.Aggregate((all, next) => Gen.Select(all, next, (left, right) => (Field[])[.. left, .. right]));
 
     // ---- Documents
 
@@ -321,7 +348,8 @@ public static class EventSets
     /// <summary>How paths become keys; the bits choose the order of the fields and where a mixed path breaks.</summary>
     private sealed record Layout(string Style, ulong Bits);
 
-    private sealed record Draft(Field[] Fields, Source Source, Moment Moment, Identity Identity, Layout Layout, string Index = "logs-a", string Suffix = "");
+    private sealed record Draft(
+        Field[] Fields, Source Source, Moment Moment, Identity Identity, Layout Layout, string Index = "logs-a", string Suffix = "");
 
     private static readonly Gen<Layout> AnyLayout = Gen.Select(
         Gen.Frequency((6, "nested"), (4, "dotted"), (5, "mixed"), (2, "listed"), (2, "doubled")),
@@ -332,33 +360,39 @@ public static class EventSets
         Gen.Frequency<Field[]>((5, SignIn), (4, Mail), (2, OtherCloud), (7, Alert), (1, CloudAlert), (3, RawAlert), (1, Noise), (2, Chaos)),
         AnySource,
         AnyMoment,
-        Gen.Frequency((6, Identity.None), (3, Identity.IdAndIndex), (1, Identity.Id), (3, Identity.EventId), (2, Identity.AlertUuid), (1, Identity.AlertUuidWithEventIdOfThePrevious), (1, Identity.IdAndEventId)),
+        Gen.Frequency(
+            (6, Identity.None), (3, Identity.IdAndIndex), (1, Identity.Id), (3, Identity.EventId), (2, Identity.AlertUuid),
+            (1, Identity.AlertUuidWithEventIdOfThePrevious), (1, Identity.IdAndEventId)),
         AnyLayout,
         (fields, source, moment, identity, layout) => new Draft(fields, source, moment, identity, layout));
 
-    /// <summary>A second sending of a document: the same, differently laid out or with other facts; or another one that shares a part of its identity.</summary>
+    /// <summary>A second sending of a document, perhaps laid out otherwise or with other facts; or one that shares part of its identity.</summary>
     private sealed record Copy(int Of, int How, int Other, Layout Layout, int At);
 
     private static readonly Gen<Copy> AnyCopy = Gen.Select(
         Gen.Int[0, 39], Gen.Int[0, 7], Gen.Int[0, 39], AnyLayout, Gen.Int[0, 44], (of, how, other, layout, at) => new Copy(of, how, other, layout, at));
 
     private static Gen<EventSet> Mixed => Gen.Select(
-        Address.Array[1, 6], Gen.Frequency<Draft[]>((2, AnyDraft.Array[1, 7]), (2, AnyDraft.Array[8, 16]), (1, AnyDraft.Array[17, 36])), Gen.Frequency<Copy[]>((1, Gen.Const<Copy[]>([])), (1, AnyCopy.Array[1, 4])), Gen.Frequency((9, false), (1, true)), Assemble);
+        Address.Array[1, 6],
+        Gen.Frequency<Draft[]>((2, AnyDraft.Array[1, 7]), (2, AnyDraft.Array[8, 16]), (1, AnyDraft.Array[17, 36])),
+        Gen.Frequency<Copy[]>((1, Gen.Const<Copy[]>([])), (1, AnyCopy.Array[1, 4])),
+        Gen.Frequency((9, false), (1, true)),
+        Assemble);
 
     /// <summary>One address with about a hundred kept events, on either side of the cap of 100.</summary>
     private static Gen<EventSet> AroundTheCap => Gen.Select(Gen.OneOf(Familiar), Gen.Int[98, 100], Gen.Int[0, 2], AnyLayout, (address, kept, tooOld, layout) =>
     {
-        Draft Simple(int i, long at, params string[] pairs) => new(
-            [.. pairs.Chunk(2).Select(pair => new Field(pair[0], Quoted(pair[1])))],
+        Draft Simple(int i, long at, string dataset, params (string Path, string Value)[] more) => new(
+            With([], [("event.dataset", dataset), ("data_stream.dataset", dataset), .. more]),
             new Source(9, 0, 0, 0, 0),
             new Moment(at, 0, null, 0),
             i % 2 == 0 ? Identity.None : Identity.EventId,
             layout);
         var filler = Enumerable.Range(0, kept - 1 + tooOld).Select(i => Simple(
-            i, i < tooOld ? From - i : From + ((i + 1) * Minute), "event.dataset", "o365.audit", "data_stream.dataset", "o365.audit", "event.action", "FileAccessed", "event.outcome", "success"));
-        var mail = Simple(0, To, "event.dataset", "o365.audit", "data_stream.dataset", "o365.audit", "event.action", "MailItemsAccessed", "event.outcome", "success");
+            i, i < tooOld ? From - i : From + ((i + 1) * Minute), "o365.audit", ("event.action", "FileAccessed"), ("event.outcome", "success")));
+        var mail = Simple(0, To, "o365.audit", ("event.action", "MailItemsAccessed"), ("event.outcome", "success"));
         var alert = Simple(
-            1, From + 1, "event.dataset", "zeek.notice", "data_stream.dataset", "zeek.notice", "kibana.alert.rule.name", "External Alerts", "kibana.alert.rule.rule_id", ExternalAlertsId);
+            1, From + 1, "zeek.notice", ("kibana.alert.rule.name", "External Alerts"), ("kibana.alert.rule.rule_id", ExternalAlertsId));
         return Assemble([OracleIp.Parse(address)!.Value], [.. filler, mail, alert], [], escaped: false);
     });
 
@@ -369,7 +403,8 @@ public static class EventSets
         {
             var of = copy.Of % drafts.Length;
             if (copy.How is 4 or 5)
-                of = Enumerable.Range(0, drafts.Length).Select(i => (of + i) % drafts.Length).FirstOrDefault(i => drafts[i].Identity == Identity.EventId, of);
+                of = Enumerable.Range(0, drafts.Length).Select(i => (of + i) % drafts.Length)
+                    .FirstOrDefault(i => drafts[i].Identity == Identity.EventId, of);
             var (original, other) = (drafts[of], drafts[copy.Other % drafts.Length]);
             var again = copy.How switch
             {
@@ -377,7 +412,7 @@ public static class EventSets
                 1 => original with { Layout = copy.Layout },
                 2 => original with { Fields = With(original.Fields, ("event.outcome", "success")), Source = other.Source, Moment = other.Moment },
                 3 => original with { Index = "logs-b" },
-                4 => original with { Fields = With(original.Fields, ("event.kind", "signal"), ("kibana.alert.rule.name", "External Alerts"), ("kibana.alert.rule.rule_id", ExternalAlertsId)) },
+                4 => original with { Fields = With(original.Fields, ("event.kind", "signal"), ("kibana.alert.rule.rule_id", ExternalAlertsId)) },
                 5 => original with { Fields = With(original.Fields, ("event.dataset", "corelight.dns"), ("data_stream.dataset", "corelight.dns")) },
                 6 => original with { Suffix = "x" },
                 _ => original with { Suffix = "x", Moment = other.Moment },
@@ -427,7 +462,8 @@ public static class EventSets
             root.Put(field.Path, nested ? 0 : layout.Style == "mixed" ? bits : ulong.MaxValue, field.Json);
 
             // The same value under the other spelling of the path reads as one; not where one value is due.
-            if (layout.Style == "doubled" && field.Path.Contains('.', StringComparison.Ordinal) && field.Path is not ("event.ingested" or "event.id" or "kibana.alert.uuid"))
+            var single = !field.Path.Contains('.', StringComparison.Ordinal) || field.Path is "event.ingested" or "event.id" or "kibana.alert.uuid";
+            if (layout.Style == "doubled" && !single)
                 root.Put(field.Path, nested ? ulong.MaxValue : 0, field.Json);
         }
 
@@ -484,8 +520,9 @@ public static class EventSets
     }
 
     private static readonly Gen<string> UnacceptableDocument = Gen.OneOf(
-        "42", "null", "true", Quoted("text"), "[]", "{}", """{"@timestamp":null}""", """{"@timestamp":"yesterday"}""", """{"@timestamp":""}""", """{"@timestamp":[]}""", """{"@timestamp":{}}""",
-        """{"@timestamp":false}""", """{"@timestamp":"2026-02-30T00:00:00Z"}""", """{"@timestamp":"2026-03-14T25:00:00Z"}""", """{"@timestamp":"14.03.2026"}""",
+        "42", "null", "true", Quoted("text"), "[]", "{}", """{"@timestamp":null}""", """{"@timestamp":"yesterday"}""",
+        """{"@timestamp":""}""", """{"@timestamp":[]}""", """{"@timestamp":{}}""", """{"@timestamp":false}""",
+        """{"@timestamp":"2026-02-30T00:00:00Z"}""", """{"@timestamp":"2026-03-14T25:00:00Z"}""", """{"@timestamp":"14.03.2026"}""",
         """{"source":{"ip":"203.0.114.7"},"event":{"dataset":"o365.audit","action":"MailItemsAccessed","outcome":"success"}}""",
         """{"timestamp":"2026-03-14T05:00:00Z","_id":"d1","source":{"ip":"203.0.114.7"},"event":{"dataset":"azure.signinlogs","outcome":"success"}}""");
 
@@ -508,7 +545,10 @@ public static class EventSets
             Promote = promote,
             IngestedAfter = ingestedAfter,
             SourceIps = filter < 0 ? null
-                : [.. set.Addresses.Skip(filter).DefaultIfEmpty("203.0.114.200").Select(address => Spelling(OracleIp.Parse(address)!.Value, spelling)), "8.8.8.8"],
+                : [
+                    "8.8.8.8",
+                    .. set.Addresses.Skip(filter).DefaultIfEmpty("203.0.114.200").Select(address => Spelling(OracleIp.Parse(address)!.Value, spelling)),
+                ],
         }));
 
     private static string Quoted(string text) => JsonSerializer.Serialize(text);

@@ -34,7 +34,8 @@ public sealed class EventSetsTests
             multiValued += batch.Stored.Any(document => document.SourceIps.Count > 1) ? 1 : 0;
         }
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"any {any}, differing {differing}, promotion {promotionMatters}, duplicates {duplicates}, multi-valued {multiValued}, {string.Join(' ', reported)}");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"any {any}, differing {differing}, promotion {promotionMatters}, duplicates {duplicates}, multi-valued {multiValued}, {string.Join(' ', reported)}");
         Assert.InRange(any, Sets / 3, Sets * 9 / 10);
         Assert.All(reported, pair => Assert.InRange(pair.Value, Sets / 5, Sets * 9 / 10));
         Assert.Superset(new HashSet<int> { 99, 100, 101 }, totals);

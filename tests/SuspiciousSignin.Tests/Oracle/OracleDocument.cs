@@ -6,7 +6,7 @@ using System.Text.RegularExpressions;
 
 namespace SuspiciousSignin.Tests.Oracle;
 
-/// <summary>One document as the stored columns would show it. A column is a list of distinct values: none is null, two or more is multi-valued.</summary>
+/// <summary>One document as stored columns show it. A column is a list of distinct values: none is null, two or more is multi-valued.</summary>
 public sealed class OracleDocument
 {
     private const int IgnoreAbove = 1024;
@@ -101,9 +101,7 @@ public static partial class OracleTime
     {
         if (IsoDate().Match(text) is { Success: true } iso)
             return FromIso(iso);
-        return EpochMillis().Match(text) is { Success: true } epoch && decimal.TryParse(epoch.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var millis)
-            ? (long)decimal.Floor(millis)
-            : null;
+        return EpochMillis().IsMatch(text) ? (long)decimal.Floor(decimal.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture)) : null;
     }
 
     /// <summary>The instant as ISO 8601 in UTC with milliseconds.</summary>
@@ -127,7 +125,17 @@ public static partial class OracleTime
         return (((((days * 24) + hour) * 60) + minute - offset) * 60_000) + (second * 1_000) + millis;
     }
 
-    [GeneratedRegex(@"\A(?<year>[0-9]{4})(-(?<month>[0-9]{2})(-(?<day>[0-9]{2})(T(?<hour>[0-9]{2})(:(?<minute>[0-9]{2})(:(?<second>[0-9]{2})([.,](?<fraction>[0-9]{1,9}))?)?)?(Z|(?<sign>[+-])(?<zoneHour>[0-9]{2})(:?(?<zoneMinute>[0-9]{2}))?)?)?)?)?\z", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        """
+        \A(?<year>[0-9]{4})
+        (-(?<month>[0-9]{2})
+          (-(?<day>[0-9]{2})
+            (T(?<hour>[0-9]{2})
+              (:(?<minute>[0-9]{2})(:(?<second>[0-9]{2})([.,](?<fraction>[0-9]{1,9}))?)?)?
+              (Z|(?<sign>[+-])(?<zoneHour>[0-9]{2})(:?(?<zoneMinute>[0-9]{2}))?)?
+            )?)?)?\z
+        """,
+        RegexOptions.ExplicitCapture | RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex IsoDate();
 
     [GeneratedRegex(@"\A-?[0-9]{1,18}(\.[0-9]+)?\z", RegexOptions.ExplicitCapture)]

@@ -29,7 +29,9 @@ public sealed class Scenario
     private static readonly string[] Apps = ["Office 365 Exchange Online", "Microsoft Teams", "Azure Portal", "SharePoint Online", "Harbour Timetable"];
     private static readonly string[] Systems = ["Windows 11", "Windows 10", "MacOs", "Ios 18.3", "Android 15", "Linux"];
     private static readonly string[] Browsers = ["Edge 144.0", "Chrome 145.0", "Safari 18.3", "Firefox 147.0"];
-    private static readonly string[] Operations = ["FileAccessed", "FileDownloaded", "UserLoggedIn", "Send", "MessageReadReceiptReceived", "PageViewed", "New-InboxRule"];
+    private static readonly string[] Operations =
+        ["FileAccessed", "FileDownloaded", "UserLoggedIn", "Send", "MessageReadReceiptReceived", "PageViewed", "New-InboxRule"];
+
     private static readonly (string City, string Region, string Country, double Lat, double Lon)[] Places =
     [
         ("Oslo", "Oslo", "NO", 59.91, 10.75), ("Turku", "Southwest Finland", "FI", 60.45, 22.27), ("Porto", "Porto", "PT", 41.15, -8.61),
@@ -253,7 +255,8 @@ public sealed class Scenario
             ["user_principal_name"] = name,
             ["user_type"] = "Member",
         };
-        var document = Document(address, at, "azure", "azure.signinlogs", "event", success ? "success" : "failure", "Sign-in activity", ["authentication"], ["info"]);
+        var outcome = success ? "success" : "failure";
+        var document = Document(address, at, "azure", "azure.signinlogs", "event", outcome, "Sign-in activity", ["authentication"], ["info"]);
         document["azure"] = new JsonObject
         {
             ["correlation_id"] = NewId(),
@@ -281,7 +284,12 @@ public sealed class Scenario
         document["source"]!["geo"] = document["geo"]!.DeepClone();
         document["source"]!["as"] = new JsonObject { ["number"] = 64500 + (person % 30), ["organization"] = new JsonObject { ["name"] = "Example Carrier" } };
         document["user"] = new JsonObject { ["id"] = id, ["name"] = name, ["email"] = name, ["full_name"] = $"Crew {person:000}" };
-        document["user_agent"] = new JsonObject { ["original"] = $"Mozilla/5.0 ({system}) Example", ["name"] = device["browser"]!.ToString(), ["os"] = new JsonObject { ["name"] = system } };
+        document["user_agent"] = new JsonObject
+        {
+            ["original"] = $"Mozilla/5.0 ({system}) Example",
+            ["name"] = device["browser"]!.ToString(),
+            ["os"] = new JsonObject { ["name"] = system },
+        };
         return Add(document);
     }
 
@@ -324,7 +332,8 @@ public sealed class Scenario
             audit["ClientInfoString"] = "Client=REST;Client=RESTSystem;;";
             audit["MailboxOwnerUPN"] = name;
             audit["OperationCount"] = random.Next(1, 30);
-            audit["Folders"] = new JsonArray(new JsonObject { ["Path"] = "\\Inbox", ["FolderItems"] = new JsonArray(new JsonObject { ["InternetMessageId"] = $"<{NewId()}@{Organization}>" }) });
+            var item = new JsonObject { ["InternetMessageId"] = $"<{NewId()}@{Organization}>" };
+            audit["Folders"] = new JsonArray(new JsonObject { ["Path"] = "\\Inbox", ["FolderItems"] = new JsonArray(item) });
         }
 
         document["o365"] = new JsonObject { ["audit"] = audit };
@@ -344,19 +353,23 @@ public sealed class Scenario
     private JsonObject VendorAlert(string address, long at, string dataset, string? module = null)
     {
         alerts++;
-        var document = Document(address, at, module ?? dataset.Split('.')[0], dataset, "alert", outcome: null, "network-alert", ["intrusion_detection", "network"], ["info", "denied"]);
+        string[] categories = ["intrusion_detection", "network"];
+        module ??= dataset.Split('.')[0];
+        var document = Document(address, at, module, dataset, "alert", outcome: null, "network-alert", categories, ["info", "denied"]);
         document["event"]!["severity"] = random.Next(1, 4);
         document["destination"] = new JsonObject { ["address"] = "203.0.114.250", ["ip"] = "203.0.114.250", ["port"] = 443 };
         document["network"] = new JsonObject { ["transport"] = "tcp", ["protocol"] = "tls" };
         document["observer"] = new JsonObject { ["vendor"] = dataset.Split('.')[0], ["product"] = "sensor", ["name"] = "quay-ids-1" };
-        document["rule"] = new JsonObject { ["name"] = "Perimeter scan", ["category"] = "Attempted Information Leak", ["id"] = $"{random.Next(2_000_000, 3_000_000)}" };
+        var signature = random.Next(2_000_000, 3_000_000);
+        document["rule"] = new JsonObject { ["name"] = "Perimeter scan", ["category"] = "Attempted Information Leak", ["id"] = $"{signature}" };
         document["source"]!["port"] = random.Next(1024, 65536);
         document["related"] = new JsonObject { ["ip"] = new JsonArray(address, "203.0.114.250") };
         return document;
     }
 
     /// <summary>The alert that Kibana makes of a vendor's: flat dotted keys over the nested source document, whose event.kind they replace.</summary>
-    private JsonObject Alert(string address, long at, string dataset, string? message = null, string ruleId = ExternalAlertsId, bool dataStream = true)
+    private JsonObject Alert(
+        string address, long at, string dataset, string? message = null, string ruleId = ExternalAlertsId, bool dataStream = true)
     {
         var document = VendorAlert(address, at, dataset);
         var source = document["event"]!.DeepClone().AsObject();
@@ -384,7 +397,8 @@ public sealed class Scenario
         return Add(document);
     }
 
-    private JsonObject Document(string address, long at, string module, string dataset, string kind, string? outcome, string action, string[] categories, string[] types)
+    private JsonObject Document(
+        string address, long at, string module, string dataset, string kind, string? outcome, string action, string[] categories, string[] types)
     {
         var document = new JsonObject
         {
