@@ -90,8 +90,18 @@ internal sealed class EcsDocument
         slot = slot.Count == 0 ? new Slot(1, start, value.Length) : slot with { Count = slot.Count + 1 };
     }
 
-    /// <summary>Makes the rule read the field as null; it is shown all the same.</summary>
-    public void Hide(EcsField field) => _slots[(int)field] = default;
+    /// <summary>Makes the rule read the field as null; what the document says is kept under another name.</summary>
+    public void Hide(EcsField field, EcsField keptAs)
+    {
+        _slots[(int)field] = default;
+        for (var at = 0; at < _length;)
+        {
+            var reader = new PayloadReader(_payload.AsSpan(at, _length - at));
+            reader.Read();
+            _payload[at] = reader.Field == field ? (byte)keptAs : _payload[at];
+            at += PayloadReader.EntryOverhead + reader.Value.Length;
+        }
+    }
 
     private bool Contains(EcsField field, ReadOnlySpan<byte> value)
     {

@@ -114,6 +114,9 @@ internal enum EcsField : byte
     OperationCount,
     ObjectId,
     MailAccessType,
+
+    /// <summary>What a document says in data_stream.dataset where the index does not map it: kept, but no column.</summary>
+    UnmappedDataStreamDataset,
 }
 
 /// <summary>Where each <see cref="EcsField"/> stands in a document: the one catalogue behind the reader and the ES|QL text.</summary>

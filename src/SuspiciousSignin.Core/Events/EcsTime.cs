@@ -11,6 +11,9 @@ public static class EcsTime
     private static readonly long MinMilliseconds = DateTimeOffset.MinValue.ToUnixTimeMilliseconds();
     private static readonly long MaxMilliseconds = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
 
+    /// <summary>The earliest time that an answer can show, milliseconds since the epoch.</summary>
+    public static long Earliest => MinMilliseconds;
+
     /// <summary>The wire form of a stored time.</summary>
     public static DateTime ToDateTime(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime;
 

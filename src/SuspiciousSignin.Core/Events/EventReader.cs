@@ -217,7 +217,7 @@ internal sealed class EventReader(EventReaderOptions options)
     {
         if (options.StockAlertMapping && _document.IsKibanaAlert)
         {
-            _document.Hide(EcsField.DataStreamDataset);
+            _document.Hide(EcsField.DataStreamDataset, EcsField.UnmappedDataStreamDataset);
         }
 
         // The integrations map event.dataset as a constant: a document of their data streams has it even where its source does not.

@@ -47,6 +47,8 @@ public sealed class EsqlColumn
     /// <summary>The dotted paths of the fields, first choice first.</summary>
     public IEnumerable<string> Paths => _fields.Select(EcsFields.Path);
 
+    internal IReadOnlyList<EcsField> Fields => _fields;
+
     /// <summary>The column without the fields that no index maps; null where none is left.</summary>
     public EsqlColumn? Resolve(Func<string, bool> exists)
     {

@@ -1,0 +1,61 @@
+using FluentValidation;
+using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Api.Detections;
+
+/// <summary>A run of the detection. Every member may be left out.</summary>
+public sealed record DetectionRequest : IWindowRequest
+{
+    /// <summary>Events later than this: RFC 3339 or date math. Default: 8 hours before <c>to</c>.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Events up to and including this: RFC 3339 or date math. Default: <c>now</c>.</summary>
+    public string? To { get; init; }
+
+    /// <summary>Only events whose <c>event.ingested</c>, else <c>@timestamp</c>, is at or after this.</summary>
+    public string? IngestedAfter { get; init; }
+
+    /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default false.</summary>
+    public bool? Promote { get; init; }
+
+    /// <summary>Only these addresses, at most 1,000. Default: all.</summary>
+    public IReadOnlyList<string>? SourceIps { get; init; }
+
+    /// <summary>The most alerts to return, 1 to 10,000. Default 100.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>Whether alerts carry their events. Default false.</summary>
+    public bool? IncludeEvents { get; init; }
+
+    internal DetectionQuery ToQuery(TimeProvider clock) => new()
+    {
+        Revision = this.Rule(Promote),
+        Window = this.Window(clock),
+        IngestedAfter = RequestRules.Milliseconds(IngestedAfter, clock, roundUp: false),
+        SourceIps = SourceIps is null ? null : [.. SourceIps.Select(SourceAddress.Parse).Distinct()],
+        Limit = Limit ?? 100,
+        IncludeEvents = IncludeEvents ?? false,
+    };
+}
+
+internal sealed class DetectionRequestValidator : AbstractValidator<DetectionRequest>
+{
+    public DetectionRequestValidator(TimeProvider clock)
+    {
+        this.AddWindowRules(clock);
+        RuleFor(request => request.IngestedAfter).IsTime(clock);
+        RuleFor(request => request.Limit).InclusiveBetween(1, 10_000).WithMessage("'limit' is 1 to 10000.");
+        RuleFor(request => request.SourceIps)
+            .Must(addresses => addresses is null || addresses.Count <= 1000)
+            .WithMessage("At most 1000 addresses. Ask in several requests.");
+        RuleForEach(request => request.SourceIps)
+            .Must(text => SourceAddress.TryParse(text, out _))
+            .WithErrorCode(RequestRules.Malformed)
+            .WithMessage("Not an IP address.")
+            .When(request => request.SourceIps?.Count <= 1000);
+    }
+}

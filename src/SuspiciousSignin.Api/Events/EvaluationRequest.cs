@@ -1,0 +1,40 @@
+using FluentValidation;
+using SuspiciousSignin.Api.Requests;
+
+namespace SuspiciousSignin.Api.Events;
+
+/// <summary>How a batch is judged.</summary>
+public sealed record EvaluationRequest : IWindowRequest
+{
+    /// <summary>Whether the events are kept for later runs. Default true; with false the batch alone is judged.</summary>
+    public bool? Store { get; init; }
+
+    /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default false.</summary>
+    public bool? Promote { get; init; }
+
+    /// <summary>Judge events later than this: RFC 3339 or date math. Default: 8 hours before <c>to</c>.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Judge events up to and including this. Default: the newest event of the batch.</summary>
+    public string? To { get; init; }
+
+    /// <summary>Whether alerts carry their events. Default false.</summary>
+    public bool? IncludeEvents { get; init; }
+
+    internal EvaluationQuery ToQuery(TimeProvider clock) => new()
+    {
+        Revision = this.Rule(Promote),
+        Store = Store ?? true,
+        From = RequestRules.Milliseconds(From, clock, roundUp: false),
+        To = RequestRules.Milliseconds(To, clock, roundUp: true),
+        IncludeEvents = IncludeEvents ?? false,
+    };
+}
+
+internal sealed class EvaluationRequestValidator : AbstractValidator<EvaluationRequest>
+{
+    public EvaluationRequestValidator(TimeProvider clock) => this.AddWindowRules(clock);
+}

@@ -1,0 +1,165 @@
+using System.IO.Pipelines;
+using System.Security.Cryptography;
+using System.Text;
+using FluentValidation;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.Net.Http.Headers;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Api.Events;
+
+/// <summary>Batches of events.</summary>
+[ApiController]
+[Route("api/v1/events")]
+[Tags("Events")]
+public sealed class EventsController(
+    CorrelationService correlation,
+    IValidator<EvaluationRequest> validator,
+    IdempotencyCache idempotency,
+    EventReaderOptions readerOptions,
+    ServiceMetrics metrics,
+    TimeProvider clock) : ControllerBase
+{
+    /// <summary>Evaluate a batch of events</summary>
+    /// <remarks>
+    /// Takes ECS documents as a JSON array, as <c>{"events":[...]}</c>, or one per line; compressed with gzip, br or deflate. Judges the addresses
+    /// of the batch and says what became of every event. One bad event is rejected with its position and the rest goes on. An
+    /// <c>Idempotency-Key</c> makes the request safe to send again.
+    /// </remarks>
+    /// <param name="request">How the batch is judged.</param>
+    /// <param name="idempotencyKey">The same key with the same body gives the first answer again. 1 to 255 characters.</param>
+    /// <response code="200">What became of the events, and the alerts of their addresses.</response>
+    /// <response code="400">The body is not JSON, or a parameter cannot be read. Nothing was stored.</response>
+    /// <response code="409">A request with this Idempotency-Key is still being carried out.</response>
+    /// <response code="413">The body is too long. Nothing was stored.</response>
+    /// <response code="415">Another Content-Type or Content-Encoding than those taken.</response>
+    /// <response code="422">A parameter is out of range, or the Idempotency-Key was used with another body.</response>
+    /// <response code="429">Too many runs are going on; Retry-After says when to try again.</response>
+    /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
+    [HttpPost(Name = "evaluateEvents")]
+    [EnableRateLimiting(Composition.RunsPolicy)]
+    [ProducesResponseType<Evaluation>(200, "application/json")]
+    [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(409, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(413, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(415, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(503, Problems.ContentType)]
+    public async Task<IActionResult> Evaluate(
+        [FromQuery] EvaluationRequest request,
+        [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey,
+        CancellationToken cancellationToken)
+    {
+        if (await validator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
+        {
+            return this.Invalid(invalid);
+        }
+
+        if (FormatOf(Request) is not { } format)
+        {
+            return this.Refuse(StatusCodes.Status415UnsupportedMediaType, "Send application/json or application/x-ndjson in UTF-8, plain or with one Content-Encoding of gzip, br or deflate.");
+        }
+
+        if (idempotencyKey is null)
+        {
+            return (await EvaluateBodyAsync(Request.BodyReader, format, request, cancellationToken)).Result;
+        }
+
+        return idempotencyKey.Length is 0 or > 255
+            ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["Idempotency-Key"] = ["1 to 255 characters."] })
+            : await EvaluateOnceAsync(idempotencyKey, format, request, cancellationToken);
+    }
+
+    private async Task<IActionResult> EvaluateOnceAsync(string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+    {
+        switch (idempotency.TryClaim(key, out var firstHash, out var firstAnswer))
+        {
+            case IdempotencyCache.Claim.InProgress:
+                Response.Headers.RetryAfter = "1";
+                return this.Refuse(StatusCodes.Status409Conflict, "A request with this Idempotency-Key is still being carried out.");
+
+            case IdempotencyCache.Claim.Answered:
+                await using (var again = HashingBody(out var hash))
+                {
+                    await again.CopyToAsync(Stream.Null, cancellationToken);
+                    return HashOf(hash).AsSpan().SequenceEqual(firstHash)
+                        ? Ok(firstAnswer)
+                        : this.Refuse(StatusCodes.Status422UnprocessableEntity, "This Idempotency-Key was used with another request. Use a new key for a new request.");
+                }
+
+            default:
+                try
+                {
+                    await using var body = HashingBody(out var hash);
+                    var (result, answer) = await EvaluateBodyAsync(PipeReader.Create(body), format, request, cancellationToken);
+                    if (answer is not null)
+                    {
+                        idempotency.Complete(key, HashOf(hash), answer);
+                    }
+
+                    return result;
+                }
+                finally
+                {
+                    idempotency.Release(key);
+                }
+        }
+    }
+
+    private async Task<(IActionResult Result, Evaluation? Answer)> EvaluateBodyAsync(
+        PipeReader body, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+    {
+        var (batch, refusal) = await EventBatchReader.ReadAsync(body, format, readerOptions, cancellationToken);
+        if (refusal is not null)
+        {
+            return (this.Refuse(refusal.Status, refusal.Detail), null);
+        }
+
+        var query = request.ToQuery(clock);
+        var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken);
+        metrics.Evaluated(evaluation);
+        return (Ok(evaluation), evaluation);
+    }
+
+    private CryptoStream HashingBody(out SHA256 hash)
+    {
+        hash = SHA256.Create();
+        HttpContext.Response.RegisterForDispose(hash);
+        return new CryptoStream(Request.Body, hash, CryptoStreamMode.Read, leaveOpen: true);
+    }
+
+    /// <summary>The hash of body and parameters.</summary>
+    private byte[] HashOf(SHA256 bodyHash) =>
+        SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{Request.QueryString}|{Request.ContentType}")]);
+
+    /// <summary>How the body sets its events apart, or null where it is of another type, charset or encoding.</summary>
+    private static BatchFormat? FormatOf(HttpRequest request)
+    {
+        // The decompression middleware takes the header away where it knows the encoding.
+        if (request.Headers.ContentEncoding.Count > 0)
+        {
+            return null;
+        }
+
+        if (request.ContentType is null)
+        {
+            return BatchFormat.Json;
+        }
+
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+            || !(type.Charset.Length == 0 || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase)))
+        {
+            return null;
+        }
+
+        return type.MediaType.Value?.ToLowerInvariant() switch
+        {
+            "application/json" => BatchFormat.Json,
+            "application/x-ndjson" or "application/ndjson" => BatchFormat.NdJson,
+            _ => null,
+        };
+    }
+}

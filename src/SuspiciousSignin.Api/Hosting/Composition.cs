@@ -1,0 +1,88 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Threading.RateLimiting;
+using FluentValidation;
+using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Events;
+using SuspiciousSignin.Api.Ips;
+using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>What the service is made of.</summary>
+internal static class Composition
+{
+    /// <summary>The rate limiter policy of the endpoints that run the rule.</summary>
+    public const string RunsPolicy = "runs";
+
+    public static IServiceCollection AddEventStore(this IServiceCollection services) => services
+        .AddMetrics()
+        .AddSingleton<StoreMetrics>()
+#pragma warning disable RS0030 // The composition root is where the system clock is named.
+        .AddSingleton(TimeProvider.System)
+#pragma warning restore RS0030
+        .AddSingleton<IEventStore>(provider => new MemoryEventStore(
+            provider.GetRequiredService<StoreOptions>().Memory,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<StoreMetrics>()));
+
+    public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
+        .AddSingleton<CorrelationService>()
+        .AddSingleton<IdempotencyCache>();
+
+    public static IServiceCollection AddHttpApi(this IServiceCollection services)
+    {
+        ValidatorOptions.Global.PropertyNameResolver = (_, member, _) => member is null ? null : JsonNamingPolicy.CamelCase.ConvertName(member.Name);
+        ValidatorOptions.Global.DisplayNameResolver = ValidatorOptions.Global.PropertyNameResolver;
+        services
+            .AddSingleton<IValidator<DetectionRequest>, DetectionRequestValidator>()
+            .AddSingleton<IValidator<AddressAlertsRequest>, AddressAlertsRequestValidator>()
+            .AddSingleton<IValidator<AddressEventsRequest>, AddressEventsRequestValidator>()
+            .AddSingleton<IValidator<EvaluationRequest>, EvaluationRequestValidator>();
+        services
+            .AddControllers(mvc =>
+            {
+                mvc.SuppressImplicitRequiredAttributeForNonNullableReferenceTypes = true;
+                mvc.Filters.Add<KnownQueryParametersFilter>();
+            })
+            .ConfigureApiBehaviorOptions(api => api.InvalidModelStateResponseFactory = Problems.OfModelState)
+            .AddJsonOptions(json =>
+            {
+                json.AllowInputFormatterExceptionMessages = false;
+                Configure(json.JsonSerializerOptions);
+            });
+        // The OpenAPI document reads these options, MVC the others: they have to say the same.
+        services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
+        services.AddProblemDetails(problems => problems.CustomizeProblemDetails = Problems.Complete);
+        services.AddExceptionHandler<FaultHandler>();
+        services.AddRequestDecompression();
+        services.AddRateLimiter(limiter =>
+        {
+            limiter.OnRejected = Problems.WriteTooManyAsync;
+            limiter.AddPolicy(RunsPolicy, context =>
+            {
+                var runs = context.RequestServices.GetRequiredService<RunOptions>();
+                return RateLimitPartition.GetConcurrencyLimiter(RunsPolicy, _ => new ConcurrencyLimiterOptions
+                {
+                    PermitLimit = runs.MaxConcurrent,
+                    QueueLimit = runs.MaxQueued,
+                });
+            });
+        });
+        services.AddOptions<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>()
+            .Configure<EventReaderOptions>((kestrel, events) => kestrel.Limits.MaxRequestBodySize = events.MaxBodyBytes);
+        return services;
+    }
+
+    private static void Configure(JsonSerializerOptions json)
+    {
+        json.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
+        json.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        json.NumberHandling = JsonNumberHandling.Strict;
+        json.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
+        json.AllowDuplicateProperties = false;
+        json.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
+    }
+}

@@ -1,0 +1,110 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using OpenTelemetry.Metrics;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>Health, metrics, and the line that says where Swagger UI is.</summary>
+internal static class Observability
+{
+    public static IServiceCollection AddObservability(this IServiceCollection services)
+    {
+        services.AddSingleton<ServiceMetrics>();
+        services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics
+            .AddMeter(StoreMetrics.MeterName)
+            .AddAspNetCoreInstrumentation()
+            .AddPrometheusExporter());
+        return services.AddHostedService<Greeting>();
+    }
+
+    public static void MapObservability(this WebApplication app)
+    {
+        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync });
+        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = WriteAsync });
+        app.MapPrometheusScrapingEndpoint("/metrics");
+    }
+
+    private static Task WriteAsync(HttpContext context, HealthReport report) => context.Response.WriteAsJsonAsync(
+        new
+        {
+            status = JsonNamingPolicy.CamelCase.ConvertName(report.Status.ToString()),
+            checks = report.Entries.Select(entry => new
+            {
+                name = entry.Key,
+                status = JsonNamingPolicy.CamelCase.ConvertName(entry.Value.Status.ToString()),
+                description = entry.Value.Description,
+                data = entry.Value.Data,
+            }),
+        });
+
+    private sealed class StoreHealthCheck(IEventStore store) : IHealthCheck
+    {
+        public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                var health = await store.CheckAsync(cancellationToken);
+                return health.IsReady
+                    ? HealthCheckResult.Healthy(health.Description, health.Facts)
+                    : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
+            }
+            catch (StoreUnavailableException unavailable)
+            {
+                return HealthCheckResult.Unhealthy(unavailable.Message);
+            }
+        }
+    }
+}
+
+/// <summary>Says at start where to look and what to know.</summary>
+internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, ILogger<Greeting> logger) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        lifetime.ApplicationStarted.Register(() =>
+        {
+            foreach (var address in server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
+            {
+                Log.SwaggerUi(logger, address);
+            }
+
+            Log.Volatile(logger);
+        });
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "Swagger UI: {Address}/swagger")]
+        public static partial void SwaggerUi(ILogger logger, string address);
+
+        [LoggerMessage(2, LogLevel.Information, "Events are held in memory only and are lost when the service stops")]
+        public static partial void Volatile(ILogger logger);
+    }
+}
+
+/// <summary><c>healthcheck [url]</c>: asks a running service whether it lives; for container health checks without curl.</summary>
+internal static class SelfCheck
+{
+    public static async Task<int> RunAsync(string[] args)
+    {
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        try
+        {
+            using var response = await client.GetAsync(new Uri(args.Length > 1 ? args[1] : "http://127.0.0.1:8080/health/live"));
+            return response.IsSuccessStatusCode ? 0 : 1;
+        }
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
+        {
+            await Console.Error.WriteLineAsync(exception.Message);
+            return 1;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+using System.Globalization;
+using FluentValidation.Results;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
+using Microsoft.AspNetCore.RateLimiting;
+using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>Errors as RFC 9457 <c>application/problem+json</c>, whatever part of the service they come from.</summary>
+internal static class Problems
+{
+    public const string ContentType = "application/problem+json";
+
+    public static void UseProblems(this IApplicationBuilder app)
+    {
+        app.UseExceptionHandler();
+        app.UseStatusCodePages();
+    }
+
+    /// <summary>What every problem has besides its own detail.</summary>
+    public static void Complete(ProblemDetailsContext context)
+    {
+        var problem = context.ProblemDetails;
+        problem.Extensions["traceId"] = context.HttpContext.TraceIdentifier;
+        problem.Detail ??= problem.Status switch
+        {
+            StatusCodes.Status404NotFound => "There is nothing at this path. The API begins at /api/v1; see /swagger.",
+            StatusCodes.Status405MethodNotAllowed => "This path does not take this method; the Allow header lists those it takes.",
+            StatusCodes.Status415UnsupportedMediaType => "This path does not take this Content-Type or Content-Encoding. JSON is UTF-8.",
+            StatusCodes.Status500InternalServerError => "Something failed on our side. The log has more under this traceId.",
+            _ => null,
+        };
+    }
+
+    /// <summary>400 where something cannot be read, else 422.</summary>
+    /// <param name="controller">Who answers.</param>
+    /// <param name="invalid">The faults.</param>
+    /// <param name="inBody">Whether names become JSON pointers into the body.</param>
+    public static ObjectResult Invalid(this ControllerBase controller, ValidationResult invalid, bool inBody = false)
+    {
+        var errors = invalid.Errors
+            .GroupBy(fault => inBody ? ToPointer(fault.PropertyName) : fault.PropertyName, StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.Select(fault => fault.ErrorMessage).Distinct(StringComparer.Ordinal).ToArray(), StringComparer.Ordinal);
+        var isMalformed = invalid.Errors.Exists(fault => fault.ErrorCode == RequestRules.Malformed);
+        return controller.Refuse(isMalformed ? 400 : 422, "The request cannot be carried out as it stands; 'errors' says what to change.", errors);
+    }
+
+    /// <summary>A problem with a detail of its own.</summary>
+    public static ObjectResult Refuse(this ControllerBase controller, int status, string detail, IDictionary<string, string[]>? errors = null) =>
+        Result(controller.HttpContext, status, detail, errors);
+
+    /// <summary>What could not be bound to the action's parameters.</summary>
+    public static IActionResult OfModelState(ActionContext context)
+    {
+        var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
+        foreach (var (name, state) in context.ModelState)
+        {
+            if (state.ValidationState == ModelValidationState.Invalid)
+            {
+                var isBody = name.StartsWith('$') || name.Length == 0;
+                errors[isBody ? ToPointer(name.TrimStart('$').TrimStart('.')) : name] =
+                [
+                    isBody ? "Not valid JSON, an unknown or repeated member, or a value of another type than expected." : "Not a value of the expected type.",
+                ];
+            }
+        }
+
+        return Result(context.HttpContext, 400, "The request cannot be read; 'errors' says where.", errors);
+    }
+
+    public static async ValueTask WriteTooManyAsync(OnRejectedContext context, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        context.HttpContext.Response.Headers.RetryAfter = "1";
+        await WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "Too many runs are going on. Try again after the time in Retry-After.");
+    }
+
+    public static async Task WriteAsync(HttpContext context, int status, string detail)
+    {
+        context.Response.StatusCode = status;
+        await context.RequestServices.GetRequiredService<IProblemDetailsService>().TryWriteAsync(new ProblemDetailsContext
+        {
+            HttpContext = context,
+            ProblemDetails = new ProblemDetails { Status = status, Detail = detail },
+        });
+    }
+
+    private static ObjectResult Result(HttpContext context, int status, string detail, IDictionary<string, string[]>? errors)
+    {
+        var factory = context.RequestServices.GetRequiredService<Microsoft.AspNetCore.Mvc.Infrastructure.ProblemDetailsFactory>();
+        var problem = factory.CreateProblemDetails(context, status, detail: detail);
+        problem.Extensions["traceId"] = context.TraceIdentifier;
+        if (errors is { Count: > 0 })
+        {
+            problem.Extensions["errors"] = errors;
+        }
+
+        return new ObjectResult(problem) { StatusCode = status, ContentTypes = { ContentType } };
+    }
+
+    private static string ToPointer(string name) =>
+        name.Length == 0 ? "" : "/" + name.Replace("[", ".", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal).Replace('.', '/');
+}
+
+/// <summary>The one place where exceptions become answers.</summary>
+internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExceptionHandler
+{
+    public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
+    {
+        switch (exception)
+        {
+            case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
+                await Problems.WriteAsync(context, StatusCodes.Status413PayloadTooLarge, "The body is longer than Events:MaxBodyBytes. Send it in several requests.");
+                return true;
+
+            case BadHttpRequestException bad:
+                await Problems.WriteAsync(context, bad.StatusCode, "The request broke off or is not valid HTTP.");
+                return true;
+
+            case InvalidDataException:
+                await Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "The body is not what its Content-Encoding says, or breaks off. Nothing of it was stored.");
+                return true;
+
+            case StoreUnavailableException unavailable:
+                Log.StoreUnavailable(logger, exception);
+                var seconds = Math.Max(1, Math.Ceiling((unavailable.RetryAfter ?? TimeSpan.FromSeconds(5)).TotalSeconds));
+                context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+                await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
+                return true;
+
+            case OperationCanceledException or IOException when context.RequestAborted.IsCancellationRequested:
+                context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+                return true;
+
+            default:
+                return false;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "The store cannot answer")]
+        public static partial void StoreUnavailable(ILogger logger, Exception exception);
+    }
+}

@@ -1,0 +1,52 @@
+using System.IO.Pipelines;
+using System.Text;
+using System.Text.RegularExpressions;
+using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>A small scenario of our own, dated relative to now, so that the first run of a newcomer shows an alert.</summary>
+internal sealed partial class SampleScenario(
+    CorrelationService correlation, EventReaderOptions readerOptions, SampleOptions options, TimeProvider clock, ILogger<SampleScenario> logger) : IHostedService
+{
+    /// <summary>The scenario as NDJSON with the times filled in.</summary>
+    public static string Text(DateTimeOffset now)
+    {
+        using var stream = typeof(SampleScenario).Assembly.GetManifestResourceStream("scenario.ndjson")!;
+        using var reader = new StreamReader(stream, Encoding.UTF8);
+        return Relative().Replace(reader.ReadToEnd(), match =>
+            TimeExpression.TryParse(match.Value, now, roundUp: false, out var time) ? time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'") : match.Value);
+    }
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (!options.Enabled)
+        {
+            return;
+        }
+
+        using var body = new MemoryStream(Encoding.UTF8.GetBytes(Text(clock.GetUtcNow())));
+        var (batch, _) = await EventBatchReader.ReadAsync(PipeReader.Create(body), BatchFormat.NdJson, readerOptions, cancellationToken);
+        var evaluation = await correlation.EvaluateAsync(
+            batch!, new EvaluationQuery { Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)! }, cancellationToken);
+        Log.Loaded(logger, evaluation.Accepted, evaluation.Alerts.Count);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [GeneratedRegex("now-[0-9]+m", RegexOptions.NonBacktracking)]
+    private static partial Regex Relative();
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "Loaded the sample scenario: {Events} events, {Alerts} alert(s)")]
+        public static partial void Loaded(ILogger logger, int events, int alerts);
+    }
+}
+
+internal static class SampleScenarioSetup
+{
+    public static IServiceCollection AddSamples(this IServiceCollection services) => services.AddHostedService<SampleScenario>();
+}

@@ -1,0 +1,47 @@
+using System.Diagnostics.Metrics;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>What the service counts, under the meter <c>SuspiciousSignin</c>; Prometheus reads it at /metrics.</summary>
+public sealed class ServiceMetrics
+{
+    private readonly Counter<long> _events;
+    private readonly Counter<long> _rejected;
+    private readonly Counter<long> _duplicates;
+    private readonly Counter<long> _runs;
+    private readonly Counter<long> _alerts;
+    private readonly Histogram<double> _duration;
+
+    /// <summary>Creates the instruments.</summary>
+    public ServiceMetrics(IMeterFactory factory)
+    {
+        var meter = factory.Create(StoreMetrics.MeterName);
+        _events = meter.CreateCounter<long>("suspicious_signin.events", description: "Accepted events by bucket.");
+        _rejected = meter.CreateCounter<long>("suspicious_signin.events.rejected", description: "Events not accepted.");
+        _duplicates = meter.CreateCounter<long>("suspicious_signin.events.duplicate", description: "Events of an identity already known.");
+        _runs = meter.CreateCounter<long>("suspicious_signin.runs", description: "Runs of the detection by status.");
+        _alerts = meter.CreateCounter<long>("suspicious_signin.alerts", description: "Alerts returned by runs and batches.");
+        _duration = meter.CreateHistogram<double>("suspicious_signin.run.duration", unit: "s", description: "Duration of runs.");
+    }
+
+    internal void Ran(DetectionRun run)
+    {
+        _runs.Add(1, new KeyValuePair<string, object?>("status", run.Status == RunStatus.Succeeded ? "succeeded" : "partial"));
+        _alerts.Add(run.Alerts.Count);
+        _duration.Record(run.TookMs / 1000.0);
+    }
+
+    internal void Evaluated(Evaluation evaluation)
+    {
+        Count("azureSignIn", evaluation.Buckets.AzureSignIn);
+        Count("mailAccess", evaluation.Buckets.MailAccess);
+        Count("networkAlert", evaluation.Buckets.NetworkAlert);
+        Count("other", evaluation.Buckets.Other);
+        _rejected.Add(evaluation.RejectedTotal);
+        _duplicates.Add(evaluation.Duplicates);
+        _alerts.Add(evaluation.Alerts.Count);
+    }
+
+    private void Count(string bucket, int events) => _events.Add(events, new KeyValuePair<string, object?>("bucket", bucket));
+}

@@ -1,0 +1,104 @@
+using FluentValidation;
+using Microsoft.Extensions.Options;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>Which store holds the events (section <c>Store</c>).</summary>
+internal sealed class StoreOptions
+{
+    /// <summary>The kind of store. Default and only value so far: <c>Memory</c>.</summary>
+    public string Kind { get; set; } = "Memory";
+
+    /// <summary>The bounds of the in-memory store.</summary>
+    public MemoryStoreOptions Memory { get; set; } = new();
+}
+
+/// <summary>How many runs may go on at once (section <c>Runs</c>).</summary>
+internal sealed class RunOptions
+{
+    /// <summary>Runs at once. Default 8; 1 to 1,000.</summary>
+    public int MaxConcurrent { get; set; } = 8;
+
+    /// <summary>Runs that may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
+    public int MaxQueued { get; set; } = 16;
+}
+
+/// <summary>How long answers are remembered for repeated requests (section <c>Idempotency</c>).</summary>
+internal sealed class IdempotencyOptions
+{
+    /// <summary>Keys remembered; beyond it the oldest are forgotten. Default 1,000; 1 to 100,000.</summary>
+    public int MaxKeys { get; set; } = 1000;
+
+    /// <summary>How long a key is remembered. Default 1 day; 1 minute to 30 days.</summary>
+    public TimeSpan Lifetime { get; set; } = TimeSpan.FromDays(1);
+}
+
+/// <summary>The sample scenario (section <c>Samples</c>).</summary>
+internal sealed class SampleOptions
+{
+    /// <summary>Whether a small scenario is loaded at start. Default false; true in Development.</summary>
+    public bool Enabled { get; set; }
+}
+
+internal static class ServiceOptionsSetup
+{
+    /// <summary>Binds every section, refuses misspelt keys, and checks all values before the service starts.</summary>
+    public static IServiceCollection AddServiceOptions(this IServiceCollection services) => services
+        .AddChecked<StoreOptions>("Store", options =>
+        {
+            options.RuleFor(o => o.Kind).Equal("Memory").WithMessage("'Store:Kind' must be 'Memory'.");
+            options.RuleFor(o => o.Memory.Retention).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(90));
+            options.RuleFor(o => o.Memory.MaxEvents).InclusiveBetween(1_000, 50_000_000);
+        })
+        .AddChecked<EventReaderOptions>("Events", options =>
+        {
+            options.RuleFor(o => o.MaxBodyBytes).InclusiveBetween(1024, 2L * 1024 * 1024 * 1024);
+            options.RuleFor(o => o.MaxEvents).InclusiveBetween(1, 10_000_000);
+            options.RuleFor(o => o.MaxEventBytes).InclusiveBetween(1024, 64 * 1024 * 1024);
+            options.RuleFor(o => o.MaxDepth).InclusiveBetween(8, 512);
+        })
+        .AddChecked<AlertOptions>("Alerts", options =>
+        {
+            options.RuleFor(o => o.Period)
+                .InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(30))
+                .Must(period => period > TimeSpan.Zero && (TimeSpan.TicksPerDay % period.Ticks == 0 || period.Ticks % TimeSpan.TicksPerDay == 0))
+                .WithMessage("must divide a day, or be whole days.");
+            options.RuleFor(o => o.MaxEvents).InclusiveBetween(1, 10_000);
+        })
+        .AddChecked<RunOptions>("Runs", options =>
+        {
+            options.RuleFor(o => o.MaxConcurrent).InclusiveBetween(1, 1_000);
+            options.RuleFor(o => o.MaxQueued).InclusiveBetween(0, 10_000);
+        })
+        .AddChecked<IdempotencyOptions>("Idempotency", options =>
+        {
+            options.RuleFor(o => o.MaxKeys).InclusiveBetween(1, 100_000);
+            options.RuleFor(o => o.Lifetime).InclusiveBetween(TimeSpan.FromMinutes(1), TimeSpan.FromDays(30));
+        })
+        .AddChecked<SampleOptions>("Samples", _ => { });
+
+    private static IServiceCollection AddChecked<T>(this IServiceCollection services, string section, Action<InlineValidator<T>> rules)
+        where T : class, new()
+    {
+        var validator = new InlineValidator<T>();
+        rules(validator);
+        services.AddSingleton<IValidateOptions<T>>(new SectionValidator<T>(section, validator));
+        services.AddOptions<T>()
+            .BindConfiguration(section, binder => binder.ErrorOnUnknownConfiguration = true)
+            .ValidateOnStart();
+        return services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
+    }
+
+    private sealed class SectionValidator<T>(string section, InlineValidator<T> validator) : IValidateOptions<T>
+        where T : class
+    {
+        public ValidateOptionsResult Validate(string? name, T options)
+        {
+            var faults = validator.Validate(options).Errors.ConvertAll(fault => $"{section}:{fault.PropertyName.Replace('.', ':')}: {fault.ErrorMessage}");
+            return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
+        }
+    }
+}

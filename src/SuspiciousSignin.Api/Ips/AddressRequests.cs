@@ -1,0 +1,70 @@
+using FluentValidation;
+using SuspiciousSignin.Api.Requests;
+
+namespace SuspiciousSignin.Api.Ips;
+
+/// <summary>Which alerts of an address.</summary>
+public sealed record AddressAlertsRequest : IWindowRequest
+{
+    /// <summary>Events later than this: RFC 3339 or date math. Default: 8 hours before <c>to</c>.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Events up to and including this: RFC 3339 or date math. Default: <c>now</c>.</summary>
+    public string? To { get; init; }
+
+    /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Whether raw network alerts count as External Alerts. Default false.</summary>
+    public bool? Promote { get; init; }
+
+    /// <summary>The most alerts to return, 1 to 1,000. Default 100.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>Where the next page starts, from <c>nextCursor</c> of an earlier answer.</summary>
+    public string? Cursor { get; init; }
+
+    /// <summary>Whether alerts carry their events. Default true.</summary>
+    public bool? IncludeEvents { get; init; }
+}
+
+/// <summary>Which events of an address.</summary>
+public sealed record AddressEventsRequest : IWindowRequest
+{
+    /// <summary>Events later than this: RFC 3339 or date math. Default: all.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Events up to and including this: RFC 3339 or date math. Default: all.</summary>
+    public string? To { get; init; }
+
+    /// <summary>The revision whose verdicts are shown: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>The most events to return, 1 to 10,000. Default 100.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>Where the next page starts, from <c>nextCursor</c> of an earlier answer.</summary>
+    public string? Cursor { get; init; }
+}
+
+internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressAlertsRequest>
+{
+    public AddressAlertsRequestValidator(TimeProvider clock)
+    {
+        this.AddWindowRules(clock);
+        RuleFor(request => request.Limit).InclusiveBetween(1, 1000).WithMessage("'limit' is 1 to 1000.");
+        RuleFor(request => request.Cursor)
+            .Null()
+            .WithErrorCode(RequestRules.Malformed)
+            .WithMessage("Not a cursor of ours.");
+    }
+}
+
+internal sealed class AddressEventsRequestValidator : AbstractValidator<AddressEventsRequest>
+{
+    public AddressEventsRequestValidator(TimeProvider clock)
+    {
+        this.AddWindowRules(clock);
+        RuleFor(request => request.Limit).InclusiveBetween(1, 10_000).WithMessage("'limit' is 1 to 10000.");
+    }
+}

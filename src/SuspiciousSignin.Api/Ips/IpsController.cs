@@ -1,0 +1,129 @@
+using System.Globalization;
+using FluentValidation;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.RateLimiting;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Ips;
+
+/// <summary>The alerts of one address.</summary>
+/// <param name="SourceIp">The address, canonical.</param>
+/// <param name="Window">The window that was looked at.</param>
+/// <param name="Status">Whether the answer is whole.</param>
+/// <param name="Total">How many alerts there are.</param>
+/// <param name="Alerts">The alerts.</param>
+/// <param name="Warnings">What the answer does not show by itself.</param>
+/// <param name="NextCursor">Where the next page starts; absent on the last.</param>
+public sealed record AddressAlerts(
+    string SourceIp, WindowBounds Window, RunStatus Status, int Total, IReadOnlyList<Alert> Alerts, IReadOnlyList<Warning> Warnings, string? NextCursor = null);
+
+/// <summary>The events of one address.</summary>
+/// <param name="SourceIp">The address, canonical.</param>
+/// <param name="Total">How many events there are in all.</param>
+/// <param name="Truncated">Whether there are more than this page and those before it.</param>
+/// <param name="Events">The events, oldest first.</param>
+/// <param name="NextCursor">Where the next page starts; absent on the last.</param>
+public sealed record AddressEvents(string SourceIp, long Total, bool Truncated, IReadOnlyList<EventDocument> Events, string? NextCursor);
+
+/// <summary>What is known about one address.</summary>
+[ApiController]
+[Route("api/v1/ips/{ip}")]
+[Tags("Addresses")]
+public sealed class IpsController(
+    CorrelationService correlation,
+    IValidator<AddressAlertsRequest> alertsValidator,
+    IValidator<AddressEventsRequest> eventsValidator,
+    ServiceMetrics metrics,
+    TimeProvider clock) : ControllerBase
+{
+    private const string NoAddress = "The text in the path is not an IP address.";
+
+    /// <summary>The correlated alerts of an address</summary>
+    /// <remarks>Who signed in or read mail from the address, and what flagged it. An address without alerts has an empty list.</remarks>
+    /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
+    /// <param name="request">Which alerts.</param>
+    /// <response code="200">The alerts with their events.</response>
+    /// <response code="400">The text is no IP address, or a parameter cannot be read.</response>
+    /// <response code="422">The address is private or reserved, or a parameter is out of range.</response>
+    /// <response code="429">Too many runs are going on; Retry-After says when to try again.</response>
+    /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
+    [HttpGet("alerts", Name = "getAlertsOfAddress")]
+    [EnableRateLimiting(Composition.RunsPolicy)]
+    [ProducesResponseType<AddressAlerts>(200, "application/json")]
+    [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(503, Problems.ContentType)]
+    public async Task<IActionResult> Alerts(string ip, [FromQuery] AddressAlertsRequest request, CancellationToken cancellationToken)
+    {
+        if (!SourceAddress.TryParse(ip, out var address))
+        {
+            return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, Error(NoAddress));
+        }
+
+        if (await alertsValidator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
+        {
+            return this.Invalid(invalid);
+        }
+
+        if (ExcludedNetworks.Find(address) is { } network)
+        {
+            var message = string.Create(CultureInfo.InvariantCulture, $"The address lies in {network}, which the rule excludes: private and reserved addresses never have alerts.");
+            return this.Refuse(StatusCodes.Status422UnprocessableEntity, message, Error(message));
+        }
+
+        var run = await correlation.RunAsync(
+            new DetectionQuery
+            {
+                Revision = request.Rule(request.Promote),
+                Window = request.Window(clock),
+                SourceIps = [address],
+                Limit = request.Limit ?? 100,
+                IncludeEvents = request.IncludeEvents ?? true,
+            },
+            cancellationToken);
+        metrics.Ran(run);
+        return Ok(new AddressAlerts(address.ToString(), run.Window, run.Status, run.Total, run.Alerts, run.Warnings));
+    }
+
+    /// <summary>Everything known about an address</summary>
+    /// <remarks>All events that name the address, counted by the rule or not, oldest first, paged. Private addresses too.</remarks>
+    /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
+    /// <param name="request">Which events.</param>
+    /// <response code="200">A page of events.</response>
+    /// <response code="400">The text is no IP address, or a parameter cannot be read.</response>
+    /// <response code="422">A parameter is out of range.</response>
+    /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
+    [HttpGet("events", Name = "getEventsOfAddress")]
+    [ProducesResponseType<AddressEvents>(200, "application/json")]
+    [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(503, Problems.ContentType)]
+    public async Task<IActionResult> Events(string ip, [FromQuery] AddressEventsRequest request, CancellationToken cancellationToken)
+    {
+        if (!SourceAddress.TryParse(ip, out var address))
+        {
+            return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, Error(NoAddress));
+        }
+
+        if (await eventsValidator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
+        {
+            return this.Invalid(invalid);
+        }
+
+        var window = new TimeWindow(
+            RequestRules.Milliseconds(request.From, clock, roundUp: false) ?? TimeWindow.All.From,
+            RequestRules.Milliseconds(request.To, clock, roundUp: true) ?? TimeWindow.All.To);
+        var page = await correlation.EventsOfAsync(address, window, request.Rule(), request.Limit ?? 100, request.Cursor, cancellationToken);
+        return page is null
+            ? this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["cursor"] = ["Not a cursor of ours."] })
+            : Ok(new AddressEvents(address.ToString(), page.Total, page.Next is not null, page.Events, page.Next));
+    }
+
+    private static Dictionary<string, string[]> Error(string message) => new(StringComparer.Ordinal) { ["ip"] = [message] };
+}

@@ -1,0 +1,55 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.Abstractions;
+using Microsoft.AspNetCore.Mvc.Filters;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
+using SuspiciousSignin.Api.Hosting;
+
+namespace SuspiciousSignin.Api.Requests;
+
+/// <summary>Refuses misspelt and repeated query parameters: a misspelt bound must not mean the default.</summary>
+internal sealed class KnownQueryParametersFilter : IActionFilter
+{
+    private readonly ConcurrentDictionary<string, HashSet<string>> _known = new(StringComparer.Ordinal);
+
+    public void OnActionExecuting(ActionExecutingContext context)
+    {
+        var known = _known.GetOrAdd(context.ActionDescriptor.Id, _ => NamesOf(context.ActionDescriptor));
+        var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
+        foreach (var (name, values) in context.HttpContext.Request.Query)
+        {
+            if (!known.Contains(name))
+            {
+                errors[Shown(name)] = [$"There is no such parameter. The parameters are: {string.Join(", ", known.Order(StringComparer.Ordinal))}."];
+            }
+            else if (values.Count > 1)
+            {
+                errors[Shown(name)] = ["The parameter is given more than once."];
+            }
+        }
+
+        if (errors.Count > 0 && context.Controller is ControllerBase controller)
+        {
+            context.Result = controller.Refuse(StatusCodes.Status400BadRequest, "The request cannot be read; 'errors' says where.", errors);
+        }
+    }
+
+    public void OnActionExecuted(ActionExecutedContext context)
+    {
+        // Nothing to do after the action; the interface asks for both.
+    }
+
+    private static string Shown(string name) => name.Length <= 64 ? name : name[..64];
+
+    private static HashSet<string> NamesOf(ActionDescriptor action)
+    {
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var parameter in action.Parameters.Where(parameter => parameter.BindingInfo?.BindingSource == BindingSource.Query))
+        {
+            names.UnionWith(parameter.ParameterType.GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
+        }
+
+        return names;
+    }
+}

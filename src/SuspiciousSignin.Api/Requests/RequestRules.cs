@@ -1,0 +1,81 @@
+using FluentValidation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Requests;
+
+/// <summary>A request with a window and a revision.</summary>
+internal interface IWindowRequest
+{
+    /// <summary>The lower bound as text, or null.</summary>
+    string? From { get; }
+
+    /// <summary>The upper bound as text, or null.</summary>
+    string? To { get; }
+
+    /// <summary>The name of the revision, or null.</summary>
+    string? Revision { get; }
+}
+
+/// <summary>The rules that requests share.</summary>
+internal static class RequestRules
+{
+    /// <summary>The error code of what cannot be read at all, answered 400; every other fault is 422.</summary>
+    public const string Malformed = "malformed";
+
+    private static readonly string Revisions = string.Join(", ", RuleCatalogue.RevisionNames);
+
+    public static void AddWindowRules<T>(this AbstractValidator<T> validator, TimeProvider clock)
+        where T : IWindowRequest
+    {
+        validator.RuleFor(request => request.From).IsTime(clock);
+        validator.RuleFor(request => request.To).IsTime(clock);
+        validator.RuleFor(request => request.Revision)
+            .Must(name => name is null || RuleCatalogue.Find(name) is not null)
+            .WithMessage($"There is no such revision. The revisions are: {Revisions}.");
+        validator.RuleFor(request => request.From)
+            .Must((request, _) => request.WindowOrNull(clock) is not { } window || window.From < window.To)
+            .WithMessage("'from' must be earlier than 'to'.");
+    }
+
+    public static void IsTime<T>(this IRuleBuilder<T, string?> rule, TimeProvider clock) => rule
+        .Must(text => text is null || TimeExpression.TryParse(text, clock.GetUtcNow(), roundUp: false, out _))
+        .WithErrorCode(Malformed)
+        .WithMessage(TimeExpression.Expected);
+
+    /// <summary>The revision asked for.</summary>
+    public static RuleRevision Rule(this IWindowRequest request, bool? promote = null) =>
+        RuleCatalogue.Find(request.Revision ?? RuleCatalogue.DefaultRevision, promote ?? false)!;
+
+    /// <summary>The window of a valid request: by default the rule's look-back until now.</summary>
+    public static TimeWindow Window(this IWindowRequest request, TimeProvider clock) => request.WindowOrNull(clock)!.Value;
+
+    /// <summary>A bound of a valid request, milliseconds since the epoch.</summary>
+    public static long? Milliseconds(string? text, TimeProvider clock, bool roundUp) =>
+        TimeExpression.TryParse(text, clock.GetUtcNow(), roundUp, out var time) ? time.ToUnixTimeMilliseconds() : null;
+
+    private static TimeWindow? WindowOrNull(this IWindowRequest request, TimeProvider clock)
+    {
+        var now = clock.GetUtcNow();
+        var to = now;
+        if (request.To is not null && !TimeExpression.TryParse(request.To, now, roundUp: true, out to))
+        {
+            return null;
+        }
+
+        var toMilliseconds = to.ToUnixTimeMilliseconds();
+        var from = Math.Max(toMilliseconds - (long)RuleCatalogue.LookBack.TotalMilliseconds, EcsTime.Earliest);
+        if (request.From is not null)
+        {
+            if (!TimeExpression.TryParse(request.From, now, roundUp: false, out var start))
+            {
+                return null;
+            }
+
+            from = start.ToUnixTimeMilliseconds();
+        }
+
+        return new TimeWindow(from, toMilliseconds);
+    }
+}

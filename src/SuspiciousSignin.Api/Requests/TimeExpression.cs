@@ -1,0 +1,108 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace SuspiciousSignin.Api.Requests;
+
+/// <summary>
+/// Times in requests: RFC 3339 with a zone, or Elasticsearch date math from <c>now</c>: <c>now</c>, <c>now-8h</c>, <c>now-1d/d</c>. Units y, M, w, d,
+/// h (or H), m, s. Rounding (<c>/d</c>) goes down to the start of the unit; for an inclusive upper bound up to its last millisecond.
+/// </summary>
+internal static partial class TimeExpression
+{
+    public const string Expected = "Expected RFC 3339 with a zone such as 2026-05-22T10:00:00Z, or date math such as now, now-8h or now-1d/d.";
+
+    public static bool TryParse(string? text, DateTimeOffset now, bool roundUp, out DateTimeOffset time)
+    {
+        time = now;
+        if (text is null || text.Length > 64)
+        {
+            return false;
+        }
+
+        if (text.StartsWith("now", StringComparison.Ordinal))
+        {
+            return TryAddTerms(text, roundUp, ref time);
+        }
+
+        return Rfc3339().IsMatch(text)
+            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time);
+    }
+
+    private static bool TryAddTerms(string text, bool roundUp, ref DateTimeOffset time)
+    {
+        var at = "now".Length;
+        foreach (Match term in Terms().Matches(text))
+        {
+            if (term.Index != at)
+            {
+                return false;
+            }
+
+            at += term.Length;
+            var unit = term.Groups["unit"].Value[0];
+            if (term.Groups["amount"] is { Success: true } amount)
+            {
+                if (!int.TryParse(amount.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count)
+                    || Add(time, unit, count) is not { } moved)
+                {
+                    return false;
+                }
+
+                time = moved;
+            }
+            else if (RoundDown(time, unit) is var start)
+            {
+                if (roundUp && Add(start, unit, 1) is not { } end)
+                {
+                    return false;
+                }
+
+                time = roundUp ? Add(start, unit, 1)!.Value.AddMilliseconds(-1) : start;
+            }
+        }
+
+        return at == text.Length;
+    }
+
+    private static DateTimeOffset? Add(DateTimeOffset time, char unit, int count)
+    {
+        try
+        {
+            return unit switch
+            {
+                'y' => time.AddYears(count),
+                'M' => time.AddMonths(count),
+                'w' => time.AddDays(7L * count),
+                'd' => time.AddDays(count),
+                'm' => time.AddMinutes(count),
+                's' => time.AddSeconds(count),
+                _ => time.AddHours(count),
+            };
+        }
+        catch (ArgumentOutOfRangeException)
+        {
+            return null;
+        }
+    }
+
+    private static DateTimeOffset RoundDown(DateTimeOffset time, char unit)
+    {
+        var day = new DateTimeOffset(time.UtcDateTime.Date, TimeSpan.Zero);
+        return unit switch
+        {
+            'y' => new DateTimeOffset(day.Year, 1, 1, 0, 0, 0, TimeSpan.Zero),
+            'M' => new DateTimeOffset(day.Year, day.Month, 1, 0, 0, 0, TimeSpan.Zero),
+            'w' => day.AddDays(-(((int)day.DayOfWeek + 6) % 7)),
+            'd' => day,
+            'm' => new DateTimeOffset(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero),
+            's' => new DateTimeOffset(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerSecond), TimeSpan.Zero),
+            _ => new DateTimeOffset(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerHour), TimeSpan.Zero),
+        };
+    }
+
+    [GeneratedRegex(@"(?<amount>[+-][0-9]{1,9})(?<unit>[yMwdhHms])|/(?<unit>[yMwdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Terms();
+
+    [GeneratedRegex(@"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Rfc3339();
+}

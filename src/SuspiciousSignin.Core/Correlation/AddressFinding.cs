@@ -1,0 +1,78 @@
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Correlation;
+
+/// <summary>A sentence that saves hours: something the caller would otherwise have to find out.</summary>
+/// <param name="Code">A stable code.</param>
+/// <param name="Message">What it means and what to do.</param>
+/// <param name="Count">How many events or addresses it is about.</param>
+public sealed record Warning(string Code, string Message, long Count);
+
+/// <summary>The data that one leg of the correlation had.</summary>
+/// <param name="Events">How many events.</param>
+/// <param name="Oldest">The oldest of them.</param>
+/// <param name="Newest">The newest of them.</param>
+public sealed record LegCoverage(long Events, DateTime? Oldest, DateTime? Newest);
+
+/// <summary>What data each leg had: no alerts because nothing happened, or because nothing was there to look at?</summary>
+/// <param name="AzureSignIn">Successful Entra ID sign-ins.</param>
+/// <param name="MailAccess">Successful mail accesses.</param>
+/// <param name="NetworkAlert">Network alerts.</param>
+public sealed record Coverage(LegCoverage AzureSignIn, LegCoverage MailAccess, LegCoverage NetworkAlert);
+
+/// <summary>One account seen from a suspicious address.</summary>
+public sealed record UserActivity
+{
+    /// <summary><c>user.name</c>, or the service principal's name.</summary>
+    public string? Name { get; init; }
+
+    /// <summary><c>user.id</c>, or the service principal's id.</summary>
+    public string? Id { get; init; }
+
+    /// <summary><c>user.email</c>.</summary>
+    public string? Email { get; init; }
+
+    /// <summary>Successful Entra ID sign-ins from the address.</summary>
+    public required int AzureSignIn { get; init; }
+
+    /// <summary>Successful mail accesses from the address.</summary>
+    public required int MailAccess { get; init; }
+}
+
+/// <summary>What a store aggregated of one reported address.</summary>
+public sealed record AddressFinding
+{
+    /// <summary>The address.</summary>
+    public required SourceAddress Address { get; init; }
+
+    /// <summary>The counts that the rule tests.</summary>
+    public required Measures Counts { get; init; }
+
+    /// <summary>Distinct datasets, sorted.</summary>
+    public required IReadOnlyList<string> Datasets { get; init; }
+
+    /// <summary>Distinct <c>kibana.alert.rule.name</c>, sorted.</summary>
+    public required IReadOnlyList<string> RuleNames { get; init; }
+
+    /// <summary>Distinct <c>event.category</c>, sorted.</summary>
+    public required IReadOnlyList<string> Categories { get; init; }
+
+    /// <summary>The accounts of the sign-ins and mail accesses, busiest first.</summary>
+    public required IReadOnlyList<UserActivity> Users { get; init; }
+
+    /// <summary>The time of the first counted event, milliseconds since the epoch.</summary>
+    public required long FirstSeen { get; init; }
+
+    /// <summary>The time of the last counted event.</summary>
+    public required long LastSeen { get; init; }
+
+    /// <summary>The first and last network alert.</summary>
+    public required (long First, long Last) NetworkAlerts { get; init; }
+
+    /// <summary>The first and last sign-in or mail access.</summary>
+    public required (long First, long Last) Accesses { get; init; }
+
+    /// <summary>The smallest time between a network alert and a sign-in or mail access, milliseconds.</summary>
+    public required long SmallestGap { get; init; }
+}

@@ -1,0 +1,147 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin;
+
+/// <summary>
+/// The product's main path: run the rule over a window, show the alerts and events of an address, judge a batch. Everything that the
+/// controllers offer passes here; what needs data is asked of the store.
+/// </summary>
+public sealed class CorrelationService(IEventStore store, TimeProvider clock, AlertOptions alerts)
+{
+    private static readonly TimeSpan ToleratedClockSkew = TimeSpan.FromMinutes(5);
+
+    /// <summary>Runs the rule over a window.</summary>
+    public async Task<DetectionRun> RunAsync(DetectionQuery query, CancellationToken cancellationToken = default)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var addresses = query.SourceIps?.Where(address => ExcludedNetworks.Find(address) is null).ToHashSet();
+        var result = await store.CorrelateAsync(
+            new CorrelationQuery
+            {
+                Revision = query.Revision,
+                Window = query.Window,
+                IngestedAfter = query.IngestedAfter,
+                Addresses = addresses,
+                Limit = query.Limit,
+            },
+            cancellationToken);
+        var warnings = result.Warnings.ToList();
+        if (query.SourceIps?.Count(address => ExcludedNetworks.Find(address) is not null) is > 0 and var excluded)
+        {
+            warnings.Add(new Warning("excludedAddress", "Private and reserved addresses never have alerts; they were left out.", excluded));
+        }
+
+        return new DetectionRun
+        {
+            Id = IdOf(query),
+            Rule = new RuleIdentity(RuleCatalogue.RuleId, RuleCatalogue.RuleName, query.Revision.Name, RuleCatalogue.Severity, RuleCatalogue.RiskScore),
+            Window = WindowBounds.Of(query.Window),
+            Store = store.Kind,
+            Status = result.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
+            TookMs = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds,
+            Coverage = result.Coverage,
+            Total = result.Total,
+            Truncated = result.Total > result.Findings.Count,
+            Alerts = await ToAlertsAsync(store, result, query.Revision, query.Window, query.IncludeEvents, cancellationToken),
+            Warnings = warnings,
+        };
+    }
+
+    /// <summary>Reads the events of one address, oldest first; null where the cursor is none of ours.</summary>
+    public Task<EventPage?> EventsOfAsync(
+        SourceAddress address, TimeWindow window, RuleRevision revision, int limit, string? cursor, CancellationToken cancellationToken = default) =>
+        store.ReadEventsAsync(address, window, revision, countedOnly: false, limit, cursor, cancellationToken);
+
+    /// <summary>Judges a batch: over the store that now holds it, or alone where nothing is to be kept.</summary>
+    public async Task<Evaluation> EvaluateAsync(EventBatch batch, EvaluationQuery query, CancellationToken cancellationToken = default)
+    {
+        var judge = query.Store ? store : new MemoryEventStore(AloneOptions, clock);
+        var appended = await judge.AppendAsync(batch.Events, cancellationToken);
+        foreach (var refused in appended.Rejected)
+        {
+            batch.RejectLater(refused);
+        }
+
+        var warnings = appended.Warnings.ToList();
+        var window = WindowOf(batch, query, warnings);
+        var addresses = batch.Events.SelectMany(record => record.Addresses.ToArray()).ToHashSet();
+        var result = await judge.CorrelateAsync(
+            new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue },
+            cancellationToken);
+        var refusedPositions = appended.Rejected.Select(refused => refused.Index).ToHashSet();
+        var accepted = batch.Events.Where((record, i) => !appended.Duplicates.Contains(i) && !refusedPositions.Contains(record.Position)).ToList();
+        return new Evaluation
+        {
+            Received = batch.Received,
+            Accepted = accepted.Count,
+            Duplicates = appended.Duplicates.Count,
+            Rejected = batch.Rejected,
+            RejectedTotal = batch.RejectedTotal,
+            Buckets = BucketCounts.Of(accepted, query.Revision),
+            Ignored = IgnoredCounts.Of(accepted, query.Revision, window),
+            Status = result.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
+            Window = WindowBounds.Of(window),
+            Alerts = await ToAlertsAsync(judge, result, query.Revision, window, query.IncludeEvents, cancellationToken),
+            Warnings = [.. warnings, .. result.Warnings],
+        };
+    }
+
+    private static MemoryStoreOptions AloneOptions => new() { MaxEvents = int.MaxValue, Retention = TimeSpan.FromDays(3_700_000) };
+
+    /// <summary>
+    /// The rule's look-back that ends at the batch's newest event. Events dated beyond the tolerated skew do not count as newest, unless
+    /// there are no others, so that one wrong clock does not move the window away from everybody else's events.
+    /// </summary>
+    private TimeWindow WindowOf(EventBatch batch, EvaluationQuery query, List<Warning> warnings)
+    {
+        var now = clock.GetUtcNow();
+        var latest = (now + ToleratedClockSkew).ToUnixTimeMilliseconds();
+        var future = batch.Events.Count(record => record.Timestamp > latest);
+        if (future > 0)
+        {
+            warnings.Add(new Warning("futureEvents", "Events are dated more than 5 minutes after now. Check the clock or the time zone of their source.", future));
+        }
+
+        var timely = future == batch.Events.Count ? batch.Events : batch.Events.Where(record => record.Timestamp <= latest);
+        var newest = batch.Events.Count == 0 ? now.ToUnixTimeMilliseconds() : timely.Max(record => record.Timestamp);
+        var to = query.To ?? (query.From >= newest ? query.From.Value + 1 : newest);
+        return new TimeWindow(query.From ?? Math.Max(to - (long)RuleCatalogue.LookBack.TotalMilliseconds, EcsTime.Earliest), to);
+    }
+
+    private async Task<IReadOnlyList<Alert>> ToAlertsAsync(
+        IEventStore from, CorrelationResult result, RuleRevision revision, TimeWindow window, bool includeEvents, CancellationToken cancellationToken)
+    {
+        var found = new List<Alert>(result.Findings.Count);
+        foreach (var finding in result.Findings)
+        {
+            var alert = Alert.From(finding, revision, window, alerts.Period);
+            if (includeEvents)
+            {
+                var page = await from.ReadEventsAsync(
+                    finding.Address, window, revision, countedOnly: true, alerts.MaxEvents, cursor: null, cancellationToken);
+                alert = alert with { Events = page!.Events, EventsTotal = page.Total };
+            }
+
+            found.Add(alert);
+        }
+
+        return found;
+    }
+
+    /// <summary>The first 128 bits of SHA-256 over everything that was asked for, in hexadecimal.</summary>
+    private static string IdOf(DetectionQuery query)
+    {
+        var addresses = query.SourceIps is null ? "*" : string.Join(',', query.SourceIps.Order());
+        var text = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{RuleCatalogue.RuleId}|{query.Revision.Name}|{query.Revision.Promote}|{query.Window.From}|{query.Window.To}|{query.IngestedAfter}|{addresses}|{query.Limit}");
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));
+    }
+}

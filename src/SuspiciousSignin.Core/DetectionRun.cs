@@ -1,0 +1,180 @@
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin;
+
+/// <summary>What a run of the detection asks.</summary>
+public sealed record DetectionQuery
+{
+    /// <summary>The rule.</summary>
+    public required RuleRevision Revision { get; init; }
+
+    /// <summary>Which events by <c>@timestamp</c>.</summary>
+    public required TimeWindow Window { get; init; }
+
+    /// <summary>Only events ingested at or after this, milliseconds since the epoch; null for all.</summary>
+    public long? IngestedAfter { get; init; }
+
+    /// <summary>Only these addresses; null for all.</summary>
+    public IReadOnlyList<SourceAddress>? SourceIps { get; init; }
+
+    /// <summary>How many alerts to return at most.</summary>
+    public int Limit { get; init; } = 100;
+
+    /// <summary>Whether alerts carry their events.</summary>
+    public bool IncludeEvents { get; init; }
+}
+
+/// <summary>What judging a batch asks.</summary>
+public sealed record EvaluationQuery
+{
+    /// <summary>The rule.</summary>
+    public required RuleRevision Revision { get; init; }
+
+    /// <summary>Whether the events are kept.</summary>
+    public bool Store { get; init; } = true;
+
+    /// <summary>Exclusive lower bound, milliseconds since the epoch; null for the rule's look-back.</summary>
+    public long? From { get; init; }
+
+    /// <summary>Inclusive upper bound, milliseconds since the epoch; null for the batch's newest event.</summary>
+    public long? To { get; init; }
+
+    /// <summary>Whether alerts carry their events.</summary>
+    public bool IncludeEvents { get; init; }
+}
+
+/// <summary>Whether an answer is whole.</summary>
+public enum RunStatus
+{
+    /// <summary>Everything asked for was looked at.</summary>
+    Succeeded,
+
+    /// <summary>Some events of the window could not be looked at; the warnings say which and why.</summary>
+    Partial,
+}
+
+/// <summary>The rule that ran.</summary>
+/// <param name="Id">The rule's id in Elastic's catalogue.</param>
+/// <param name="Name">The rule's name.</param>
+/// <param name="Revision">The revision.</param>
+/// <param name="Severity">The rule's severity.</param>
+/// <param name="RiskScore">The rule's risk score, 0 to 100.</param>
+public sealed record RuleIdentity(string Id, string Name, string Revision, string Severity, int RiskScore);
+
+/// <summary>The answer to a run of the detection.</summary>
+public sealed record DetectionRun
+{
+    /// <summary>Derived from everything asked for: the same question has the same id.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>The rule that ran.</summary>
+    public required RuleIdentity Rule { get; init; }
+
+    /// <summary>The window that was looked at.</summary>
+    public required WindowBounds Window { get; init; }
+
+    /// <summary>The store that answered: <c>memory</c> or <c>elasticsearch</c>.</summary>
+    public required string Store { get; init; }
+
+    /// <summary>Whether the answer is whole.</summary>
+    public required RunStatus Status { get; init; }
+
+    /// <summary>How long it took, milliseconds.</summary>
+    public required long TookMs { get; init; }
+
+    /// <summary>What data each leg had, and how fresh it is.</summary>
+    public required Coverage Coverage { get; init; }
+
+    /// <summary>How many addresses are reported in all.</summary>
+    public required int Total { get; init; }
+
+    /// <summary>Whether there are more alerts than the limit.</summary>
+    public required bool Truncated { get; init; }
+
+    /// <summary>The alerts in the order of the addresses.</summary>
+    public required IReadOnlyList<Alert> Alerts { get; init; }
+
+    /// <summary>What the answer does not show by itself.</summary>
+    public required IReadOnlyList<Warning> Warnings { get; init; }
+}
+
+/// <summary>The answer to a batch of events. <c>received</c> is the sum of <c>accepted</c>, <c>duplicates</c> and <c>rejectedTotal</c>.</summary>
+public sealed record Evaluation
+{
+    /// <summary>How many events the body held.</summary>
+    public required int Received { get; init; }
+
+    /// <summary>How many were new and well-formed.</summary>
+    public required int Accepted { get; init; }
+
+    /// <summary>How many had the identity of an earlier event; they change nothing.</summary>
+    public required int Duplicates { get; init; }
+
+    /// <summary>The first 100 events that were not accepted, with the reason.</summary>
+    public required IReadOnlyList<RejectedEvent> Rejected { get; init; }
+
+    /// <summary>How many were not accepted in all.</summary>
+    public required int RejectedTotal { get; init; }
+
+    /// <summary>What the accepted events are to the revision; adds up to <c>accepted</c>.</summary>
+    public required BucketCounts Buckets { get; init; }
+
+    /// <summary>Why the revision does not count accepted events.</summary>
+    public required IgnoredCounts Ignored { get; init; }
+
+    /// <summary>Whether the judgement is whole.</summary>
+    public required RunStatus Status { get; init; }
+
+    /// <summary>The window over which the alerts were judged.</summary>
+    public required WindowBounds Window { get; init; }
+
+    /// <summary>The alerts of the addresses in the batch.</summary>
+    public required IReadOnlyList<Alert> Alerts { get; init; }
+
+    /// <summary>What the answer does not show by itself.</summary>
+    public required IReadOnlyList<Warning> Warnings { get; init; }
+}
+
+/// <summary>Accepted events by what they are to the revision.</summary>
+/// <param name="AzureSignIn">Successful Entra ID sign-ins.</param>
+/// <param name="MailAccess">Successful mail accesses.</param>
+/// <param name="NetworkAlert">Network alerts.</param>
+/// <param name="Other">Everything else.</param>
+public sealed record BucketCounts(int AzureSignIn, int MailAccess, int NetworkAlert, int Other)
+{
+    internal static BucketCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision)
+    {
+        var counts = events.CountBy(record => record.Classification.BucketOf(revision)).ToDictionary();
+        return new BucketCounts(
+            counts.GetValueOrDefault(EventBucket.AzureSignIn),
+            counts.GetValueOrDefault(EventBucket.MailAccess),
+            counts.GetValueOrDefault(EventBucket.NetworkAlert),
+            counts.GetValueOrDefault(EventBucket.Other));
+    }
+}
+
+/// <summary>
+/// Accepted events that the revision does not count, each under the first reason that applies; <c>outsideWindow</c> is in addition and
+/// counts events of any bucket.
+/// </summary>
+/// <param name="NoSourceIp"><c>source.ip</c> is missing or no address.</param>
+/// <param name="ExcludedNetwork">The address is private or reserved.</param>
+/// <param name="OtherDataset">Neither of the two sources nor a network alert.</param>
+/// <param name="MultiValued"><c>source.ip</c> has several values.</param>
+/// <param name="OutsideWindow">Not in the window judged.</param>
+public sealed record IgnoredCounts(int NoSourceIp, int ExcludedNetwork, int OtherDataset, int MultiValued, int OutsideWindow)
+{
+    internal static IgnoredCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision, TimeWindow window)
+    {
+        var counts = events.CountBy(record => record.Classification.WhyIgnoredBy(revision)).ToDictionary();
+        return new IgnoredCounts(
+            counts.GetValueOrDefault(IgnoredReason.NoSourceIp),
+            counts.GetValueOrDefault(IgnoredReason.ExcludedNetwork),
+            counts.GetValueOrDefault(IgnoredReason.OtherDataset),
+            counts.GetValueOrDefault(IgnoredReason.MultiValued),
+            events.Count(record => !window.Contains(record.Timestamp)));
+    }
+}

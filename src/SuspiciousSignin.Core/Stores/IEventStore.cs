@@ -1,0 +1,114 @@
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Stores;
+
+/// <summary>A window of event time: later than <paramref name="From"/>, up to and including <paramref name="To"/>.</summary>
+/// <param name="From">Exclusive lower bound, milliseconds since the epoch.</param>
+/// <param name="To">Inclusive upper bound, milliseconds since the epoch.</param>
+public readonly record struct TimeWindow(long From, long To)
+{
+    /// <summary>All times.</summary>
+    public static readonly TimeWindow All = new(long.MinValue, long.MaxValue);
+
+    /// <summary>Whether the time lies in the window.</summary>
+    public bool Contains(long timestamp) => timestamp > From && timestamp <= To;
+}
+
+/// <summary>What to correlate.</summary>
+public sealed record CorrelationQuery
+{
+    /// <summary>The rule.</summary>
+    public required RuleRevision Revision { get; init; }
+
+    /// <summary>Which events by <c>@timestamp</c>.</summary>
+    public required TimeWindow Window { get; init; }
+
+    /// <summary>Only events whose <c>event.ingested</c>, else <c>@timestamp</c>, is at or after this; null for all.</summary>
+    public long? IngestedAfter { get; init; }
+
+    /// <summary>Only these addresses; null for all.</summary>
+    public IReadOnlyCollection<SourceAddress>? Addresses { get; init; }
+
+    /// <summary>How many addresses to return at most, in the order of the addresses.</summary>
+    public required int Limit { get; init; }
+}
+
+/// <summary>What a store found.</summary>
+public sealed record CorrelationResult
+{
+    /// <summary>The reported addresses in the order of their 16 bytes, at most the query's limit.</summary>
+    public required IReadOnlyList<AddressFinding> Findings { get; init; }
+
+    /// <summary>How many addresses the rule reports in all.</summary>
+    public required int Total { get; init; }
+
+    /// <summary>What data each leg had, over all addresses of the query.</summary>
+    public required Coverage Coverage { get; init; }
+
+    /// <summary>Near misses and everything else a reader of the answer should know.</summary>
+    public required IReadOnlyList<Warning> Warnings { get; init; }
+
+    /// <summary>Whether events that belong to the window could not be looked at; the warnings say why.</summary>
+    public bool IsPartial { get; init; }
+}
+
+/// <summary>What became of an append.</summary>
+/// <param name="Duplicates">The positions, in the list given, of events whose identity the store held already, or the list held before.</param>
+/// <param name="Rejected">Events that the store refused, with their positions; they are not stored.</param>
+/// <param name="Warnings">What the sender should know, such as events beyond retention.</param>
+public sealed record AppendResult(
+    IReadOnlySet<int> Duplicates, IReadOnlyList<RejectedEvent> Rejected, IReadOnlyList<Warning> Warnings);
+
+/// <summary>A page of events, oldest first.</summary>
+/// <param name="Events">The events.</param>
+/// <param name="Total">How many there are in all.</param>
+/// <param name="Next">Where the next page starts; null on the last.</param>
+public sealed record EventPage(IReadOnlyList<EventDocument> Events, long Total, string? Next);
+
+/// <summary>Whether a store can answer, and why not.</summary>
+public sealed record StoreHealth(bool IsReady, string Description, IReadOnlyDictionary<string, object> Facts);
+
+/// <summary>
+/// Holds events and correlates them: it takes the rule and the window and returns aggregates, so that each store works where its data is.
+/// All members are safe to call at once. A store that cannot answer throws <see cref="StoreUnavailableException"/>.
+/// </summary>
+public interface IEventStore
+{
+    /// <summary>What answers call it: <c>memory</c> or <c>elasticsearch</c>.</summary>
+    string Kind { get; }
+
+    /// <summary>Whether <see cref="EventRecord.Document"/> is needed.</summary>
+    bool KeepsDocuments { get; }
+
+    /// <summary>
+    /// Adds events. Idempotent for events with an identity: those held already are left as they are. Events without identity are added
+    /// every time. When it returns, later calls of this store see the events.
+    /// </summary>
+    Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken);
+
+    /// <summary>Finds the addresses that the rule reports.</summary>
+    Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken);
+
+    /// <summary>Reads the events of one address in the order of their times; equal times in the order they were added.</summary>
+    /// <param name="address">The address; events that hold several are read by each.</param>
+    /// <param name="window">Which events.</param>
+    /// <param name="revision">The revision whose verdicts are shown.</param>
+    /// <param name="countedOnly">Whether only events are read that the revision counts.</param>
+    /// <param name="limit">The page's length, at least 1.</param>
+    /// <param name="cursor">Where an earlier page said the next one starts; null for the start.</param>
+    /// <returns>The page, or null where the cursor is none of this store's.</returns>
+    Task<EventPage?> ReadEventsAsync(
+        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken);
+
+    /// <summary>Whether the store can answer now.</summary>
+    Task<StoreHealth> CheckAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>The store cannot answer now; the message says why in words fit for callers.</summary>
+public sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>When to try again, if the store knows.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+}

@@ -1,0 +1,572 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Stores;
+
+/// <summary>The bounds of the in-memory store (section <c>Store:Memory</c>).</summary>
+public sealed class MemoryStoreOptions
+{
+    /// <summary>
+    /// How long events are kept, by event time, measured back from the newest event or the clock, whichever is earlier. Default 2 days;
+    /// 1 hour to 90 days.
+    /// </summary>
+    public TimeSpan Retention { get; set; } = TimeSpan.FromDays(2);
+
+    /// <summary>The most events kept; beyond it the oldest go first. Default 1,000,000; 1,000 to 50,000,000.</summary>
+    public int MaxEvents { get; set; } = 1_000_000;
+}
+
+/// <summary>
+/// Events in memory: per address in the order of time, per minute for coverage and eviction, and for every revision the set of addresses
+/// that hold both legs, so that a run visits those only. One lock guards the indexes; queries copy what they need under it and add up
+/// outside.
+/// </summary>
+public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider clock, StoreMetrics? metrics = null) : IEventStore
+{
+    private const long MillisecondsPerMinute = 60_000;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<SourceAddress, AddressSeries> _series = [];
+    private readonly AddressSeries _withoutAddress = new(null);
+    private readonly SortedDictionary<long, Minute> _minutes = [];
+    private readonly HashSet<UInt128> _identities = [];
+    private readonly HashSet<AddressSeries>[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new HashSet<AddressSeries>())];
+    private long _sequence;
+    private int _count;
+    private long _newest = long.MinValue;
+    private (long Through, long Count) _evictedByRetention = (long.MinValue, 0);
+    private (long Through, long Count) _evictedByCapacity = (long.MinValue, 0);
+
+    /// <inheritdoc/>
+    public string Kind => "memory";
+
+    /// <inheritdoc/>
+    public bool KeepsDocuments => false;
+
+    /// <summary>How many events are held.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <inheritdoc/>
+    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
+    {
+        const int EventsPerHold = 1024;
+        var duplicates = new HashSet<int>();
+        var beyondRetention = 0;
+        for (var from = 0; from < events.Count; from += EventsPerHold)
+        {
+            // Let queries in between: a large batch must not hold the lock from end to end.
+            lock (_gate)
+            {
+                for (var i = from; i < Math.Min(from + EventsPerHold, events.Count); i++)
+                {
+                    if (!Append(events[i]))
+                    {
+                        duplicates.Add(i);
+                    }
+                }
+
+                beyondRetention += Evict();
+            }
+        }
+
+        metrics?.Stored(Count);
+        Warning[] warnings = beyondRetention == 0
+            ? []
+            : [new Warning("outsideRetention", $"Events older than the store's retention of {options.Retention} were let go. To judge old events, send them with store=false.", beyondRetention)];
+        return Task.FromResult(new AppendResult(duplicates, [], warnings));
+    }
+
+    /// <inheritdoc/>
+    public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
+    {
+        var slices = new List<(SourceAddress Address, StoredEvent[] Events)>();
+        WindowSummary summary;
+        List<Warning> warnings;
+        bool isPartial;
+        lock (_gate)
+        {
+            foreach (var series in Candidates(query))
+            {
+                slices.Add((series.Address!.Value, series.In(query.Window).ToArray()));
+            }
+
+            summary = Summarise(query);
+            (warnings, isPartial) = TellEvictions(query.Window);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        var (findings, hidden) = Judge(query, slices, cancellationToken);
+        warnings.AddRange(summary.Warnings(query.Revision));
+        if (hidden > 0)
+        {
+            warnings.Add(new Warning("hiddenByVolume", $"Addresses with more than {RuleCatalogue.HighVolume} events meet the rule but for this revision's cap, and are not reported. Revision 'resilient' reports them.", hidden));
+        }
+
+        return Task.FromResult(new CorrelationResult
+        {
+            Findings = findings.Count > query.Limit ? findings[..query.Limit] : findings,
+            Total = findings.Count,
+            Coverage = summary.Coverage,
+            Warnings = warnings,
+            IsPartial = isPartial,
+        });
+    }
+
+    /// <inheritdoc/>
+    public Task<EventPage?> ReadEventsAsync(
+        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken)
+    {
+        var start = (Timestamp: long.MinValue, Sequence: long.MinValue);
+        if (cursor is not null && !TryReadCursor(cursor, out start))
+        {
+            return Task.FromResult<EventPage?>(null);
+        }
+
+        var page = new List<StoredEvent>();
+        long total = 0;
+        string? next = null;
+        lock (_gate)
+        {
+            if (_series.TryGetValue(address, out var series))
+            {
+                foreach (ref readonly var stored in series.In(window))
+                {
+                    if (countedOnly && !stored.Classification.IsKeptBy(revision))
+                    {
+                        continue;
+                    }
+
+                    total++;
+                    if (next is not null || (stored.Timestamp, stored.Sequence).CompareTo(start) < 0)
+                    {
+                        continue;
+                    }
+
+                    if (page.Count == limit)
+                    {
+                        next = WriteCursor(stored);
+                    }
+                    else
+                    {
+                        page.Add(stored);
+                    }
+                }
+            }
+        }
+
+        var documents = page.ConvertAll(stored => stored.ToDocument(revision));
+        return Task.FromResult<EventPage?>(new EventPage(documents, total, next));
+    }
+
+    /// <inheritdoc/>
+    public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            var facts = new Dictionary<string, object>(StringComparer.Ordinal)
+            {
+                ["events"] = _count,
+                ["maxEvents"] = options.MaxEvents,
+                ["durable"] = false,
+            };
+            if (_minutes.Count > 0)
+            {
+                facts["newest"] = EcsTime.ToDateTime(_newest);
+            }
+
+            return Task.FromResult(new StoreHealth(true, "Events are held in memory only and are lost when the service stops.", facts));
+        }
+    }
+
+    private bool Append(in EventRecord record)
+    {
+        if (record.Identity != 0 && !_identities.Add(record.Identity))
+        {
+            return false;
+        }
+
+        _newest = Math.Max(_newest, record.Timestamp);
+        _count++;
+        var stored = new StoredEvent(record, _sequence++);
+        var addresses = record.Addresses.Span;
+        if (addresses.IsEmpty)
+        {
+            Add(_withoutAddress, stored);
+        }
+
+        for (var i = 0; i < addresses.Length; i++)
+        {
+            ref var series = ref CollectionsMarshal.GetValueRefOrAddDefault(_series, addresses[i], out _);
+            series ??= new AddressSeries(addresses[i]);
+            Add(series, i == 0 ? stored : stored with { IsCopy = true });
+        }
+
+        return true;
+    }
+
+    private void Add(AddressSeries series, in StoredEvent stored)
+    {
+        var seen = series.Seen;
+        series.Add(stored);
+        if (series.Seen != seen)
+        {
+            UpdateCandidates(series);
+        }
+
+        var key = MinuteOf(stored.Timestamp);
+        if (!_minutes.TryGetValue(key, out var minute))
+        {
+            _minutes[key] = minute = new Minute();
+        }
+
+        minute.Add(new MinuteEntry(stored.Timestamp, stored.Sequence, stored.Ingested, stored.IsCopy, stored.Classification, series));
+    }
+
+    private void UpdateCandidates(AddressSeries series)
+    {
+        foreach (var revision in RuleCatalogue.Revisions)
+        {
+            if (series.Seen.HasBothLegs(revision))
+            {
+                _candidates[revision.Slot].Add(series);
+            }
+            else
+            {
+                _candidates[revision.Slot].Remove(series);
+            }
+        }
+    }
+
+    private IEnumerable<AddressSeries> Candidates(CorrelationQuery query)
+    {
+        var candidates = _candidates[query.Revision.Slot];
+        return query.Addresses is null
+            ? candidates
+            : query.Addresses.Distinct().Select(address => _series.GetValueOrDefault(address)).OfType<AddressSeries>().Where(candidates.Contains);
+    }
+
+    private static (List<AddressFinding> Findings, int HiddenByVolume) Judge(
+        CorrelationQuery query, List<(SourceAddress Address, StoredEvent[] Events)> slices, CancellationToken cancellationToken)
+    {
+        var (findings, hidden) = (new List<AddressFinding>(), 0);
+        foreach (var (address, events) in slices)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var aggregator = new AddressAggregator(query.Revision);
+            foreach (ref readonly var stored in events.AsSpan())
+            {
+                if (stored.Classification.IsKeptBy(query.Revision) && !(stored.Ingested < query.IngestedAfter))
+                {
+                    aggregator.Add(stored.Timestamp, stored.Classification, stored.Payload.Span);
+                }
+            }
+
+            if (query.Revision.Report.Test(aggregator.Counts) == true)
+            {
+                findings.Add(aggregator.ToFinding(address));
+            }
+            else if (query.Revision.ReportIgnoringVolume?.Test(aggregator.Counts) == true)
+            {
+                hidden++;
+            }
+        }
+
+        findings.Sort((left, right) => left.Address.CompareTo(right.Address));
+        return (findings, hidden);
+    }
+
+    /// <summary>Adds up legs and near misses over the window: whole minutes by their summaries, the two at its edges event by event.</summary>
+    private WindowSummary Summarise(CorrelationQuery query)
+    {
+        var summary = new WindowSummary(query.Revision);
+        if (query.Addresses is not null)
+        {
+            foreach (var address in query.Addresses.Distinct())
+            {
+                if (_series.TryGetValue(address, out var series))
+                {
+                    foreach (ref readonly var stored in series.In(query.Window))
+                    {
+                        if (!(stored.Ingested < query.IngestedAfter))
+                        {
+                            summary.Add(stored.Classification, 1, stored.Timestamp, stored.Timestamp);
+                        }
+                    }
+                }
+            }
+
+            return summary;
+        }
+
+        foreach (var (key, minute) in _minutes)
+        {
+            var first = key * MillisecondsPerMinute;
+            var last = first + MillisecondsPerMinute - 1;
+            if (last <= query.Window.From || first > query.Window.To)
+            {
+                continue;
+            }
+
+            if (query.IngestedAfter is null && query.Window.Contains(first) && query.Window.Contains(last))
+            {
+                minute.AddTo(summary);
+                continue;
+            }
+
+            foreach (ref readonly var entry in CollectionsMarshal.AsSpan(minute.Entries))
+            {
+                if (!entry.IsCopy && query.Window.Contains(entry.Timestamp) && !(entry.Ingested < query.IngestedAfter))
+                {
+                    summary.Add(entry.Classification, 1, entry.Timestamp, entry.Timestamp);
+                }
+            }
+        }
+
+        return summary;
+    }
+
+    private (List<Warning> Warnings, bool IsPartial) TellEvictions(TimeWindow window)
+    {
+        var warnings = new List<Warning>();
+        if (_evictedByCapacity.Through > window.From)
+        {
+            warnings.Add(new Warning("evictedByCapacity", $"The store holds at most {options.MaxEvents} events and let older ones go, up to {EcsTime.ToDateTime(_evictedByCapacity.Through):O}: this answer lacks them. Raise Store:Memory:MaxEvents or shorten the window.", _evictedByCapacity.Count));
+        }
+
+        if (_evictedByRetention.Through > window.From)
+        {
+            warnings.Add(new Warning("windowBeyondRetention", $"The window reaches back beyond what the store keeps: events up to {EcsTime.ToDateTime(_evictedByRetention.Through):O} were let go, and this answer lacks them.", _evictedByRetention.Count));
+        }
+
+        return (warnings, warnings.Count > 0);
+    }
+
+    /// <summary>Lets go what is too old or too much; tells how many events of the latest append were among the too old.</summary>
+    private int Evict()
+    {
+        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        var cutoff = Math.Min(_newest, now) - (long)options.Retention.TotalMilliseconds;
+        var byRetention = 0;
+        while (_minutes.Count > 0)
+        {
+            var (key, minute) = _minutes.First();
+            var isOld = key * MillisecondsPerMinute < cutoff;
+            var excess = _count - options.MaxEvents;
+            if (!isOld && excess <= 0)
+            {
+                break;
+            }
+
+            minute.Sort();
+            var (gone, primary) = (0, 0);
+            foreach (ref readonly var entry in CollectionsMarshal.AsSpan(minute.Entries))
+            {
+                var tooOld = entry.Timestamp < cutoff;
+                if (!tooOld && (primary >= excess && !entry.IsCopy))
+                {
+                    break;
+                }
+
+                gone++;
+                if (!entry.IsCopy)
+                {
+                    primary++;
+                    byRetention += tooOld ? 1 : 0;
+                    ref var tally = ref tooOld ? ref _evictedByRetention : ref _evictedByCapacity;
+                    tally = (Math.Max(tally.Through, entry.Timestamp), tally.Count + 1);
+                    metrics?.Evicted(tooOld ? "retention" : "capacity");
+                }
+            }
+
+            if (gone == 0)
+            {
+                break;
+            }
+
+            Remove(minute, gone);
+            _count -= primary;
+            if (minute.Entries.Count == 0)
+            {
+                _minutes.Remove(key);
+            }
+        }
+
+        return byRetention;
+    }
+
+    private void Remove(Minute minute, int gone)
+    {
+        var last = minute.Entries[gone - 1];
+        var touched = new HashSet<AddressSeries>();
+        foreach (var entry in minute.Entries.Take(gone))
+        {
+            touched.Add(entry.Series);
+        }
+
+        foreach (var series in touched)
+        {
+            series.RemoveThrough(last.Timestamp, last.Sequence, _identities);
+            UpdateCandidates(series);
+            if (series.IsEmpty && series.Address is { } address)
+            {
+                _series.Remove(address);
+            }
+        }
+
+        minute.RemoveFirst(gone);
+    }
+
+    private static long MinuteOf(long timestamp) => (long)Math.Floor(timestamp / (double)MillisecondsPerMinute);
+
+    private static string WriteCursor(in StoredEvent stored) =>
+        Convert.ToBase64String(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{stored.Timestamp}.{stored.Sequence}")));
+
+    private static bool TryReadCursor(string cursor, out (long Timestamp, long Sequence) start)
+    {
+        start = default;
+        Span<byte> bytes = stackalloc byte[64];
+        if (cursor.Length > 64 || !Convert.TryFromBase64String(cursor, bytes, out var length))
+        {
+            return false;
+        }
+
+        var parts = Encoding.ASCII.GetString(bytes[..length]).Split('.');
+        return parts.Length == 2
+            && long.TryParse(parts[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out start.Timestamp)
+            && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out start.Sequence);
+    }
+
+    private readonly record struct StoredEvent(
+        long Timestamp, long Sequence, long Ingested, Classification Classification, UInt128 Identity, ReadOnlyMemory<byte> Payload, bool IsCopy)
+    {
+        public StoredEvent(in EventRecord record, long sequence)
+            : this(record.Timestamp, sequence, record.Ingested, record.Classification, record.Identity, record.Payload, IsCopy: false)
+        {
+        }
+
+        public EventDocument ToDocument(RuleRevision revision) =>
+            EventDocument.From(Timestamp, Ingested, Classification, Payload.Span, revision);
+    }
+
+    private readonly record struct MinuteEntry(
+        long Timestamp, long Sequence, long Ingested, bool IsCopy, Classification Classification, AddressSeries Series);
+
+    /// <summary>The events of one address, sorted when they are read.</summary>
+    private sealed class AddressSeries(SourceAddress? address)
+    {
+        private readonly List<StoredEvent> _events = [];
+        private bool _isSorted = true;
+
+        public SourceAddress? Address => address;
+
+        public bool IsEmpty => _events.Count == 0;
+
+        /// <summary>The union of the verdicts on all its events.</summary>
+        public Classification Seen { get; private set; }
+
+        public void Add(in StoredEvent stored)
+        {
+            _isSorted &= _events.Count == 0 || Compare(_events[^1], stored) <= 0;
+            _events.Add(stored);
+            Seen |= stored.Classification;
+        }
+
+        public Span<StoredEvent> In(TimeWindow window)
+        {
+            var events = Sorted();
+            var from = FirstAfter(events, window.From);
+            return events[from..Math.Max(from, FirstAfter(events, window.To))];
+        }
+
+        public void RemoveThrough(long timestamp, long sequence, HashSet<UInt128> identities)
+        {
+            var events = Sorted();
+            var gone = 0;
+            for (; gone < events.Length && (events[gone].Timestamp, events[gone].Sequence).CompareTo((timestamp, sequence)) <= 0; gone++)
+            {
+                identities.Remove(events[gone].Identity);
+            }
+
+            _events.RemoveRange(0, gone);
+            Seen = default;
+            foreach (ref readonly var left in CollectionsMarshal.AsSpan(_events))
+            {
+                Seen |= left.Classification;
+            }
+        }
+
+        private Span<StoredEvent> Sorted()
+        {
+            if (!_isSorted)
+            {
+                CollectionsMarshal.AsSpan(_events).Sort(Compare);
+                _isSorted = true;
+            }
+
+            return CollectionsMarshal.AsSpan(_events);
+        }
+
+        private static int FirstAfter(ReadOnlySpan<StoredEvent> events, long timestamp)
+        {
+            var (low, high) = (0, events.Length);
+            while (low < high)
+            {
+                var middle = (low + high) / 2;
+                (low, high) = events[middle].Timestamp <= timestamp ? (middle + 1, high) : (low, middle);
+            }
+
+            return low;
+        }
+
+        private static int Compare(StoredEvent left, StoredEvent right) =>
+            (left.Timestamp, left.Sequence).CompareTo((right.Timestamp, right.Sequence));
+    }
+
+    /// <summary>The events of one minute over all addresses, and how many there are of each combination of verdicts.</summary>
+    private sealed class Minute
+    {
+        private readonly Dictionary<Classification, (long Count, long Oldest, long Newest)> _summary = [];
+
+        public List<MinuteEntry> Entries { get; } = [];
+
+        public void Add(in MinuteEntry entry)
+        {
+            Entries.Add(entry);
+            Count(entry);
+        }
+
+        public void AddTo(WindowSummary summary)
+        {
+            foreach (var (classification, (count, oldest, newest)) in _summary)
+            {
+                summary.Add(classification, count, oldest, newest);
+            }
+        }
+
+        public void Sort() => Entries.Sort((left, right) => (left.Timestamp, left.Sequence).CompareTo((right.Timestamp, right.Sequence)));
+
+        public void RemoveFirst(int count)
+        {
+            Entries.RemoveRange(0, count);
+            _summary.Clear();
+            Entries.ForEach(entry => Count(entry));
+        }
+
+        private void Count(in MinuteEntry entry)
+        {
+            if (entry.IsCopy)
+            {
+                return;
+            }
+
+            ref var counted = ref CollectionsMarshal.GetValueRefOrAddDefault(_summary, entry.Classification, out var exists);
+            counted = exists
+                ? (counted.Count + 1, Math.Min(counted.Oldest, entry.Timestamp), Math.Max(counted.Newest, entry.Timestamp))
+                : (1, entry.Timestamp, entry.Timestamp);
+        }
+    }
+}

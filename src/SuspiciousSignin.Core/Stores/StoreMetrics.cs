@@ -1,0 +1,25 @@
+using System.Diagnostics.Metrics;
+
+namespace SuspiciousSignin.Stores;
+
+/// <summary>What the in-memory store tells of itself, under the meter <see cref="MeterName"/>.</summary>
+public sealed class StoreMetrics
+{
+    /// <summary>The meter of the whole service.</summary>
+    public const string MeterName = "SuspiciousSignin";
+
+    private readonly Counter<long> _evicted;
+    private long _stored;
+
+    /// <summary>Creates the instruments.</summary>
+    public StoreMetrics(IMeterFactory factory)
+    {
+        var meter = factory.Create(MeterName);
+        _evicted = meter.CreateCounter<long>("suspicious_signin.store.evicted", description: "Events let go, by reason.");
+        meter.CreateObservableGauge("suspicious_signin.store.events", () => Volatile.Read(ref _stored), description: "Events held in memory.");
+    }
+
+    internal void Stored(long count) => Volatile.Write(ref _stored, count);
+
+    internal void Evicted(string reason) => _evicted.Add(1, new KeyValuePair<string, object?>("reason", reason));
+}
