@@ -30,7 +30,8 @@ internal static class Composition
 
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()
-        .AddSingleton<IdempotencyCache>();
+        .AddSingleton(provider => new IdempotencyCache(
+            provider.GetRequiredService<IdempotencyOptions>(), provider.GetRequiredService<TimeProvider>()));
 
     public static IServiceCollection AddHttpApi(this IServiceCollection services)
     {
