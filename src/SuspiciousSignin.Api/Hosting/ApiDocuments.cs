@@ -1,6 +1,15 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.OpenApi;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
+using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Ips;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
 
@@ -45,23 +54,57 @@ internal static class ApiDocuments
         options.AddOperationTransformer(AddExamples);
     }
 
-    /// <summary>Examples that work as they stand: they are dated from the moment the document is read.</summary>
-    private static Task AddExamples(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    /// <summary>
+    /// Examples that work as they stand: the requests are dated from the moment the document is read, and the answers are what the sample
+    /// scenario gives.
+    /// </summary>
+    private static async Task AddExamples(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
     {
-        var now = context.ApplicationServices.GetRequiredService<TimeProvider>().GetUtcNow();
+        foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>().Where(parameter => parameter.In == ParameterLocation.Query))
+        {
+            parameter.Name = JsonNamingPolicy.CamelCase.ConvertName(parameter.Name!);
+            parameter.Example ??= parameter.Name switch
+            {
+                "from" => "now-8h",
+                "to" => "now",
+                "revision" => "resilient",
+                "limit" => 100,
+                _ => null,
+            };
+        }
+
+        var clock = context.ApplicationServices.GetRequiredService<TimeProvider>();
+        var lines = SampleScenario.Text(clock.GetUtcNow()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var correlation = new CorrelationService(new MemoryEventStore(new MemoryStoreOptions(), clock), clock, new AlertOptions());
+        var evaluation = await SampleScenario.EvaluateAsync(correlation, new EventReaderOptions(), clock.GetUtcNow(), cancellationToken);
+        var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock);
+        var run = await correlation.RunAsync(query, cancellationToken);
+        var (address, bounds) = (SourceAddress.Parse("89.160.20.156"), run.Window);
+        var json = context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
         switch (operation.OperationId)
         {
             case "runDetection":
-                foreach (var content in operation.RequestBody?.Content?.Values ?? [])
+                var content = operation.RequestBody!.Content!;
+                foreach (var other in content.Keys.Where(type => type != "application/json").ToList())
                 {
-                    content.Example = JsonNode.Parse("""{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
+                    content.Remove(other);
                 }
 
+                content["application/json"].Example = JsonNode.Parse("""{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
+                Answer(operation, JsonSerializer.SerializeToNode(run, json));
+                break;
+
+            case "getAlertsOfAddress":
+                var alerts = run.Alerts.Where(alert => alert.SourceIp == address.ToString()).ToList();
+                Answer(operation, JsonSerializer.SerializeToNode(new AddressAlerts(address.ToString(), bounds, run.Status, alerts.Count, alerts, []), json));
+                break;
+
+            case "getEventsOfAddress":
+                var page = await correlation.EventsOfAsync(address, TimeWindow.All, query.Revision, limit: 2, cursor: null, cancellationToken);
+                Answer(operation, JsonSerializer.SerializeToNode(new AddressEvents(address.ToString(), page!.Total, Truncated: true, page.Events, page.Next), json));
                 break;
 
             case "evaluateEvents":
-                var lines = SampleScenario.Text(now).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-                var events = lines.Take(5).Select(line => JsonNode.Parse(line)).ToArray();
                 operation.RequestBody = new OpenApiRequestBody
                 {
                     Required = true,
@@ -71,21 +114,38 @@ internal static class ApiDocuments
                         ["application/json"] = new()
                         {
                             Schema = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object } },
-                            Example = new JsonArray(events),
+                            Example = new JsonArray([.. lines.Select(line => JsonNode.Parse(line))]),
                         },
                         ["application/x-ndjson"] = new()
                         {
                             Schema = new OpenApiSchema { Type = JsonSchemaType.String },
-                            Example = string.Join('\n', lines.Take(5)) + "\n",
+                            Example = string.Join('\n', lines) + "\n",
                         },
                     },
                 };
+                Answer(operation, JsonSerializer.SerializeToNode(evaluation, json));
                 break;
 
             default:
                 break;
         }
 
-        return Task.CompletedTask;
+        foreach (var (status, response) in operation.Responses ?? [])
+        {
+            if (response.Content?.TryGetValue(Problems.ContentType, out var problem) == true)
+            {
+                problem.Example = new JsonObject
+                {
+                    ["type"] = "about:blank",
+                    ["title"] = ReasonPhrases.GetReasonPhrase(int.Parse(status)),
+                    ["status"] = int.Parse(status),
+                    ["detail"] = response.Description,
+                    ["traceId"] = "0HN7S1V0Q2F3K:00000001",
+                };
+            }
+        }
     }
+
+    private static void Answer(OpenApiOperation operation, JsonNode? example) =>
+        operation.Responses!["200"].Content!["application/json"].Example = example;
 }

@@ -20,6 +20,16 @@ internal sealed partial class SampleScenario(
             TimeExpression.TryParse(match.Value, now, roundUp: false, out var time) ? time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'") : match.Value);
     }
 
+    /// <summary>Sends the scenario through the front door.</summary>
+    public static async Task<Evaluation> EvaluateAsync(
+        CorrelationService correlation, EventReaderOptions readerOptions, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        using var body = new MemoryStream(Encoding.UTF8.GetBytes(Text(now)));
+        var (batch, _) = await EventBatchReader.ReadAsync(PipeReader.Create(body), BatchFormat.NdJson, readerOptions, cancellationToken);
+        return await correlation.EvaluateAsync(
+            batch!, new EvaluationQuery { Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)! }, cancellationToken);
+    }
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (!options.Enabled)
@@ -27,10 +37,7 @@ internal sealed partial class SampleScenario(
             return;
         }
 
-        using var body = new MemoryStream(Encoding.UTF8.GetBytes(Text(clock.GetUtcNow())));
-        var (batch, _) = await EventBatchReader.ReadAsync(PipeReader.Create(body), BatchFormat.NdJson, readerOptions, cancellationToken);
-        var evaluation = await correlation.EvaluateAsync(
-            batch!, new EvaluationQuery { Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)! }, cancellationToken);
+        var evaluation = await EvaluateAsync(correlation, readerOptions, clock.GetUtcNow(), cancellationToken);
         Log.Loaded(logger, evaluation.Accepted, evaluation.Alerts.Count);
     }
 

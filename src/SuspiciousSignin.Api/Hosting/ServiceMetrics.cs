@@ -22,7 +22,11 @@ public sealed class ServiceMetrics
         _duplicates = meter.CreateCounter<long>("suspicious_signin.events.duplicate", description: "Events of an identity already known.");
         _runs = meter.CreateCounter<long>("suspicious_signin.runs", description: "Runs of the detection by status.");
         _alerts = meter.CreateCounter<long>("suspicious_signin.alerts", description: "Alerts returned by runs and batches.");
-        _duration = meter.CreateHistogram<double>("suspicious_signin.run.duration", unit: "s", description: "Duration of runs.");
+        _duration = meter.CreateHistogram(
+            "suspicious_signin.run.duration",
+            unit: "s",
+            description: "Duration of runs.",
+            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] });
     }
 
     internal void Ran(DetectionRun run)
