@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -423,13 +424,13 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
     private static long MinuteOf(long timestamp) => (long)Math.Floor(timestamp / (double)MillisecondsPerMinute);
 
     private static string WriteCursor(in StoredEvent stored) =>
-        Convert.ToBase64String(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{stored.Timestamp}.{stored.Sequence}")));
+        Base64Url.EncodeToString(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{stored.Timestamp}.{stored.Sequence}")));
 
     private static bool TryReadCursor(string cursor, out (long Timestamp, long Sequence) start)
     {
         start = default;
         Span<byte> bytes = stackalloc byte[64];
-        if (cursor.Length > 64 || !Convert.TryFromBase64String(cursor, bytes, out var length))
+        if (cursor.Length > 64 || !Base64Url.IsValid(cursor) || !Base64Url.TryDecodeFromChars(cursor, bytes, out var length))
         {
             return false;
         }
