@@ -1,4 +1,5 @@
 using FluentValidation;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.RateLimiting;
@@ -8,6 +9,7 @@ namespace SuspiciousSignin.Api.Detections;
 
 /// <summary>Runs of the detection.</summary>
 [ApiController]
+[Authorize(Scopes.DetectionsRun)]
 [Route("api/v1/detections")]
 [Tags("Detections")]
 public sealed class DetectionsController(CorrelationService correlation, IValidator<DetectionRequest> validator, ServiceMetrics metrics, TimeProvider clock) : ControllerBase
@@ -19,6 +21,8 @@ public sealed class DetectionsController(CorrelationService correlation, IValida
     /// </remarks>
     /// <param name="request">What to run; an empty body runs the default revision over the last 8 hours.</param>
     /// <response code="200">The alerts, the data each leg had, and warnings.</response>
+    /// <response code="401">No key, or an unknown one.</response>
+    /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The request cannot be read.</response>
     /// <response code="415">The body is not JSON in UTF-8.</response>
     /// <response code="422">The request can be read but not carried out.</response>
@@ -27,6 +31,8 @@ public sealed class DetectionsController(CorrelationService correlation, IValida
     [HttpPost(Name = "runDetection")]
     [EnableRateLimiting(Composition.RunsPolicy)]
     [ProducesResponseType<DetectionRun>(200, "application/json")]
+    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(415, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]

@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using System.Security.Cryptography;
 using System.Text;
 using FluentValidation;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Net.Http.Headers;
@@ -12,6 +13,7 @@ namespace SuspiciousSignin.Api.Events;
 
 /// <summary>Batches of events.</summary>
 [ApiController]
+[Authorize(Scopes.EventsWrite)]
 [Route("api/v1/events")]
 [Tags("Events")]
 public sealed class EventsController(
@@ -31,6 +33,8 @@ public sealed class EventsController(
     /// <param name="request">How the batch is judged.</param>
     /// <param name="idempotencyKey">The same key with the same body gives the first answer again. 1 to 255 characters.</param>
     /// <response code="200">What became of the events, and the alerts of their addresses.</response>
+    /// <response code="401">No key, or an unknown one.</response>
+    /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The body is not JSON, or a parameter cannot be read. Nothing was stored.</response>
     /// <response code="409">A request with this Idempotency-Key is still being carried out.</response>
     /// <response code="413">The body is too long. Nothing was stored.</response>
@@ -41,6 +45,8 @@ public sealed class EventsController(
     [HttpPost(Name = "evaluateEvents")]
     [EnableRateLimiting(Composition.RunsPolicy)]
     [ProducesResponseType<Evaluation>(200, "application/json")]
+    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(409, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(413, Problems.ContentType)]

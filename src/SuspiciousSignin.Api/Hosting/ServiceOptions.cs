@@ -78,7 +78,41 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxKeys).InclusiveBetween(1, 100_000);
             options.RuleFor(o => o.Lifetime).InclusiveBetween(TimeSpan.FromMinutes(1), TimeSpan.FromDays(30));
         })
+        .AddChecked<AuthOptions>("Auth", options => options.RuleForEach(o => o.ApiKeys).ChildRules(key =>
+        {
+            key.RuleFor(k => k.Name).NotEmpty();
+            key.RuleFor(k => k.Hash).Must(ApiKeys.IsHash).WithMessage("must be the hash that 'keys new' prints.");
+            key.RuleFor(k => k.Scopes).NotEmpty();
+            key.RuleForEach(k => k.Scopes).Must(scope => Scopes.All.Contains(scope)).WithMessage($"must be one of {string.Join(", ", Scopes.All)}.");
+        }))
         .AddChecked<SampleOptions>("Samples", _ => { });
+
+    /// <summary>Stops the start where any setting is misspelt or out of range, with all faults in one message.</summary>
+    /// <exception cref="OptionsValidationException">The faults.</exception>
+    public static void CheckOptions(this IServiceProvider services)
+    {
+        var faults = new List<string>();
+        foreach (var section in services.GetServices<Section>())
+        {
+            try
+            {
+                section.Read(services);
+            }
+            catch (OptionsValidationException invalid)
+            {
+                faults.AddRange(invalid.Failures);
+            }
+            catch (InvalidOperationException unreadable)
+            {
+                faults.Add($"{section.Name}: {unreadable.Message}");
+            }
+        }
+
+        if (faults.Count > 0)
+        {
+            throw new OptionsValidationException("Settings", typeof(ServiceOptionsSetup), faults);
+        }
+    }
 
     private static IServiceCollection AddChecked<T>(this IServiceCollection services, string section, Action<InlineValidator<T>> rules)
         where T : class, new()
@@ -87,10 +121,12 @@ internal static class ServiceOptionsSetup
         rules(validator);
         services.AddSingleton<IValidateOptions<T>>(new SectionValidator<T>(section, validator));
         services.AddOptions<T>()
-            .BindConfiguration(section, binder => binder.ErrorOnUnknownConfiguration = true)
-            .ValidateOnStart();
+            .BindConfiguration(section, binder => binder.ErrorOnUnknownConfiguration = true);
+        services.AddSingleton(new Section(section, provider => _ = provider.GetRequiredService<IOptions<T>>().Value));
         return services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
     }
+
+    private sealed record Section(string Name, Action<IServiceProvider> Read);
 
     private sealed class SectionValidator<T>(string section, InlineValidator<T> validator) : IValidateOptions<T>
         where T : class

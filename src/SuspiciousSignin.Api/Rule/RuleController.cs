@@ -1,4 +1,6 @@
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Rules;
 
@@ -96,6 +98,7 @@ public sealed record RevisionDescription(
 
 /// <summary>The rule.</summary>
 [ApiController]
+[Authorize(Scopes.RuleRead)]
 [Route("api/v1/rule")]
 [Tags("Rule")]
 public sealed class RuleController : ControllerBase
@@ -105,7 +108,11 @@ public sealed class RuleController : ControllerBase
     /// <summary>The rule and its revisions</summary>
     /// <remarks>Metadata, revisions with their differences and blind spots, investigation guide, and the ES|QL text of each revision.</remarks>
     /// <response code="200">The rule.</response>
+    /// <response code="401">No key, or an unknown one.</response>
+    /// <response code="403">The key lacks the scope.</response>
     [HttpGet(Name = "getRule")]
     [ProducesResponseType<RuleDescription>(200, "application/json")]
+    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     public IActionResult Get() => Ok(Description);
 }
