@@ -12,7 +12,12 @@ if (args is ["keys", "new", ..])
 
 // The content root is where the settings were copied to, so that they are read wherever the service is started from.
 var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
-builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+builder.WebHost.ConfigureKestrel(kestrel =>
+{
+    kestrel.AddServerHeader = false;
+    // Batches are bounded by their reader, before and after decompression alike; every other body by its endpoint.
+    kestrel.Limits.MaxRequestBodySize = null;
+});
 builder.Services
     .AddServiceOptions()
     .AddEventStore()
@@ -26,8 +31,8 @@ builder.Services
 var app = builder.Build();
 app.Services.CheckOptions();
 app.UseProblems();
-app.UseRequestDecompression();
 app.UseRouting();
+app.UseRequestDecompression();
 app.UseAuthentication();
 app.UseAuthorization();
 app.UseRateLimiter();

@@ -24,16 +24,19 @@ public sealed class DetectionsController(CorrelationService correlation, IValida
     /// <response code="401">No key, or an unknown one.</response>
     /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The request cannot be read.</response>
+    /// <response code="413">The body is longer than 1 MiB.</response>
     /// <response code="415">The body is not JSON in UTF-8.</response>
     /// <response code="422">The request can be read but not carried out.</response>
     /// <response code="429">Too many runs are going on; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpPost(Name = "runDetection")]
     [EnableRateLimiting(Composition.RunsPolicy)]
+    [RequestSizeLimit(1024 * 1024)]
     [ProducesResponseType<DetectionRun>(200, "application/json")]
     [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(413, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(415, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]

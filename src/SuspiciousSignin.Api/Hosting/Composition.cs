@@ -6,7 +6,6 @@ using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Requests;
-using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
@@ -72,8 +71,6 @@ internal static class Composition
                 });
             });
         });
-        services.AddOptions<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>()
-            .Configure<EventReaderOptions>((kestrel, events) => kestrel.Limits.MaxRequestBodySize = events.MaxBodyBytes);
         return services;
     }
 

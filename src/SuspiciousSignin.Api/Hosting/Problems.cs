@@ -113,7 +113,7 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
         switch (exception)
         {
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
-                await Problems.WriteAsync(context, StatusCodes.Status413PayloadTooLarge, "The body is longer than Events:MaxBodyBytes. Send it in several requests.");
+                await Problems.WriteAsync(context, StatusCodes.Status413PayloadTooLarge, "The body is longer than this path takes.");
                 return true;
 
             case BadHttpRequestException bad:
