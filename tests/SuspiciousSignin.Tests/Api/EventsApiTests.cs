@@ -1,0 +1,337 @@
+using System.IO.Compression;
+using System.Net;
+using System.Text;
+
+namespace SuspiciousSignin.Tests.Api;
+
+public sealed class EventsApiTests
+{
+    private static readonly string[] Both = [Ecs.NetworkAlert(id: "a"), Ecs.SignIn(id: "s")];
+
+    [Theory]
+    [InlineData("application/json", "[{0},{1}]")]
+    [InlineData("application/json; charset=utf-8", "\uFEFF[{0},{1}]")]
+    [InlineData("application/json", "{{\"source\":\"playbook\",\"events\":[{0},{1}],\"more\":[1]}}")]
+    [InlineData("application/x-ndjson", "{0}\n{1}")]
+    [InlineData("application/x-ndjson", "\uFEFF{0}\r\n\r\n{1}\r\n\n")]
+    public async Task Every_form_of_a_batch_gives_the_alert(string type, string form)
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(string.Format(form, Both), type: type);
+
+        Assert.Equal(HttpStatusCode.OK, answer.Status);
+        Assert.Equal([Ecs.Address], answer.Addresses);
+        Assert.Equal(2, answer.Number("accepted"));
+    }
+
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    [InlineData("deflate")]
+    public async Task A_compressed_batch_is_read(string encoding)
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Compress(Ecs.Batch(Both), encoding), encoding: encoding);
+
+        Assert.Equal([Ecs.Address], answer.Addresses);
+    }
+
+    [Fact]
+    public async Task A_compressed_body_that_breaks_off_is_refused_and_nothing_is_stored()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Compress(Ecs.Batch(Both), "gzip")[..60], encoding: "gzip");
+
+        answer.Problem(400);
+        Assert.Empty((await service.RunAsync()).Addresses);
+    }
+
+    [Fact]
+    public async Task A_decompression_bomb_is_too_large()
+    {
+        using var service = new TestService(settings: [("Events:MaxBodyBytes", "100000")]);
+
+        var answer = await service.PostAsync(Compress("[" + new string(' ', 5_000_000) + "]", "gzip"), encoding: "gzip");
+
+        answer.Problem(413);
+    }
+
+    [Fact]
+    public async Task A_body_of_too_many_events_is_too_large_and_nothing_is_stored()
+    {
+        using var service = new TestService(settings: [("Events:MaxEvents", "1")]);
+
+        (await service.PostAsync(Ecs.Batch(Both))).Problem(413);
+
+        Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Theory]
+    [InlineData("text/plain", null)]
+    [InlineData("application/json; charset=utf-16", null)]
+    [InlineData("application/xml", null)]
+    [InlineData("application/json", "zstd")]
+    [InlineData("application/json", "compress")]
+    public async Task Another_type_or_encoding_is_unsupported(string type, string? encoding)
+    {
+        using var service = new TestService();
+
+        (await service.PostAsync("[]", type: type, encoding: encoding)).Problem(415);
+    }
+
+    [Theory]
+    [InlineData("application/json", "")]
+    [InlineData("application/json", "   ")]
+    [InlineData("application/json", "hello")]
+    [InlineData("application/json", "5")]
+    [InlineData("application/json", "null")]
+    [InlineData("application/json", "\"text\"")]
+    [InlineData("application/json", "[{\"@timestamp\":\"2026-03-14T05:00:00Z\"},")]
+    [InlineData("application/json", "[{\"@timestamp\":\"2026-03-14T05:00:00Z\"}] []")]
+    [InlineData("application/json", "[NaN]")]
+    [InlineData("application/json", "{\"events\":[],\"events\":[]}")]
+    [InlineData("application/x-ndjson", "")]
+    [InlineData("application/x-ndjson", "hello\nworld\n")]
+    public async Task A_body_that_is_not_a_batch_at_all_is_refused_as_a_whole(string type, string body)
+    {
+        using var service = new TestService();
+
+        (await service.PostAsync(body, type: type)).Problem(400);
+        Assert.Contains("\"events\":0", (await service.GetAsync("/health/ready")).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_bad_line_is_rejected_with_its_place_and_the_rest_goes_on()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync($"{Both[0]}\n\nnot json\n{{\"source.ip\":\"1.1.1.1\"}}\n{Both[1]}\n", type: "application/x-ndjson");
+
+        Assert.Equal((4, 2, 2), (answer.Number("received"), answer.Number("accepted"), answer.Number("rejectedTotal")));
+        Assert.Equal(
+            ["1 3 malformedJson ", "2 4 missingTimestamp /@timestamp"],
+            answer.Json!["rejected"]!.AsArray().Select(r => $"{r!["index"]} {r["line"]} {r["code"]} {r["pointer"]}"));
+        Assert.Equal([Ecs.Address], answer.Addresses);
+    }
+
+    [Theory]
+    [InlineData("null", "notAnObject")]
+    [InlineData("[]", "notAnObject")]
+    [InlineData("{}", "missingTimestamp")]
+    [InlineData("{\"@timestamp\":\"yesterday\"}", "invalidTimestamp")]
+    [InlineData("{\"@timestamp\":[\"2026-01-01\",\"2026-01-02\"]}", "invalidTimestamp")]
+    [InlineData("{\"@timestamp\":\"2026-06-30T23:59:60Z\"}", "invalidTimestamp")]
+    [InlineData("{\"@timestamp\":\"2026-01-01\",\"source\":{\"ip\":\"1.1.1.1\"},\"source\":{\"ip\":\"8.8.8.8\"}}", "duplicateKey")]
+    [InlineData("{\"@timestamp\":\"2026-01-01\",\"event\":{\"dataset\":{\"x\":1}}}", "unexpectedType")]
+    [InlineData("{\"@timestamp\":\"2026-01-01\",\"message\":\"\\ud800\"}", "invalidText")]
+    public async Task An_unacceptable_element_is_rejected_with_a_code(string element, string code)
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(element, Ecs.SignIn()));
+
+        Assert.Equal(code, answer.Json!["rejected"]![0]!["code"]!.GetValue<string>());
+        Assert.Equal(1, answer.Number("accepted"));
+    }
+
+    [Fact]
+    public async Task Hostile_documents_get_an_answer_each_and_never_a_fault()
+    {
+        using var service = new TestService();
+        string[] hostile =
+        [
+            Deep(65), Deep(10_000), "{\"@timestamp\":1e400}", "{\"@timestamp\":99999999999999999999999}", "{\"@timestamp\":\"0001-01-01T00:00:00+14:00\"}",
+            "{\"@timestamp\":\"9999-12-31T23:59:59.999999999-18:00\"}", "{\"@timestamp\":\"2026-01-01\",\"user.name\":\"\\u0000\\r\\nadmin\\u001b[31m\"}",
+            "{\"@timestamp\":\"2026-01-01\",\"message\":\"" + new string('x', 2_000_000) + "\"}", "{\"@timestamp\":\"2026-01-01\",\"source.ip\":\"１.１.１.１\"}",
+            "{\"@timestamp\":\"2026-01-01\",\"source.ip\":[[[\"1.1.1.1\"]],{}]}", "{\"@timestamp\":\"2026-01-01\",\"event\":[[{\"dataset\":[1,true,null]}]]}",
+        ];
+
+        foreach (var document in hostile)
+        {
+            var asArray = await service.PostAsync(Ecs.Batch(document), "?store=false");
+            var asLine = await service.PostAsync(document + "\n" + Ecs.SignIn(), "?store=false", "application/x-ndjson");
+            Assert.Equal(HttpStatusCode.OK, asArray.Status);
+            Assert.Equal(1, asArray.Number("received"));
+            Assert.Equal((HttpStatusCode.OK, 2), (asLine.Status, asLine.Number("received")));
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await service.PostAsync([.. "{\"@timestamp\":\"2026-01-01\",\"x\":\""u8, 0xFF, .. "\"}\n{\"@timestamp\":\"2026-01-01\"}"u8], "?store=false", "application/x-ndjson")).Status);
+    }
+
+    [Fact]
+    public async Task Sending_a_batch_again_counts_duplicates_and_changes_no_alert()
+    {
+        using var service = new TestService();
+
+        var first = await service.PostAsync(Ecs.Batch(Both));
+        var again = await service.PostAsync(Ecs.Batch(Both));
+
+        Assert.Equal((0, 2), (again.Number("accepted"), again.Number("duplicates")));
+        Assert.Equal(first.Json!["alerts"]!.ToJsonString(), again.Json!["alerts"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Events_without_identity_are_never_merged()
+    {
+        using var service = new TestService();
+
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+        var again = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+
+        Assert.Equal(4, again.Json!["alerts"]![0]!["counts"]!["total"]!.GetValue<int>());
+    }
+
+    [Fact]
+    public async Task A_batch_shuffled_and_split_over_concurrent_requests_gives_the_same_alerts()
+    {
+        var scenario = Oracle.Scenario.Create();
+        var documents = scenario.Ndjson.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        using var whole = new TestService();
+        using var split = new TestService();
+        var window = $$"""{"from":"{{Iso(Oracle.Scenario.From)}}","to":"{{Iso(Oracle.Scenario.To)}}","revision":"resilient","limit":1000}""";
+
+        await whole.PostAsync(scenario.Ndjson, type: "application/x-ndjson");
+        var shuffled = documents.ToArray();
+        new Random(7).Shuffle(shuffled);
+        await Task.WhenAll(shuffled.Chunk((shuffled.Length / 10) + 1).Select(part => split.PostAsync(string.Join('\n', part), type: "application/x-ndjson")));
+
+        Assert.Equal((await whole.RunAsync(window)).Json!["alerts"]!.ToJsonString(), (await split.RunAsync(window)).Json!["alerts"]!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("2025-04-29", false)]
+    [InlineData("2026-05-22", false)]
+    [InlineData("resilient", false)]
+    [InlineData("2025-04-29", true)]
+    [InlineData("2026-05-22", true)]
+    [InlineData("resilient", true)]
+    public async Task The_scenario_reports_exactly_the_planted_addresses(string revision, bool promote)
+    {
+        var scenario = Oracle.Scenario.Create();
+        using var service = new TestService();
+        await service.PostAsync(scenario.Ndjson, type: "application/x-ndjson");
+
+        var answer = await service.RunAsync(
+            $$"""{"from":"{{Iso(Oracle.Scenario.From)}}","to":"{{Iso(Oracle.Scenario.To)}}","revision":"{{revision}}","promote":{{(promote ? "true" : "false")}},"limit":1000}""");
+
+        Assert.True(scenario.Count >= 1000);
+        Assert.Equal(scenario.Expected(revision, promote).Order(StringComparer.Ordinal), answer.Addresses.Order(StringComparer.Ordinal));
+        Assert.Equal("succeeded", (string?)answer.Json!["status"]);
+    }
+
+    [Fact]
+    public async Task With_store_false_nothing_is_kept()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(Both), "?store=false");
+
+        Assert.Equal([Ecs.Address], answer.Addresses);
+        Assert.Empty((await service.RunAsync()).Addresses);
+    }
+
+    [Fact]
+    public async Task Every_accepted_event_is_accounted_for()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(
+            Ecs.SignIn(), Ecs.MailAccess(), Ecs.NetworkAlert(), Ecs.SignIn(outcome: "failure"), Ecs.SignIn(ip: "10.0.0.1"), Ecs.SignIn(ip: "nowhere"),
+            Ecs.SignIn(minutesAgo: 600), $$"""{"@timestamp":"{{Ecs.Time(1)}}","source.ip":"8.8.8.8","event.dataset":"apache.access"}""",
+            $$"""{"@timestamp":"{{Ecs.Time(1)}}","source.ip":["8.8.8.8","9.9.9.9"],"event.dataset":"azure.signinlogs"}""", "{}"));
+
+        Assert.Equal((10, 9, 0, 1), (answer.Number("received"), answer.Number("accepted"), answer.Number("duplicates"), answer.Number("rejectedTotal")));
+        Assert.Equal("""{"azureSignIn":2,"mailAccess":1,"networkAlert":1,"other":5}""", answer.Json!["buckets"]!.ToJsonString());
+        Assert.Equal("""{"noSourceIp":1,"excludedNetwork":1,"otherDataset":1,"multiValued":1,"outsideWindow":1}""", answer.Json["ignored"]!.ToJsonString());
+        Assert.Equal(4, answer.Json["alerts"]![0]!["counts"]!["total"]!.GetValue<int>());
+    }
+
+    [Fact]
+    public async Task Events_of_the_future_are_told_and_do_not_move_the_window()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch([.. Both, Ecs.SignIn(minutesAgo: -600)]));
+
+        Assert.Contains("futureEvents", answer.Warnings);
+        Assert.Equal([Ecs.Address], answer.Addresses);
+        Assert.Equal(Ecs.Time(10)[..19], ((string?)answer.Json!["window"]!["to"])![..19]);
+    }
+
+    [Fact]
+    public async Task The_window_ends_at_the_newest_event_to_the_millisecond_and_excludes_its_start()
+    {
+        using var service = new TestService();
+
+        var justOut = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: 480), Ecs.SignIn(minutesAgo: 0)), "?store=false");
+        var justIn = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: 480 - (1 / 60_000.0)), Ecs.SignIn(minutesAgo: 0)), "?store=false");
+
+        Assert.Empty(justOut.Addresses);
+        Assert.Equal([Ecs.Address], justIn.Addresses);
+    }
+
+    [Fact]
+    public async Task An_idempotency_key_makes_a_request_safe_to_send_again()
+    {
+        using var service = new TestService();
+        var body = Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn());
+
+        var first = await service.PostAsync(body, key: "k1");
+        var again = await service.PostAsync(body, key: "k1");
+        var other = await service.PostAsync(Ecs.Batch(Ecs.SignIn()), key: "k1");
+        var otherParameters = await service.PostAsync(body, "?revision=resilient", key: "k1");
+
+        Assert.Equal(first.Text, again.Text);
+        Assert.Equal(2, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+        other.Problem(422);
+        otherParameters.Problem(422);
+    }
+
+    [Fact]
+    public async Task A_key_whose_first_request_failed_may_be_used_again()
+    {
+        using var service = new TestService();
+
+        (await service.PostAsync("nonsense", key: "k1")).Problem(400);
+
+        Assert.Equal(HttpStatusCode.OK, (await service.PostAsync(Ecs.Batch(Both), key: "k1")).Status);
+    }
+
+    [Theory]
+    [InlineData("?revision=2024-01-01", 422, "revision")]
+    [InlineData("?from=now&to=now-1h", 422, "from")]
+    [InlineData("?from=yesterday", 400, "from")]
+    [InlineData("?store=perhaps", 400, "Store")]
+    [InlineData("?sotre=false", 400, "sotre")]
+    [InlineData("?store=false&store=true", 400, "store")]
+    public async Task A_bad_parameter_is_named(string query, int status, string name)
+    {
+        using var service = new TestService();
+
+        Assert.Equal([name], (await service.PostAsync(Ecs.Batch(Both), query)).Problem(status), StringComparer.OrdinalIgnoreCase);
+    }
+
+    private static string Deep(int levels) =>
+        "{\"@timestamp\":\"2026-01-01\",\"x\":" + new string('[', levels) + new string(']', levels) + "}";
+
+    private static string Iso(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'");
+
+    private static byte[] Compress(string text, string encoding)
+    {
+        using var compressed = new MemoryStream();
+        using (Stream stream = encoding switch
+        {
+            "gzip" => new GZipStream(compressed, CompressionLevel.Fastest),
+            "br" => new BrotliStream(compressed, CompressionLevel.Fastest),
+            _ => new ZLibStream(compressed, CompressionLevel.Fastest),
+        })
+        {
+            stream.Write(Encoding.UTF8.GetBytes(text));
+        }
+
+        return compressed.ToArray();
+    }
+}
