@@ -3,7 +3,7 @@ namespace SuspiciousSignin.Events;
 /// <summary>How the values of a field are read.</summary>
 internal enum FieldKind : byte
 {
-    /// <summary>Shown to analysts only: longer text is cut at <see cref="EcsFields.MaxTextLength"/> characters.</summary>
+    /// <summary>Shown to analysts only: longer text is cut at <see cref="EcsFields.MaxTextLength"/> bytes.</summary>
     Text,
 
     /// <summary>Elasticsearch <c>keyword</c> with ECS' <c>ignore_above: 1024</c>: longer text reads as absent.</summary>

@@ -548,7 +548,9 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
             }
         }
 
-        public void Sort() => Entries.Sort((left, right) => (left.Timestamp, left.Sequence).CompareTo((right.Timestamp, right.Sequence)));
+        // An event of several addresses comes before its copies, so that eviction takes it as a whole.
+        public void Sort() => Entries.Sort((left, right) =>
+            (left.Timestamp, left.Sequence, left.IsCopy).CompareTo((right.Timestamp, right.Sequence, right.IsCopy)));
 
         public void RemoveFirst(int count)
         {

@@ -1,0 +1,246 @@
+using System.Net;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Tests.Api;
+
+public sealed class DetectionsApiTests
+{
+    [Fact]
+    public async Task An_empty_body_runs_the_default_revision_over_the_last_eight_hours()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+
+        var answer = await service.SendAsync(HttpMethod.Post, "/api/v1/detections");
+
+        Assert.Equal(HttpStatusCode.OK, answer.Status);
+        Assert.Equal([Ecs.Address], answer.Addresses);
+        Assert.Equal("2025-04-29", (string?)answer.Json!["rule"]!["revision"]);
+        Assert.Equal("2026-03-13T22:00:00Z", (string?)answer.Json["window"]!["from"]);
+        Assert.Equal("2026-03-14T06:00:00Z", (string?)answer.Json["window"]!["to"]);
+    }
+
+    [Fact]
+    public async Task An_alert_says_who_when_in_which_order_and_how_close()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(30), Ecs.SignIn(18), Ecs.MailAccess(5)));
+
+        var alert = (await service.RunAsync("""{"includeEvents":true}""")).Json!["alerts"]![0]!;
+
+        Assert.Equal("""{"total":3,"azureSignIn":1,"mailAccess":1,"networkAlert":1,"datasets":3}""", alert["counts"]!.ToJsonString());
+        Assert.Equal("""[{"name":"ada@example.com","email":"Ada@example.com","azureSignIn":1,"mailAccess":1}]""", alert["users"]!.ToJsonString());
+        Assert.Equal(("alertFirst", "PT12M"), ((string?)alert["order"], (string?)alert["smallestGap"]));
+        Assert.Equal("2026-03-14T05:42:00Z", (string?)alert["completedAt"]);
+        Assert.Equal(["networkAlert", "azureSignIn", "mailAccess"], alert["events"]!.AsArray().Select(e => (string?)e!["bucket"]));
+        Assert.Equal("T1078", (string?)alert["threat"]![0]!["technique"]!["id"]);
+    }
+
+    [Theory]
+    [InlineData(30, 10, 5, "alertFirst")]
+    [InlineData(5, 30, 10, "signInFirst")]
+    [InlineData(20, 30, 10, "interleaved")]
+    [InlineData(30, 30, 30, "alertFirst")]
+    public async Task The_order_of_the_legs_is_told(double alert, double signIn, double mail, string order)
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(alert), Ecs.SignIn(signIn), Ecs.MailAccess(mail)));
+
+        Assert.Equal(order, (string?)answer.Json!["alerts"]![0]!["order"]);
+    }
+
+    [Fact]
+    public async Task Ids_stay_with_address_and_day_and_change_with_the_next()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(30), Ecs.SignIn(10)));
+        var id = Id(await service.RunAsync());
+
+        await service.PostAsync(Ecs.Batch(Ecs.MailAccess(1)));
+        Assert.Equal(id, Id(await service.RunAsync("""{"from":"now-1h"}""")));
+        Assert.NotEqual(id, Id(await service.RunAsync("""{"revision":"resilient"}""")));
+
+        service.Clock.Advance(TimeSpan.FromDays(1));
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(30 - 1440), Ecs.SignIn(10 - 1440)));
+        Assert.NotEqual(id, Id(await service.RunAsync()));
+
+        static string? Id(Answer answer) => (string?)answer.Json!["alerts"]![0]!["id"];
+    }
+
+    [Fact]
+    public async Task The_window_excludes_its_start_and_includes_its_end()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(30), Ecs.SignIn(10)));
+
+        Assert.Empty((await service.RunAsync($$"""{"from":"{{Ecs.Time(30)}}"}""")).Addresses);
+        Assert.Single((await service.RunAsync($$"""{"from":"{{Ecs.Time(30 + (1 / 60_000.0))}}","to":"{{Ecs.Time(10)}}"}""")).Addresses);
+        Assert.Empty((await service.RunAsync($$"""{"to":"{{Ecs.Time(10 + (1 / 60_000.0))}}"}""")).Addresses);
+    }
+
+    [Fact]
+    public async Task Limit_cuts_in_the_order_of_the_addresses_and_says_so()
+    {
+        using var service = new TestService();
+        foreach (var ip in new[] { "9.9.9.9", "8.8.8.8", "2a00::1" })
+        {
+            await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(ip: ip), Ecs.SignIn(ip: ip)));
+        }
+
+        var answer = await service.RunAsync("""{"limit":2}""");
+
+        Assert.Equal(["8.8.8.8", "9.9.9.9"], answer.Addresses);
+        Assert.Equal((3, true), (answer.Number("total"), answer.Json!["truncated"]!.GetValue<bool>()));
+        Assert.Equal(["2a00::1"], (await service.RunAsync("""{"sourceIps":["2A00:0::1","10.0.0.1"]}""")).Addresses);
+        Assert.Contains("excludedAddress", (await service.RunAsync("""{"sourceIps":["10.0.0.1"]}""")).Warnings);
+    }
+
+    [Fact]
+    public async Task Near_misses_and_legs_without_data_are_told()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(
+            Ecs.SignIn(), Ecs.NetworkAlert(name: "Port scan"), Ecs.NetworkAlert(ip: "10.0.0.9"),
+            $$"""{"@timestamp":"{{Ecs.Time(3)}}","source.ip":"8.8.4.4","event":{"kind":"alert","module":"suricata","dataset":"suricata.eve"} }""",
+            $$"""{"@timestamp":"{{Ecs.Time(3)}}","source.ip":["8.8.4.4","8.8.8.8"],"event":{"dataset":"azure.signinlogs"} }"""));
+
+        var answer = await service.RunAsync();
+
+        Assert.Equal(
+            ["externalAlertRenamed", "promotableAlert", "multiValuedSourceIp", "alertOnExcludedNetwork", "mailAccessWithoutData", "networkAlertWithoutData"],
+            answer.Warnings);
+        Assert.Equal(1, answer.Number("coverage.azureSignIn.events"));
+        Assert.Equal([Ecs.Address], (await service.RunAsync("""{"revision":"resilient"}""")).Addresses);
+    }
+
+    [Fact]
+    public async Task The_cap_of_the_current_revision_hides_and_tells()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch([Ecs.NetworkAlert(), .. Enumerable.Range(0, 100).Select(_ => Ecs.SignIn())]));
+
+        var capped = await service.RunAsync("""{"revision":"2026-05-22"}""");
+        var resilient = await service.RunAsync("""{"revision":"resilient"}""");
+
+        Assert.Empty(capped.Addresses);
+        Assert.Contains("hiddenByVolume", capped.Warnings);
+        Assert.Equal("""["highVolume"]""", resilient.Json!["alerts"]![0]!["labels"]!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("""{"revison":"x"}""", 400, "/revison")]
+    [InlineData("""{"limit":"ten"}""", 400, "/limit")]
+    [InlineData("""{"limit":1,"limit":2}""", 400, "/limit")]
+    [InlineData("""{"from":"yesterday"}""", 400, "/from")]
+    [InlineData("""{"from":"2026-03-14T05:00:00"}""", 400, "/from")]
+    [InlineData("""{"ingestedAfter":"now-8x"}""", 400, "/ingestedAfter")]
+    [InlineData("""{"sourceIps":["8.8.8.8","010.0.0.1"]}""", 400, "/sourceIps/1")]
+    [InlineData("""{"revision":"2024-01-01"}""", 422, "/revision")]
+    [InlineData("""{"from":"now","to":"now"}""", 422, "/from")]
+    [InlineData("""{"limit":0}""", 422, "/limit")]
+    [InlineData("""{"limit":10001}""", 422, "/limit")]
+    [InlineData("""{"limit":""", 400, "/limit")]
+    [InlineData("[]", 400, "")]
+    public async Task What_is_wrong_with_a_request_is_named(string body, int status, string pointer)
+    {
+        using var service = new TestService();
+
+        Assert.Equal([pointer], (await service.RunAsync(body)).Problem(status));
+    }
+
+    [Fact]
+    public async Task More_than_a_thousand_addresses_are_refused()
+    {
+        using var service = new TestService();
+        var ips = string.Join(',', Enumerable.Range(0, 1001).Select(i => $"\"8.8.{i / 256}.{i % 256}\""));
+
+        Assert.Equal(["/sourceIps"], (await service.RunAsync($$"""{"sourceIps":[{{ips}}]}""")).Problem(422));
+    }
+
+    [Fact]
+    public async Task Routing_failures_are_problems_too()
+    {
+        using var service = new TestService();
+
+        (await service.GetAsync("/api/v1/nothing")).Problem(404);
+        var wrongMethod = await service.GetAsync("/api/v1/detections");
+        wrongMethod.Problem(405);
+        Assert.Equal(["POST"], wrongMethod.ContentHeaders.Allow);
+        (await service.SendAsync(HttpMethod.Post, "/api/v1/detections", TestService.Content("{}", "text/plain"))).Problem(415);
+        Assert.Equal(["limt"], (await service.SendAsync(HttpMethod.Post, "/api/v1/detections?limt=1", TestService.Content("{}"))).Problem(400));
+    }
+
+    [Fact]
+    public async Task A_store_that_cannot_answer_is_503_with_retry_after()
+    {
+        using var service = new TestService(store: new StubStore(() => throw new StoreUnavailableException("The store is down.") { RetryAfter = TimeSpan.FromSeconds(7) }));
+
+        var answer = await service.RunAsync();
+
+        answer.Problem(503);
+        Assert.Equal(TimeSpan.FromSeconds(7), answer.Headers.RetryAfter!.Delta);
+        (await service.PostAsync(Ecs.Batch(Ecs.SignIn()))).Problem(503);
+    }
+
+    [Fact]
+    public async Task Too_many_runs_are_429_and_a_key_in_use_is_409()
+    {
+        var release = new TaskCompletionSource();
+        using var service = new TestService(store: new StubStore(() => release.Task), settings: [("Runs:MaxConcurrent", "2"), ("Runs:MaxQueued", "0")]);
+
+        var first = service.PostAsync("[]", key: "k1");
+        var conflict = await UntilAsync(() => service.PostAsync("[]", key: "k1"), answer => answer.Status == HttpStatusCode.Conflict);
+        conflict.Problem(409);
+        var second = service.RunAsync();
+        var tooMany = await UntilAsync(() => service.GetAsync("/api/v1/ips/8.8.8.8/alerts"), answer => answer.Status == HttpStatusCode.TooManyRequests);
+        tooMany.Problem(429);
+        Assert.NotNull(tooMany.Headers.RetryAfter);
+
+        release.SetResult();
+        Assert.Equal([HttpStatusCode.OK, HttpStatusCode.OK], (await Task.WhenAll(first, second)).Select(answer => answer.Status));
+    }
+
+    // The first request has to have reached the store; asked again until it has.
+    private static async Task<Answer> UntilAsync(Func<Task<Answer>> ask, Func<Answer, bool> isIt)
+    {
+        while (true)
+        {
+            var asked = ask();
+            if (await Task.WhenAny(asked, Task.Delay(200)) == asked && isIt(await asked))
+            {
+                return await asked;
+            }
+        }
+    }
+
+    /// <summary>A store that does as told before it answers that there is nothing.</summary>
+    private sealed class StubStore(Func<Task> beforeAnswer) : IEventStore
+    {
+        private readonly MemoryEventStore _empty = new(new MemoryStoreOptions(), new Microsoft.Extensions.Time.Testing.FakeTimeProvider(TestService.Now));
+
+        public string Kind => "memory";
+
+        public bool KeepsDocuments => false;
+
+        public async Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
+        {
+            await beforeAnswer();
+            return await _empty.AppendAsync(events, cancellationToken);
+        }
+
+        public async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
+        {
+            await beforeAnswer();
+            return await _empty.CorrelateAsync(query, cancellationToken);
+        }
+
+        public Task<EventPage?> ReadEventsAsync(
+            SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
+            _empty.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken);
+
+        public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => _empty.CheckAsync(cancellationToken);
+    }
+}

@@ -1,0 +1,168 @@
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace SuspiciousSignin.Tests.Api;
+
+public sealed class ServiceApiTests
+{
+    [Theory]
+    [InlineData("::ffff:81.2.69.144")]
+    [InlineData("81.2.69.144")]
+    public async Task An_address_is_found_in_any_spelling_and_shown_in_one(string spelling)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn(ip: "::FFFF:5102:4590")));
+
+        var answer = await service.GetAsync($"/api/v1/ips/{spelling}/alerts");
+
+        Assert.Equal(Ecs.Address, (string?)answer.Json!["sourceIp"]);
+        Assert.Equal(2, answer.Json["alerts"]![0]!["eventsTotal"]!.GetValue<int>());
+    }
+
+    [Fact]
+    public async Task An_address_without_alerts_has_an_empty_list()
+    {
+        using var service = new TestService();
+
+        var answer = await service.GetAsync("/api/v1/ips/2A00::8/alerts");
+
+        Assert.Equal((HttpStatusCode.OK, 0, "2a00::8"), (answer.Status, answer.Number("total"), (string?)answer.Json!["sourceIp"]));
+    }
+
+    [Theory]
+    [InlineData("nowhere")]
+    [InlineData("010.0.0.1")]
+    [InlineData("1.2.3")]
+    [InlineData("1.2.3.4:443")]
+    [InlineData("1.2.3.4%25eth0")]
+    public async Task Text_that_is_no_address_is_refused(string text)
+    {
+        using var service = new TestService();
+
+        Assert.Equal(["ip"], (await service.GetAsync($"/api/v1/ips/{text}/alerts")).Problem(400));
+        Assert.Equal(["ip"], (await service.GetAsync($"/api/v1/ips/{text}/events")).Problem(400));
+    }
+
+    [Theory]
+    [InlineData("10.1.2.3", "10.0.0.0/8")]
+    [InlineData("::1", "::1")]
+    [InlineData("fe80::1%25eth0", "fe80::/10")]
+    public async Task An_excluded_address_is_refused_with_its_network(string ip, string network)
+    {
+        using var service = new TestService();
+
+        var answer = await service.GetAsync($"/api/v1/ips/{ip}/alerts");
+
+        answer.Problem(422);
+        Assert.Contains($" {network},", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Events_of_an_address_are_paged_oldest_first_each_once()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 7).Select(i => Ecs.SignIn(minutesAgo: 10 - (i / 2), id: $"e{i}"))]));
+
+        var (ids, path) = (new List<string?>(), $"/api/v1/ips/{Ecs.Address}/events?limit=3");
+        string? cursor = "";
+        while (cursor is not null)
+        {
+            var page = await service.GetAsync(path + (cursor.Length == 0 ? "" : "&cursor=" + cursor));
+            ids.AddRange(page.Json!["events"]!.AsArray().Select(e => (string?)e!["id"]));
+            Assert.Equal(7, page.Number("total"));
+            cursor = (string?)page.Json["nextCursor"];
+        }
+
+        Assert.Equal(["e0", "e1", "e2", "e3", "e4", "e5", "e6"], ids);
+        Assert.Equal(["cursor"], (await service.GetAsync(path + "&cursor=!")).Problem(400));
+        Assert.Equal(["limit"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=0")).Problem(422));
+        Assert.Equal(["limit"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=abc")).Problem(400), StringComparer.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task Health_and_metrics_are_there()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+        await service.RunAsync();
+
+        var metrics = (await service.GetAsync("/metrics")).Text;
+
+        Assert.Equal(HttpStatusCode.OK, (await service.GetAsync("/health/live")).Status);
+        Assert.Contains("\"events\":2", (await service.GetAsync("/health/ready")).Text, StringComparison.Ordinal);
+        Assert.All(
+            ["suspicious_signin_events_total", "suspicious_signin_store_events", "suspicious_signin_runs_total", "suspicious_signin_run_duration_seconds_count", "suspicious_signin_alerts_total"],
+            name => Assert.Contains(name, metrics, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("/openapi/v1.json", "3.1")]
+    [InlineData("/openapi/v1-3.0.json", "3.0")]
+    public async Task Every_operation_is_described(string path, string version)
+    {
+        using var service = new TestService();
+
+        var document = (await service.GetAsync(path)).Json!;
+
+        Assert.StartsWith(version, (string?)document["openapi"], StringComparison.Ordinal);
+        var operations = document["paths"]!.AsObject().SelectMany(route => route.Value!.AsObject().Select(operation => operation.Value!)).ToList();
+        Assert.Equal(5, operations.Select(operation => (string?)operation["operationId"]).Distinct().Count());
+        Assert.All(operations, operation =>
+        {
+            Assert.False(string.IsNullOrWhiteSpace((string?)operation["summary"]));
+            Assert.False(string.IsNullOrWhiteSpace((string?)operation["description"]));
+            Assert.Contains("200", operation["responses"]!.AsObject().Select(response => response.Key));
+            Assert.Contains("401", operation["responses"]!.AsObject().Select(response => response.Key));
+            Assert.All(operation["responses"]!.AsObject(), response => Assert.False(string.IsNullOrWhiteSpace((string?)response.Value!["description"])));
+        });
+        Assert.Equal(HttpStatusCode.OK, (await service.GetAsync("/swagger/index.html")).Status);
+    }
+
+    [Fact]
+    public async Task The_examples_of_the_document_work_as_they_stand()
+    {
+        using var service = new TestService();
+        var paths = (await service.GetAsync("/openapi/v1.json")).Json!["paths"]!;
+
+        var batch = paths["/api/v1/events"]!["post"]!["requestBody"]!["content"]!;
+        var asArray = await service.PostAsync(batch["application/json"]!["example"]!.ToJsonString());
+        var asLines = await service.PostAsync((string)batch["application/x-ndjson"]!["example"]!, "?store=false", "application/x-ndjson");
+        var run = await service.RunAsync(paths["/api/v1/detections"]!["post"]!["requestBody"]!["content"]!["application/json"]!["example"]!.ToJsonString());
+
+        Assert.Equal(["89.160.20.156"], asArray.Addresses);
+        Assert.Equal(["89.160.20.156"], asLines.Addresses);
+        Assert.Equal(["89.160.20.156", "2a02:cf40::156"], run.Addresses);
+    }
+
+    [Fact]
+    public async Task In_development_the_first_run_shows_an_alert()
+    {
+        using var development = new TestService("Development");
+        using var production = new TestService("Production");
+
+        Assert.Equal(["89.160.20.156"], (await development.RunAsync()).Addresses);
+        Assert.Empty((await production.RunAsync()).Addresses);
+    }
+
+    [Fact]
+    public async Task The_rule_is_described_with_the_query_of_each_revision()
+    {
+        using var service = new TestService();
+
+        var rule = (await service.GetAsync("/api/v1/rule")).Json!;
+
+        Assert.Equal("f0cc239b-67fa-46fc-89d4-f861753a40f5", (string?)rule["id"]);
+        Assert.Equal(26, rule["excludedNetworks"]!.AsArray().Count);
+        Assert.All(rule["revisions"]!.AsArray(), revision => Assert.Contains("\nFROM ", (string?)revision!["esql"], StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_fault_of_the_settings_stops_the_start_and_is_listed()
+    {
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings:
+            [("Events:MaxDepth", "2"), ("Alerts:Period", "05:00:00"), ("Runs:MaxConcurent", "3"), ("Idempotency:MaxKeys", "many")]));
+
+        Assert.Equal(["Alerts:Period", "Events:MaxDepth", "Idempotency", "Runs"], refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+        Assert.Contains("MaxConcurent", refusal.Message, StringComparison.Ordinal);
+    }
+}
