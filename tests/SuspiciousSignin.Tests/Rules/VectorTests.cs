@@ -24,6 +24,8 @@ public sealed class VectorTests
         "IN", "isnull", "null.compare", "CASE", "rule.not_in_null", "rule.seed", "rule.head", "where", "eq", "in.multivalue", "storage", "precedence",
     ];
 
+    private const string ManyRows = "150 rows same ip";
+
     public static TheoryData<int, string> Cases()
     {
         var data = new TheoryData<int, string>();
@@ -116,7 +118,7 @@ public sealed class VectorTests
                 var stored = Document("event.action", input["_source"]);
                 return ($"{expected!.AsArray().Count}", $"{stored.Count(EcsField.Action)}");
             case "rule.seed" or "rule.head":
-                return (Rows(expected!.AsArray()), Run(input["docs"]!.AsArray(), topic == "rule.seed" ? OracleRule.Seed : OracleRule.Head));
+                return (Rows(expected!.AsArray()), Run(input["docs"]!.AsArray(), topic == "rule.seed" ? OracleRule.Seed : OracleRule.Head, (string?)vector["name"] == ManyRows));
             default:
                 return null;
         }
@@ -172,7 +174,7 @@ public sealed class VectorTests
             EsqlPredicate.SourceIpIn([.. blocks.Select(Cidr.Parse)]).Test(Document("source.ip", ip));
     }
 
-    private static string Run(JsonArray documents, string revision)
+    private static string Run(JsonArray documents, string revision, bool distinct)
     {
         var clock = Engine.ClockAt(EventSets.To);
         var body = new JsonArray([.. documents.Select(node =>
@@ -192,11 +194,14 @@ public sealed class VectorTests
             CancellationToken.None).GetAwaiter().GetResult();
         return string.Join('\n', evaluation.Alerts.Select(alert => string.Create(
             CultureInfo.InvariantCulture,
-            $"{alert.SourceIp} {alert.Counts.Total} {Flag(alert.Counts.MailAccess)} {Flag(alert.Counts.AzureSignIn)} {alert.Counts.Datasets} {Flag(alert.Counts.NetworkAlert)} [{string.Join(',', alert.Datasets)}] [{string.Join(',', alert.RuleNames)}] [{string.Join(',', alert.Categories)}]")));
+            $"{alert.SourceIp} {alert.Counts.Total} {Leg(alert.Counts.MailAccess, distinct)} {Leg(alert.Counts.AzureSignIn, distinct)} {alert.Counts.Datasets} {Leg(alert.Counts.NetworkAlert, distinct)} [{string.Join(',', alert.Datasets)}] [{string.Join(',', alert.RuleNames)}] [{string.Join(',', alert.Categories)}]")));
     }
 
-    /// <summary>The rule's is_* columns count distinct values of a mark, 0 or 1; ours count the events.</summary>
-    private static long Flag(long count) => Math.Min(count, 1);
+    /// <summary>
+    /// Here alone the vector differs from our counts: it has is_mail_access 1 for 150 mail accesses, as a COUNT_DISTINCT over a CASE would,
+    /// where the contract's counts are of events. Only whether there are any is compared; every other vector is compared exactly.
+    /// </summary>
+    private static long Leg(long count, bool distinct) => distinct ? Math.Min(count, 1) : count;
 
     private static string Rows(JsonArray rows) => string.Join('\n', rows.Select(row => string.Create(
         CultureInfo.InvariantCulture,
