@@ -1,0 +1,206 @@
+using System.IO.Pipelines;
+using System.Text;
+using System.Text.Json;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Tests.Events;
+
+public sealed class EventReaderTests
+{
+    private const string Good = """{"@timestamp":"2026-03-14T05:00:00Z","source":{"ip":"8.8.8.8"},"event":{"dataset":"o365.audit"}}""";
+
+    [Theory]
+    [InlineData("""{"@timestamp":1,"source":{"ip":"8.8.8.8"}}""")]
+    [InlineData("""{"@timestamp":1,"source.ip":"8.8.8.8"}""")]
+    [InlineData("""{"@timestamp":1,"source":[{"port":1},{"ip":["8.8.8.8",null]}]}""")]
+    [InlineData("""{"@timestamp":1,"source.ip":"8.8.8.8","source":{"ip":"8.8.8.8"}}""")]
+    [InlineData("""{"@timestamp":1,"s\u006furce":{"\u0069p":"8.8.8.\u0038"}}""")]
+    public async Task Paths_nest_are_dotted_or_both(string document) =>
+        Assert.Equal("8.8.8.8", Assert.Single((await OneAsync(document)).Events[0].Addresses.ToArray()).ToString());
+
+    [Theory]
+    [InlineData("""{"@timestamp":1,"source":{},"source":{}}""", RejectionCodes.DuplicateKey)]
+    [InlineData("""{"@timestamp":1,"event":{"id":"1","id":"1"}}""", RejectionCodes.DuplicateKey)]
+    [InlineData("""{"@timestamp":1,"source":{"ip":{}}}""", RejectionCodes.UnexpectedType)]
+    [InlineData("""{"source":{"ip":"8.8.8.8"}}""", RejectionCodes.MissingTimestamp)]
+    [InlineData("""{"@timestamp":null}""", RejectionCodes.MissingTimestamp)]
+    [InlineData("""{"@timestamp":[1,2]}""", RejectionCodes.InvalidTimestamp)]
+    [InlineData("""{"@timestamp":true}""", RejectionCodes.InvalidTimestamp)]
+    [InlineData("""{"@timestamp":1,"message":"\ud800"}""", RejectionCodes.InvalidText)]
+    [InlineData("42", RejectionCodes.NotAnObject)]
+    [InlineData("null", RejectionCodes.NotAnObject)]
+    [InlineData("[]", RejectionCodes.NotAnObject)]
+    public async Task A_bad_element_is_rejected_alone_with_its_place(string bad, string code)
+    {
+        var batch = await Engine.ReadAsync($"[{Good},{bad},{Good}]");
+        Assert.Equal((3, 2, 1), (batch.Received, batch.Events.Count, batch.RejectedTotal));
+        var rejected = Assert.Single(batch.Rejected);
+        Assert.Equal((1, code), (rejected.Index, rejected.Code));
+        var lines = await Engine.ReadAsync($"{Good}\n\n{bad}\n{Good}", BatchFormat.NdJson);
+        rejected = Assert.Single(lines.Rejected);
+        Assert.Equal((1, 3, code), (rejected.Index, rejected.Line, rejected.Code));
+    }
+
+    [Theory]
+    [InlineData("\"2026\"", 1_767_225_600_000)]
+    [InlineData("\"2026-03\"", 1_772_323_200_000)]
+    [InlineData("\"2026-03-14\"", 1_773_446_400_000)]
+    [InlineData("\"2026-03-14T06\"", 1_773_468_000_000)]
+    [InlineData("\"2026-03-14T06:00Z\"", 1_773_468_000_000)]
+    [InlineData("\"2026-03-14T06:00:00.9999\"", 1_773_468_000_999)]
+    [InlineData("\"2026-03-14T06:00:00,5Z\"", 1_773_468_000_500)]
+    [InlineData("\"2026-03-14T08:00:00+02:00\"", 1_773_468_000_000)]
+    [InlineData("\"2026-03-14T00:30:00-0530\"", 1_773_468_000_000)]
+    [InlineData("1773468000000", 1_773_468_000_000)]
+    [InlineData("\"1773468000000\"", 1_773_468_000_000)]
+    [InlineData("-1", -1)]
+    public async Task A_timestamp_is_read_as_elasticsearch_reads_it(string json, long expected) =>
+        Assert.Equal(expected, Assert.Single((await OneAsync($"{{\"@timestamp\":{json}}}")).Events).Timestamp);
+
+    [Theory]
+    [InlineData("\"yesterday\"")]
+    [InlineData("\"\"")]
+    [InlineData("\"2026-02-29\"")]
+    [InlineData("\"2026-3-14\"")]
+    [InlineData("\"2026-03-14 06:00:00\"")]
+    [InlineData("\"2026-03-14T24:00:00Z\"")]
+    [InlineData("\"2026-03-14T06:00:60Z\"")]
+    [InlineData("\"2026-03-14T06:00:00.Z\"")]
+    [InlineData("\"2026-03-14T06:00:00.1234567890Z\"")]
+    [InlineData("\"2026-03-14T06:00:00Z \"")]
+    [InlineData("\"2026-03-14T06:00:00+19:00\"")]
+    [InlineData("\"99999999999999999999\"")]
+    public async Task What_is_no_timestamp_is_rejected(string json) =>
+        Assert.Equal(RejectionCodes.InvalidTimestamp, Assert.Single((await OneAsync($"{{\"@timestamp\":{json}}}")).Rejected).Code);
+
+    [Fact]
+    public async Task Invalid_utf8_is_rejected_alone_in_ndjson()
+    {
+        byte[] body = [.. Encoding.UTF8.GetBytes(Good), (byte)'\n', .. "{\"@timestamp\":1,\"message\":\""u8, 0xC3, 0x28, .. "\"}\n"u8, .. Encoding.UTF8.GetBytes(Good)];
+        var (batch, refusal) = await Engine.TryReadAsync(body, BatchFormat.NdJson);
+        Assert.Null(refusal);
+        Assert.Equal(2, batch!.Events.Count);
+        Assert.Equal(RejectionCodes.InvalidText, Assert.Single(batch.Rejected).Code);
+    }
+
+    [Theory]
+    [InlineData(63, true)]
+    [InlineData(64, false)]
+    public async Task A_document_may_nest_as_deep_as_the_bound(int arrays, bool accepted)
+    {
+        var batch = await OneAsync($"{{\"@timestamp\":1,\"x\":{new string('[', arrays)}{new string(']', arrays)}}}");
+        Assert.Equal(accepted ? [] : new[] { RejectionCodes.TooDeep }, batch.Rejected.Select(rejected => rejected.Code));
+    }
+
+    [Fact]
+    public async Task Byte_order_mark_carriage_returns_blank_lines_and_a_missing_last_newline_do_not_matter()
+    {
+        var batch = await Engine.ReadAsync($"\uFEFF\r\n{Good}\r\n \t\r\n{Good}", BatchFormat.NdJson);
+        Assert.Equal((2, 0), (batch.Events.Count, batch.RejectedTotal));
+        Assert.Equal(2, (await Engine.ReadAsync($"\uFEFF [{Good},\r\n{Good}]\r\n")).Events.Count);
+    }
+
+    [Theory]
+    [InlineData(BatchFormat.Json)]
+    [InlineData(BatchFormat.NdJson)]
+    public async Task A_body_read_byte_by_byte_gives_the_same_batch(BatchFormat format)
+    {
+        const string Odd = """{"@timestamp":"2026-03-14","message":"Zürich 🔒 \ud83d\udd12","x":[{"y":[]}]}""";
+        var body = Encoding.UTF8.GetBytes(format == BatchFormat.Json ? $"{{\"a\":[1],\"events\":[{Good},42,{Odd}],\"b\":{{}}}}" : $"{Good}\r\n42\n{Odd}");
+        var whole = (await Engine.TryReadAsync(body, format)).Batch!;
+        for (var step = 0; step <= body.Length; step++)
+        {
+            // Step 0 is byte by byte, every other one cuts the body once.
+            var (batch, refusal) = await EventBatchReader.ReadAsync(
+                PipeReader.Create(new Pieces(body, step)), format, new EventReaderOptions(), TestContext.Current.CancellationToken);
+            Assert.Null(refusal);
+            Assert.Equal(Shown(whole), Shown(batch!));
+        }
+
+        static string Shown(EventBatch batch) => string.Join('\n', batch.Events.Select(record =>
+            $"{record.Position} {record.Timestamp} {record.Classification} {Convert.ToHexString(record.Payload.Span)}").Concat(batch.Rejected.Select(r => $"{r}")));
+    }
+
+    [Fact]
+    public async Task An_overlong_event_is_rejected_alone()
+    {
+        var options = new EventReaderOptions { MaxEventBytes = 1024 };
+        var tooLong = $"{{\"@timestamp\":1,\"message\":\"{new string('x', 3_000)}\"}}";
+        var array = await Engine.ReadAsync($"[{Good},{tooLong},{Good}]", options: options);
+        Assert.Equal((2, 1, RejectionCodes.TooLarge), (array.Events.Count, array.Rejected[0].Index, array.Rejected[0].Code));
+        var lines = await Engine.ReadAsync($"{Good}\n{tooLong}\n{Good}\n", BatchFormat.NdJson, options);
+        Assert.Equal((2, 2, RejectionCodes.TooLarge), (lines.Events.Count, lines.Rejected[0].Line, lines.Rejected[0].Code));
+    }
+
+    [Theory]
+    [InlineData("", BatchFormat.Json)]
+    [InlineData("42", BatchFormat.Json)]
+    [InlineData("[" + Good, BatchFormat.Json)]
+    [InlineData("[" + Good + "]]", BatchFormat.Json)]
+    [InlineData("[" + Good + ",]", BatchFormat.Json)]
+    [InlineData("{\"events\":[" + Good + "]", BatchFormat.Json)]
+    [InlineData("{\"events\":[" + Good + "],\"events\":[]}", BatchFormat.Json)]
+    [InlineData("", BatchFormat.NdJson)]
+    [InlineData("nonsense\n{", BatchFormat.NdJson)]
+    public async Task A_body_that_is_not_whole_json_is_refused(string body, BatchFormat format) =>
+        Assert.Equal(400, (await Engine.TryReadAsync(body, format)).Refusal?.Status);
+
+    [Fact]
+    public async Task Beyond_the_bounds_of_a_body_it_is_refused_as_too_large()
+    {
+        var body = $"[{Good},{Good},{Good}]";
+        Assert.Equal(413, (await Engine.TryReadAsync(body, options: new EventReaderOptions { MaxEvents = 2 })).Refusal?.Status);
+        Assert.Equal(413, (await Engine.TryReadAsync(body, options: new EventReaderOptions { MaxBodyBytes = body.Length - 1 })).Refusal?.Status);
+        Assert.Null((await Engine.TryReadAsync(body, options: new EventReaderOptions { MaxEvents = 3, MaxBodyBytes = body.Length })).Refusal);
+    }
+
+    [Fact]
+    public void What_is_no_json_is_never_accepted()
+    {
+        var random = new Random(11);
+        var reader = new EventReader(new EventReaderOptions());
+        var (valid, bytes) = (0, Encoding.UTF8.GetBytes("""{"@timestamp":"2026-03-14","source":{"ip":["8.8.8.8",-1.5e3]},"x":[true,null,{"y":"\u00e9ü"}],"event.id":"1"}"""));
+        for (var i = 0; i < 20_000; i++)
+        {
+            var mutated = bytes.ToArray();
+            for (var n = random.Next(1, 3); n > 0; n--)
+            {
+                mutated[random.Next(mutated.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]\",:\\0e-+. "[random.Next(14)];
+            }
+
+            var rejected = reader.Read(mutated, 0, null, out _);
+            var isJson = IsJson(mutated);
+            valid += isJson ? 1 : 0;
+            Assert.True(
+                isJson ? rejected?.Code != RejectionCodes.MalformedJson : rejected is not null,
+                $"JSON: {isJson}, reader: {rejected?.Code ?? "accepted"}: {Convert.ToBase64String(mutated)}");
+        }
+
+        Assert.InRange(valid, 2_000, 18_000);
+    }
+
+    private static bool IsJson(byte[] utf8)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(utf8);
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static Task<EventBatch> OneAsync(string document) => Engine.ReadAsync($"[{document}]");
+
+    /// <summary>Hands out a body in two pieces cut at a place, or byte by byte.</summary>
+    private sealed class Pieces(byte[] body, int cut) : MemoryStream(body)
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var most = cut == 0 ? 1 : Position < cut ? cut - (int)Position : int.MaxValue;
+            return base.ReadAsync(buffer[..Math.Min(most, buffer.Length)], cancellationToken);
+        }
+    }
+}

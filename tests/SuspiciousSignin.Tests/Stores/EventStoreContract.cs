@@ -1,0 +1,266 @@
+using System.Text;
+using Microsoft.Extensions.Time.Testing;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+using SuspiciousSignin.Tests.Oracle;
+
+namespace SuspiciousSignin.Tests.Stores;
+
+/// <summary>What every event store does, whatever holds its events.</summary>
+public abstract class EventStoreContract
+{
+    protected const string Ip = "203.0.114.7";
+    protected const long Now = EventSets.To;
+    protected const long Minute = 60_000;
+    protected const long Hour = 60 * Minute;
+
+    protected static readonly TimeWindow LastEightHours = new(EventSets.From, EventSets.To);
+
+    protected FakeTimeProvider Clock { get; } = Engine.ClockAt(Now);
+
+    protected static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    protected abstract IEventStore Create();
+
+    [Theory]
+    [InlineData("\"_id\":\"1\"", "\"_id\":\"1\"", 1)]
+    [InlineData("\"_id\":\"1\"", "\"_id\":\"2\"", 0)]
+    [InlineData("\"_id\":\"1\",\"_index\":\"a\"", "\"_id\":\"1\",\"_index\":\"a\"", 1)]
+    [InlineData("\"_id\":\"1\",\"_index\":\"a\"", "\"_id\":\"1\",\"_index\":\"b\"", 0)]
+    [InlineData("\"_id\":\"1\",\"event.id\":\"e\"", "\"_id\":\"2\",\"event.id\":\"e\"", 0)]
+    [InlineData("\"kibana.alert.uuid\":\"1\"", "\"kibana.alert.uuid\":\"1\",\"event.id\":\"e\"", 1)]
+    [InlineData("\"event.id\":\"e\",\"event.dataset\":\"a\"", "\"event\":{\"id\":\"e\",\"dataset\":\"a\"}", 1)]
+    [InlineData("\"event.id\":\"e\",\"event.dataset\":\"a\"", "\"event.id\":\"e\",\"event.dataset\":\"b\"", 0)]
+    [InlineData("\"event.id\":\"e\",\"event.kind\":\"event\"", "\"event.id\":\"e\",\"event.kind\":\"signal\"", 0)]
+    [InlineData("\"event.id\":\"e\"", "\"event.id\":\"e\",\"kibana.alert.uuid\":\"1\"", 0)]
+    [InlineData("\"x\":1", "\"x\":1", 0)]
+    public async Task A_document_is_kept_once_per_identity(string first, string second, int duplicates)
+    {
+        foreach (var together in new[] { true, false })
+        {
+            var store = Create();
+            var events = await ReadAsync(Document(first, Now), Document(second, Now));
+            var last = together ? await store.AppendAsync(events, Cancellation) : await AppendOneByOneAsync(store, events);
+            Assert.Equal(duplicates, last.Duplicates.Count);
+            Assert.Equal(2 - duplicates, (await PageAsync(store)).Total);
+        }
+    }
+
+    [Fact]
+    public async Task The_first_of_an_identity_is_the_one_kept()
+    {
+        var store = Create();
+        await AppendAsync(store, Document("\"_id\":\"1\",\"event.action\":\"first\"", Now));
+        await AppendAsync(store, Document("\"_id\":\"1\",\"event.action\":\"second\"", Now - 1));
+        Assert.Equal("first", Assert.Single((await PageAsync(store)).Events).Action);
+    }
+
+    [Fact]
+    public async Task A_window_excludes_its_start_and_includes_its_end_to_the_millisecond()
+    {
+        var store = Create();
+        long[] times = [EventSets.From - 1, EventSets.From, EventSets.From + 1, Now - 1, Now, Now + 1];
+        await AppendAsync(store, [.. times.Select(at => SignIn(at))]);
+        Assert.Equal(times[2..5], (await PageAsync(store)).Events.Select(At));
+        var coverage = (await CorrelateAsync(store)).Coverage.AzureSignIn;
+        Assert.Equal((3L, times[2], times[4]), (coverage.Events, At(coverage.Oldest!.Value), At(coverage.Newest!.Value)));
+    }
+
+    [Fact]
+    public async Task Events_are_read_by_time_and_equal_times_in_the_order_of_arrival()
+    {
+        var store = Create();
+        for (var i = 0; i < 20; i++)
+        {
+            await AppendAsync(store, Document($"\"event.action\":\"{i}\"", i % 2 == 0 ? Now - 5 : Now - 9));
+        }
+
+        Assert.Equal(
+            Enumerable.Range(0, 20).OrderByDescending(i => i % 2).ThenBy(i => i).Select(i => $"{i}"),
+            (await PageAsync(store)).Events.Select(document => document.Action));
+    }
+
+    [Fact]
+    public async Task Late_events_complete_a_correlation()
+    {
+        var store = Create();
+        await AppendAsync(store, SignIn(Now));
+        Assert.Empty((await CorrelateAsync(store)).Findings);
+        await AppendAsync(store, NetworkAlert(Now - (7 * Hour)));
+        var finding = Assert.Single((await CorrelateAsync(store)).Findings);
+        Assert.Equal((Now - (7 * Hour), Now, 7 * Hour), (finding.FirstSeen, finding.LastSeen, finding.SmallestGap));
+    }
+
+    [Fact]
+    public async Task IngestedAfter_is_inclusive_and_falls_back_to_the_timestamp()
+    {
+        var store = Create();
+        await AppendAsync(
+            store,
+            SignIn(Now - Hour, more: $",\"event.ingested\":{Now - 11}"),
+            SignIn(Now - Hour, more: $",\"event.ingested\":{Now - 10}"),
+            SignIn(Now - 10),
+            SignIn(Now - 11),
+            NetworkAlert(Now));
+        var finding = Assert.Single((await CorrelateAsync(store, query => query with { IngestedAfter = Now - 10 })).Findings);
+        Assert.Equal((3L, 2L), (finding.Counts.Total, finding.Counts.AzureSignIn));
+    }
+
+    [Fact]
+    public async Task Addresses_are_filtered_limited_and_in_their_order()
+    {
+        var store = Create();
+        string[] addresses = ["2a00::1", "8.8.8.8", "8.8.4.4", "::2", "203.0.114.7"];
+        await AppendAsync(store, [.. addresses.SelectMany(ip => new[] { SignIn(Now, ip), NetworkAlert(Now, ip) })]);
+        string[] ordered = ["::2", "8.8.4.4", "8.8.8.8", "203.0.114.7", "2a00::1"];
+        var all = await CorrelateAsync(store);
+        Assert.Equal(ordered, all.Findings.Select(finding => finding.Address.ToString()));
+        var some = await CorrelateAsync(store, query => query with { Limit = 2 });
+        Assert.Equal(5, some.Total);
+        Assert.Equal(ordered[..2], some.Findings.Select(finding => finding.Address.ToString()));
+        SourceAddress[] wanted = [SourceAddress.Parse("::ffff:8.8.8.8"), SourceAddress.Parse("8.8.8.8"), SourceAddress.Parse("9.9.9.9")];
+        var filtered = await CorrelateAsync(store, query => query with { Addresses = wanted });
+        Assert.Equal("8.8.8.8", Assert.Single(filtered.Findings).Address.ToString());
+        Assert.Equal(1, filtered.Coverage.AzureSignIn.Events);
+    }
+
+    [Fact]
+    public async Task Paging_shows_each_event_once_while_newer_ones_arrive()
+    {
+        var store = Create();
+        await AppendAsync(store, [.. Enumerable.Range(0, 25).Select(i => Document($"\"_id\":\"{i}\"", Now - Hour + (i / 3)))]);
+        var seen = new List<string>();
+        string? cursor = null;
+        do
+        {
+            var page = await PageAsync(store, limit: 4, cursor);
+            Assert.True(page.Total >= 25);
+            seen.AddRange(page.Events.Select(document => document.Id!));
+            cursor = page.Next;
+            if (seen.Count < 20)
+            {
+                await AppendAsync(store, Document($"\"_id\":\"new-{seen.Count}\"", Now - seen.Count));
+                await AppendAsync(store, Document($"\"_id\":\"old-{seen.Count}\"", Now - (2 * Hour)));
+            }
+        }
+        while (cursor is not null);
+
+        Assert.Equal(seen.Count, seen.Distinct(StringComparer.Ordinal).Count());
+        Assert.Equal(25, seen.Count(id => !id.Contains('-', StringComparison.Ordinal)));
+        Assert.Equal(4, seen.Count(id => id.StartsWith("new", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("x")]
+    [InlineData("not a cursor")]
+    [InlineData("MS4y.")]
+    [InlineData("AAAA")]
+    public async Task An_unknown_cursor_is_told_by_null(string cursor)
+    {
+        var store = Create();
+        await AppendAsync(store, SignIn(Now));
+        Assert.Null(await store.ReadEventsAsync(SourceAddress.Parse(Ip), LastEightHours, Engine.Revision(), false, 10, cursor, Cancellation));
+    }
+
+    [Fact]
+    public async Task Coverage_counts_each_leg_with_its_oldest_and_newest()
+    {
+        var store = Create();
+        await AppendAsync(
+            store, SignIn(Now - 3), SignIn(Now - (3 * Hour)), SignIn(Now - Hour, "8.8.8.8"), Mail(Now - 7), NetworkAlert(Now - 5, "9.9.9.9"), SignIn(Now, "10.0.0.1"));
+        var coverage = (await CorrelateAsync(store)).Coverage;
+        Assert.Equal((3L, Now - (3 * Hour), Now - 3), Shown(coverage.AzureSignIn));
+        Assert.Equal((1L, Now - 7, Now - 7), Shown(coverage.MailAccess));
+        Assert.Equal((1L, Now - 5, Now - 5), Shown(coverage.NetworkAlert));
+        static (long Events, long Oldest, long Newest) Shown(LegCoverage leg) => (leg.Events, At(leg.Oldest!.Value), At(leg.Newest!.Value));
+    }
+
+    [Fact]
+    public async Task Near_misses_are_counted_once_per_event()
+    {
+        var store = Create();
+        var renamed = NetworkAlert(Now - (2 * Hour)).Replace("\"External Alerts\"", "\"ET SCAN\"", StringComparison.Ordinal);
+        await AppendAsync(
+            store,
+            renamed,
+            renamed,
+            Document("\"event.kind\":\"alert\"", Now),
+            NetworkAlert(Now, "10.0.0.1"),
+            NetworkAlert(Now - Hour, "8.8.8.8\",\"9.9.9.9"));
+        var warnings = (await CorrelateAsync(store)).Warnings.ToDictionary(warning => warning.Code, warning => warning.Count, StringComparer.Ordinal);
+        Assert.Equal(2, warnings["externalAlertRenamed"]);
+        Assert.Equal(1, warnings["promotableAlert"]);
+        Assert.Equal(1, warnings["alertOnExcludedNetwork"]);
+        Assert.Equal(1, warnings["multiValuedSourceIp"]);
+        Assert.Contains("mailAccessWithoutData", warnings.Keys);
+    }
+
+    [Fact]
+    public async Task Appends_and_queries_at_once_lose_nothing()
+    {
+        const int PerTask = 250;
+        var store = Create();
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(task => Task.Run(
+            async () =>
+            {
+                for (var i = 0; i < PerTask; i++)
+                {
+                    var at = Now - Hour + (((i * 7919) + task) % 3_000_000);
+                    await AppendAsync(store, task % 2 == 0 ? SignIn(at) : NetworkAlert(at));
+                    if (i % 25 == 0)
+                    {
+                        await CorrelateAsync(store);
+                        await PageAsync(store, limit: 5);
+                    }
+                }
+            },
+            Cancellation)));
+        var finding = Assert.Single((await CorrelateAsync(store)).Findings);
+        Assert.Equal((8L * PerTask, 4L * PerTask, 4L * PerTask), (finding.Counts.Total, finding.Counts.AzureSignIn, finding.Counts.NetworkAlert));
+        Assert.Equal(8 * PerTask, (await PageAsync(store, limit: 10_000)).Events.Count);
+    }
+
+    protected static string Document(string members, long at, string ip = Ip) =>
+        $"{{\"@timestamp\":{at},\"source.ip\":[\"{ip}\"],{members}}}";
+
+    protected static string SignIn(long at, string ip = Ip, string more = "") =>
+        Document($"\"event.dataset\":\"azure.signinlogs\",\"data_stream.dataset\":\"azure.signinlogs\",\"event.outcome\":\"success\"{more}", at, ip);
+
+    protected static string Mail(long at, string ip = Ip) =>
+        Document("\"event.dataset\":\"o365.audit\",\"event.action\":\"MailItemsAccessed\",\"event.outcome\":\"success\"", at, ip);
+
+    protected static string NetworkAlert(long at, string ip = Ip) => Document(
+        $"\"event.dataset\":\"zeek.notice\",\"kibana.alert.rule.name\":\"External Alerts\",\"kibana.alert.rule.rule_id\":\"{RuleCatalogue.ExternalAlertsRuleId}\"", at, ip);
+
+    protected static long At(DateTime time) => new DateTimeOffset(time).ToUnixTimeMilliseconds();
+
+    protected static long At(EventDocument document) => At(document.Timestamp);
+
+    protected static async Task<AppendResult> AppendAsync(IEventStore store, params string[] documents) =>
+        await store.AppendAsync(await ReadAsync(documents), Cancellation);
+
+    protected static async Task<EventPage> PageAsync(IEventStore store, int limit = 1_000, string? cursor = null, TimeWindow? window = null) =>
+        (await store.ReadEventsAsync(SourceAddress.Parse(Ip), window ?? LastEightHours, Engine.Revision(), false, limit, cursor, Cancellation))!;
+
+    protected static Task<CorrelationResult> CorrelateAsync(IEventStore store, Func<CorrelationQuery, CorrelationQuery>? with = null)
+    {
+        var query = new CorrelationQuery { Revision = Engine.Revision(), Window = LastEightHours, Limit = 100 };
+        return store.CorrelateAsync(with?.Invoke(query) ?? query, Cancellation);
+    }
+
+    private static async Task<IReadOnlyList<EventRecord>> ReadAsync(params string[] documents)
+    {
+        var batch = await Engine.ReadAsync(new StringBuilder("[").AppendJoin(',', documents).Append(']').ToString());
+        Assert.Empty(batch.Rejected);
+        return batch.Events;
+    }
+
+    private static async Task<AppendResult> AppendOneByOneAsync(IEventStore store, IReadOnlyList<EventRecord> events)
+    {
+        await store.AppendAsync([events[0]], Cancellation);
+        return await store.AppendAsync([events[1]], Cancellation);
+    }
+}
