@@ -25,6 +25,13 @@ internal static class Problems
     {
         var problem = context.ProblemDetails;
         problem.Extensions["traceId"] = context.HttpContext.TraceIdentifier;
+        if (problem.Status == StatusCodes.Status429TooManyRequests)
+        {
+            // The framework has no defaults for this one.
+            problem.Type ??= "https://tools.ietf.org/html/rfc6585#section-4";
+            problem.Title ??= "Too Many Requests";
+        }
+
         problem.Detail ??= problem.Status switch
         {
             StatusCodes.Status404NotFound => "There is nothing at this path. The API begins at /api/v1; see /swagger.",

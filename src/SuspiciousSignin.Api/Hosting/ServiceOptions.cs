@@ -133,8 +133,12 @@ internal static class ServiceOptionsSetup
     {
         public ValidateOptionsResult Validate(string? name, T options)
         {
-            var faults = validator.Validate(options).Errors.ConvertAll(fault => $"{section}:{fault.PropertyName.Replace('.', ':')}: {fault.ErrorMessage}");
+            var faults = validator.Validate(options).Errors.ConvertAll(fault => $"{section}:{KeyOf(fault.PropertyName)}: {fault.ErrorMessage}");
             return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
         }
+
+        // Requests are told in camelCase, settings as the README writes them.
+        private static string KeyOf(string property) =>
+            string.Join(':', property.Split('.').Select(part => char.ToUpperInvariant(part[0]) + part[1..]));
     }
 }
