@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using SuspiciousSignin.FakeElasticsearch.Esql;
-using SuspiciousSignin.FakeElasticsearch.Http;
 
 namespace SuspiciousSignin.FakeElasticsearch;
 
@@ -146,9 +144,9 @@ public sealed class OpenPit
     /// <summary>When it is closed unless somebody uses it.</summary>
     public DateTimeOffset ExpiresAt { get; internal set; }
 
-    internal required IReadOnlyList<StoredDocument> Snapshot { get; init; }
+    internal IReadOnlyList<StoredDocument> Snapshot { get; init; } = [];
 
-    internal required IReadOnlyList<FakeIndex> Indices { get; init; }
+    internal IReadOnlyList<FakeIndex> Indices { get; init; } = [];
 
     internal int Generation { get; set; }
 }
@@ -177,9 +175,9 @@ public sealed class AsyncQuery
     /// <summary>When it is forgotten.</summary>
     public DateTimeOffset ExpiresAt { get; internal set; }
 
-    internal required string Owner { get; init; }
+    internal string Owner { get; init; } = "";
 
-    internal Func<Answer>? Outcome { get; init; }
+    internal Func<bool, Answer> Outcome { get; init; } = _ => new Answer();
 }
 
 /// <summary>An index template: what a new index or data stream gets.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using SuspiciousSignin.FakeElasticsearch.Esql;
 
 namespace SuspiciousSignin.FakeElasticsearch;
 
