@@ -62,7 +62,7 @@ internal sealed class Lab : IAsyncDisposable
     public Task<Reply> PostAsync(string path, string? body = null) => SendAsync(HttpMethod.Post, path, body);
 
     public Task<Reply> EsqlAsync(string query, string? extra = null, string parameters = "") =>
-        PostAsync("_query" + parameters, $$"""{"query":{{JsonValue.Create(query).ToJsonString()}}{{(extra is null ? "" : "," + extra)}}}""");
+        PostAsync("_query" + parameters, $$"""{"query":{{JsonValue.Create(query).ToJsonString()}}{{(extra is null ? "" : "," + extra[1..^1])}}}""");
 
     public Task<Reply> BulkAsync(string parameters, params string[] lines) => SendAsync(HttpMethod.Post, "_bulk" + parameters, string.Join('\n', lines) + "\n", "application/x-ndjson");
 

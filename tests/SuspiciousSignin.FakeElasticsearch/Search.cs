@@ -311,7 +311,7 @@ internal static class Search
         }
 
         if (family == "ip") return Ip.TryParse(value.ToString(), out var ip) ? ip : throw ElasticsearchException.Argument($"'{value}' is not an IP string literal.");
-        if (element.ValueKind == JsonValueKind.Number) return element.TryGetInt64(out var whole) ? whole : element.GetDouble();
+        if (element.ValueKind == JsonValueKind.Number) return element.TryGetInt64(out var whole) ? (object)whole : element.GetDouble();
         return element.ValueKind is JsonValueKind.True or JsonValueKind.False ? (element.GetBoolean() ? 1L : 0L) : value.ToString();
     }
 

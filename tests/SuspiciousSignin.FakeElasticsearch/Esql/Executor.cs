@@ -54,6 +54,11 @@ internal sealed class Executor
             // From 8.18 on the columns are resolved once more, without the filter, before the query is given up.
             return new Executor(cluster, identity, request).Run(filter, useFilterForColumns: false);
         }
+        catch (Exception bug) when (bug is not ElasticsearchException)
+        {
+            // Nobody should take a mistake of the interpreter for an answer of Elasticsearch.
+            throw new ElasticsearchException(500, "fake_internal_error", bug.ToString());
+        }
     }
 
     private EsqlResult Run(Clause filter, bool useFilterForColumns)

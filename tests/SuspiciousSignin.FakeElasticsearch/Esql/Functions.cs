@@ -64,7 +64,7 @@ internal sealed partial class Analyzer
             case "MV_MAX":
                 return Arity(call, 1, 1) ?? OnCell(args[0].Type.NoText(), args[0], v => v.Max(Order));
             case "MV_SUM":
-                return Arity(call, 1, 1) ?? OnCell(args[0].Type, args[0], v => args[0].Type == EsqlType.Double ? v.Sum(Cell.ToDouble) : v.Sum(i => (long)i));
+                return Arity(call, 1, 1) ?? OnCell(args[0].Type, args[0], v => args[0].Type == EsqlType.Double ? (object)v.Sum(Cell.ToDouble) : v.Sum(i => (long)i));
             case "MV_DEDUPE":
                 return Arity(call, 1, 1) ?? OnCell(args[0].Type.NoText(), args[0], v => Cell.Of([.. v.Distinct()]));
             case "MV_SORT":

@@ -542,7 +542,7 @@ internal sealed class Parser
             var span = new Span(token.Start, operand.Span.End);
             if (token.Is("+")) return operand;
             return operand is LiteralExpr { Value: long or double } number
-                ? number with { Span = span, Value = number.Value is long whole ? -whole : -(double)number.Value! }
+                ? number with { Span = span, Value = number.Value is long whole ? (object)-whole : -(double)number.Value! }
                 : new UnaryExpr(span, "-", operand);
         }
 

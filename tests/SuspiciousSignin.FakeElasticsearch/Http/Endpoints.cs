@@ -62,6 +62,10 @@ internal sealed class Endpoints(FakeCluster cluster)
         {
             return Answer.Of(new ElasticsearchException(400, "x_content_parse_exception", $"[1:1] {error.Message}"));
         }
+        catch (Exception bug)
+        {
+            return Answer.Of(new ElasticsearchException(500, "fake_internal_error", bug.ToString()));
+        }
     }
 
     private Answer Dispatch(Call call) => call.Rule.Name switch
