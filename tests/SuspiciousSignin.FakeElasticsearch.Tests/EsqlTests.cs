@@ -385,6 +385,67 @@ public sealed class EsqlExecutionTests
     }
 
     [Fact]
+    public async Task Too_deep_an_expression_is_refused_and_not_the_end_of_the_process()
+    {
+        await using var lab = await Lab.OpenAsync();
+        var deep = await lab.EsqlAsync($"ROW x = {new string('(', 5000)}1{new string(')', 5000)}");
+        Assert.Equal("parsing_exception", deep.ErrorType);
+        Assert.Equal(400, (await lab.EsqlAsync("ROW x = " + string.Concat(Enumerable.Repeat("NOT ", 5000)) + "true")).Status);
+    }
+
+    [Fact]
+    public async Task Whatever_is_done_to_a_query_the_answer_is_a_table_or_a_400()
+    {
+        await using var lab = await Lab.OpenAsync(stock: true);
+        lab.Cluster.Index(FakeCluster.AzureSignInLogs, """{"@timestamp":"2025-06-01T11:00:00Z","source.ip":["8.8.8.8","1.1.1.1"],"event.severity":[1,1]}""");
+        lab.Cluster.Index(FakeCluster.Alerts, """{"@timestamp":"2025-06-01T11:00:00Z","source.ip":"8.8.8.8","kibana.alert.rule.name":"External Alerts"}""");
+        string[] seeds =
+        [
+            RuleQueries.Seed,
+            "FROM logs-* METADATA _index, _id | MV_EXPAND source.ip | EVAL a = event.severity + 1, b = CONCAT(event.action, \"x\"), c = a * 9223372036854775807 | KEEP a, b, c, _id | SORT a DESC NULLS LAST, _id | LIMIT 3",
+            "FROM logs-*, .alerts* | STATS n = COUNT(event.severity) + SUM(event.severity), MAX(@timestamp), TOP(source.ip, 2, \"asc\") BY d = DATE_TRUNC(1 hour, @timestamp), event.dataset | WHERE n > 0 OR d IS NULL | RENAME n AS m | DROP d",
+        ];
+        var random = new Random(7);
+        for (var i = 0; i < 1500; i++)
+        {
+            var tokens = seeds[i % seeds.Length].Split(' ').ToList();
+            for (var change = random.Next(1, 4); change > 0; change--)
+            {
+                var at = random.Next(tokens.Count);
+                switch (random.Next(4))
+                {
+                    case 0:
+                        tokens.RemoveAt(at);
+                        break;
+                    case 1:
+                        tokens.Insert(at, tokens[random.Next(tokens.Count)]);
+                        break;
+                    case 2:
+                        tokens[at] = tokens[random.Next(tokens.Count)];
+                        break;
+                    default:
+                        tokens[at] = tokens[at].Length == 0 ? "?" : tokens[at].Remove(random.Next(tokens[at].Length), 1);
+                        break;
+                }
+            }
+
+            var query = string.Join(' ', tokens);
+            var reply = await lab.EsqlAsync(query);
+            Assert.True(reply.Status is 200 or 400 or 404, $"{query}\n{reply.Text}");
+        }
+    }
+
+    [Fact]
+    public async Task Lists_can_be_expanded_and_groups_can_have_several_keys()
+    {
+        await using var lab = await Lab.OpenAsync();
+        lab.Fill("a", """{"k":{"type":"keyword"},"n":{"type":"long"}}""", """{"k":["x","y"],"n":1}""", """{"k":"x","n":2}""");
+        Assert.Equal(["\"x\"", "\"y\"", "\"x\""], (await lab.EsqlAsync("FROM a | MV_EXPAND k | KEEP k")).First);
+        Assert.Equal("""[[1,"x",1],[1,"y",1],[1,"x",2]]""", (await lab.EsqlAsync("FROM a | STATS c = COUNT(*) BY k, n")).Rows.ToJsonString());
+        Assert.Equal(["a", "k"], (await lab.EsqlAsync("FROM a | STATS a = MAX(n) BY k | SORT k")).Columns);
+    }
+
+    [Fact]
     public async Task Text_literals_beside_addresses_and_dates_are_read_as_such()
     {
         await using var lab = await Lab.OpenAsync();

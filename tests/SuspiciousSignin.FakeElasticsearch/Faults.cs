@@ -122,6 +122,8 @@ public sealed class Fault
 
     internal FaultKind Kind { get; }
 
+    internal bool HidesProduct { get; private set; }
+
     internal Answer? Canned { get; private init; }
 
     internal Action<JsonObject>? Change { get; private init; }
@@ -186,7 +188,7 @@ public sealed class Fault
 
     /// <summary>A page of a proxy in front, without the product header.</summary>
     public static Fault Html(int status = 502, string html = "<html><body><h1>502 Bad Gateway</h1></body></html>") =>
-        new(FaultKind.Reply, $"{status} html") { Canned = new Answer { Status = status, Text = html, ContentType = "text/html; charset=utf-8" } };
+        new(FaultKind.Reply, $"{status} html") { Canned = new Answer { Status = status, Text = html, ContentType = "text/html; charset=utf-8" }, HidesProduct = true };
 
     /// <summary>Any answer at all.</summary>
     public static Fault Reply(int status, string contentType, string body) =>
@@ -217,7 +219,7 @@ public sealed class Fault
     public static Fault SlowBody(TimeSpan pause) => new(FaultKind.Drip, "slow body") { Wait = pause };
 
     /// <summary>The answer lacks X-Elastic-Product.</summary>
-    public static Fault NoProductHeader() => new(FaultKind.HideProduct, "no product header");
+    public static Fault NoProductHeader() => new(FaultKind.HideProduct, "no product header") { HidesProduct = true };
 
     /// <summary>The true answer, changed.</summary>
     public static Fault Rewrite(Action<JsonObject> change) => new(FaultKind.Rewrite, "rewritten") { Change = change };
@@ -301,6 +303,13 @@ public sealed class Fault
 
     /// <summary>Adds Retry-After.</summary>
     public Fault RetryAfter(int seconds) => WithHeader("Retry-After", seconds.ToString(System.Globalization.CultureInfo.InvariantCulture));
+
+    /// <summary>The answer comes from something in front of Elasticsearch: it lacks X-Elastic-Product.</summary>
+    public Fault FromProxy()
+    {
+        HidesProduct = true;
+        return this;
+    }
 
     /// <summary>Lets a hanging answer go.</summary>
     public void Release() => Gate?.TrySetResult();

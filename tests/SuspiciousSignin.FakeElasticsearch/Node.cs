@@ -234,8 +234,8 @@ public sealed class FakeNode : IAsyncDisposable
         var response = context.Response;
         response.StatusCode = answer.Status;
         if (request is not null) request.Status = answer.Status;
-        var fromElasticsearch = answer.ContentType?.StartsWith("text/html", StringComparison.Ordinal) != true;
-        if (Cluster.ProductHeader && fromElasticsearch && fault?.Kind != FaultKind.HideProduct) response.Headers["X-Elastic-Product"] = "Elasticsearch";
+        var fromElasticsearch = fault?.HidesProduct != true;
+        if (Cluster.ProductHeader && fromElasticsearch) response.Headers["X-Elastic-Product"] = "Elasticsearch";
         if (context.Request.Headers["X-Opaque-Id"] is { Count: > 0 } opaque && fromElasticsearch) response.Headers["X-Opaque-Id"] = opaque;
         foreach (var group in answer.Headers.GroupBy(h => h.Key)) response.Headers[group.Key] = group.Select(h => h.Value).ToArray();
         var accept = context.Request.Headers.Accept.ToString();

@@ -63,6 +63,19 @@ internal static class QueryDsl
     /// <summary>A point in time, or date math: now-8h, now/d, 2024-01-01||+1M/d. Rounds up where asked.</summary>
     public static bool TryDate(string text, DateTimeOffset now, bool roundUp, out Instant instant)
     {
+        try
+        {
+            return TryDateMath(text, now, roundUp, out instant);
+        }
+        catch (Exception failure) when (failure is ArgumentOutOfRangeException or OverflowException)
+        {
+            instant = default;
+            return false;
+        }
+    }
+
+    private static bool TryDateMath(string text, DateTimeOffset now, bool roundUp, out Instant instant)
+    {
         instant = default;
         var math = "";
         DateTime time;

@@ -32,6 +32,10 @@ public sealed partial class FakeCluster
         return cluster;
     }
 
+    /// <summary>Adds the alerts of another space, behind the alias .alerts-security.alerts-{space}.</summary>
+    public FakeIndex AddAlerts(string space) =>
+        CreateIndex($".internal.alerts-security.alerts-{space}-000001", AlertMapping(Version.Serverless ? "serverless" : Version.ToString()), hidden: true, $".alerts-security.alerts-{space}");
+
     /// <summary>The mapping of an integration's data stream. Without a module and dataset both are plain keywords.</summary>
     public static string EventMapping(string? module, string? dataset) => $$"""
         {
@@ -112,6 +116,14 @@ public sealed partial class FakeCluster
         "@timestamp": { "type": "date" },
         "message": { "type": "match_only_text" },
         "tags": { "type": "keyword", "ignore_above": 1024 },
+        "labels": { "type": "object" },
+        "ecs": { "properties": { "version": { "type": "keyword", "ignore_above": 1024 } } },
+        "client": { "properties": { "ip": { "type": "ip" }, "address": { "type": "keyword", "ignore_above": 1024 } } },
+        "cloud": { "properties": { "provider": { "type": "keyword", "ignore_above": 1024 }, "account": { "properties": { "id": { "type": "keyword", "ignore_above": 1024 } } } } },
+        "network": { "properties": { "direction": { "type": "keyword", "ignore_above": 1024 }, "protocol": { "type": "keyword", "ignore_above": 1024 } } },
+        "observer": { "properties": { "vendor": { "type": "keyword", "ignore_above": 1024 }, "product": { "type": "keyword", "ignore_above": 1024 }, "name": { "type": "keyword", "ignore_above": 1024 } } },
+        "organization": { "properties": { "id": { "type": "keyword", "ignore_above": 1024 }, "name": { "type": "keyword", "ignore_above": 1024 } } },
+        "url": { "properties": { "full": { "type": "wildcard" }, "domain": { "type": "keyword", "ignore_above": 1024 } } },
         "agent": { "properties": { "name": { "type": "keyword", "ignore_above": 1024 }, "type": { "type": "keyword", "ignore_above": 1024 } } },
         "related": { "properties": { "ip": { "type": "ip" }, "user": { "type": "keyword", "ignore_above": 1024 } } },
         "rule": { "properties": { "name": { "type": "keyword", "ignore_above": 1024 }, "id": { "type": "keyword", "ignore_above": 1024 } } },
@@ -122,12 +134,12 @@ public sealed partial class FakeCluster
             "type": "keyword", "ignore_above": 1024, "fields": { "text": { "type": "match_only_text" } } } } } } },
           "geo": { "properties": {
             "country_iso_code": { "type": "keyword", "ignore_above": 1024 }, "country_name": { "type": "keyword", "ignore_above": 1024 },
-            "city_name": { "type": "keyword", "ignore_above": 1024 } } } } },
+            "city_name": { "type": "keyword", "ignore_above": 1024 }, "location": { "type": "geo_point" } } } } },
         "destination": { "properties": { "ip": { "type": "ip" }, "port": { "type": "long" } } },
         "user": { "properties": {
           "name": { "type": "keyword", "ignore_above": 1024, "fields": { "text": { "type": "match_only_text" } } },
           "id": { "type": "keyword", "ignore_above": 1024 }, "email": { "type": "keyword", "ignore_above": 1024 },
-          "domain": { "type": "keyword", "ignore_above": 1024 } } },
+          "full_name": { "type": "keyword", "ignore_above": 1024 }, "domain": { "type": "keyword", "ignore_above": 1024 } } },
         "user_agent": { "properties": { "original": { "type": "keyword", "ignore_above": 1024, "fields": { "text": { "type": "match_only_text" } } } } }
         """;
 
@@ -141,6 +153,7 @@ public sealed partial class FakeCluster
         "kind": { "type": "keyword", "ignore_above": 1024 },
         "outcome": { "type": "keyword", "ignore_above": 1024 },
         "provider": { "type": "keyword", "ignore_above": 1024 },
+        "reason": { "type": "keyword", "ignore_above": 1024 },
         "risk_score": { "type": "float" },
         "severity": { "type": "long" },
         "type": { "type": "keyword", "ignore_above": 1024 }

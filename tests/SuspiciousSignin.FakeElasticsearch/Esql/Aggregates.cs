@@ -113,8 +113,20 @@ internal sealed partial class Analyzer
             "MEDIAN" => Make(EsqlType.Double, (values, _) => Median(values)),
             _ => type == EsqlType.Double
                 ? Make(EsqlType.Double, (values, _) => values.Count == 0 ? null : values.Sum(Cell.ToDouble))
-                : Make(EsqlType.Long, (values, _) => values.Count == 0 ? null : values.Sum(v => (long)v)),
+                : Make(EsqlType.Long, (values, _) => values.Count == 0 ? null : Sum(values)),
         };
+    }
+
+    private static long Sum(IReadOnlyList<object> values)
+    {
+        try
+        {
+            return values.Sum(v => (long)v);
+        }
+        catch (OverflowException)
+        {
+            throw new ElasticsearchException(500, "arithmetic_exception", "long overflow");
+        }
     }
 
     private static object? Median(IReadOnlyList<object> values)

@@ -162,9 +162,12 @@ internal sealed class Parser
 {
     private static readonly string[] Reserved = ["and", "or", "not", "in", "like", "rlike", "is", "null", "true", "false", "asc", "desc", "nulls", "first", "last", "by", "where"];
 
+    private const int MaximumDepth = 400;
+
     private readonly Lexer _lexer;
     private readonly Parameters _parameters;
     private readonly ElasticsearchVersion _version;
+    private int _depth;
 
     private Parser(string text, Parameters parameters, ElasticsearchVersion version)
     {
@@ -417,7 +420,15 @@ internal sealed class Parser
 
     private string DefaultName(Expr value) => value is FieldExpr field ? field.Name : _lexer.Source[value.Span.Start..value.Span.End];
 
-    private Expr Expression() => Or();
+    private Expr Expression() => Deeper(Or);
+
+    private Expr Deeper(Func<Expr> read)
+    {
+        if (++_depth > MaximumDepth) throw _lexer.Error(_lexer.Position, $"ESQL statement exceeded the maximum expression depth allowed ({MaximumDepth})");
+        var expression = read();
+        _depth--;
+        return expression;
+    }
 
     private Expr Or()
     {
@@ -449,7 +460,7 @@ internal sealed class Parser
     {
         if (!_lexer.Peek().IsWord("not")) return Comparison();
         var token = _lexer.Next();
-        var operand = Not();
+        var operand = Deeper(Not);
         return new UnaryExpr(new Span(token.Start, operand.Span.End), "NOT", operand);
     }
 
@@ -538,7 +549,7 @@ internal sealed class Parser
         if (token.Is("-") || token.Is("+"))
         {
             _lexer.Next();
-            var operand = Signed();
+            var operand = Deeper(Signed);
             var span = new Span(token.Start, operand.Span.End);
             if (token.Is("+")) return operand;
             return operand is LiteralExpr { Value: long or double } number

@@ -79,6 +79,8 @@ internal readonly record struct TimeSpanValue(long Months, long Days, long Milli
 
     public static bool TryRead(long count, string unit, out TimeSpanValue value)
     {
+        value = default;
+        if (count is > int.MaxValue or < int.MinValue) return false;
         TimeSpanValue? read = unit.ToLowerInvariant() switch
         {
             "millisecond" or "milliseconds" or "ms" => new(0, 0, count),
@@ -98,10 +100,17 @@ internal readonly record struct TimeSpanValue(long Months, long Days, long Milli
 
     public Instant AddTo(Instant instant, int sign)
     {
-        var time = instant.ToDateTime();
-        if (Months != 0) time = time.AddMonths((int)(sign * Months));
-        if (Days != 0) time = time.AddDays(sign * Days);
-        return new Instant(Instant.From(time).Millis + (sign * Millis), instant.Nanos);
+        try
+        {
+            var time = instant.ToDateTime();
+            if (Months != 0) time = time.AddMonths(checked((int)(sign * Months)));
+            if (Days != 0) time = time.AddDays(sign * Days);
+            return new Instant(checked(Instant.From(time).Millis + (sign * Millis)), instant.Nanos);
+        }
+        catch (Exception failure) when (failure is ArgumentOutOfRangeException or OverflowException)
+        {
+            throw new EvaluationException("java.time.DateTimeException", "Exceeds capacity of Duration");
+        }
     }
 
     public Instant Truncate(Instant instant)
