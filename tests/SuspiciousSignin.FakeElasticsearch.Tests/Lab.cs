@@ -97,3 +97,15 @@ internal sealed class Lab : IAsyncDisposable
         await Server.DisposeAsync();
     }
 }
+
+/// <summary>The files shared beside the repository: SUSPICIOUSSIGNIN_SHARED, or a folder "shared" next to any parent folder.</summary>
+internal static class Shared
+{
+    public static string? Find(params string[] path)
+    {
+        var roots = new List<string>();
+        if (Environment.GetEnvironmentVariable("SUSPICIOUSSIGNIN_SHARED") is { Length: > 0 } shared) roots.Add(shared);
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent) roots.Add(Path.Combine(at.FullName, "shared"));
+        return roots.Select(r => Path.Combine([r, .. path])).FirstOrDefault(File.Exists);
+    }
+}

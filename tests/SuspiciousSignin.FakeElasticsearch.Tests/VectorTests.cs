@@ -256,14 +256,7 @@ public sealed class VectorTests
         }
     }
 
-    private static JsonArray? Load()
-    {
-        var roots = new List<string>();
-        if (Environment.GetEnvironmentVariable("SUSPICIOUSSIGNIN_SHARED") is { Length: > 0 } shared) roots.Add(shared);
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent) roots.Add(Path.Combine(at.FullName, "shared"));
-        var file = roots.Select(r => Path.Combine(r, "vectors", "esql.json")).FirstOrDefault(File.Exists);
-        return file is null ? null : (JsonArray)JsonNode.Parse(File.ReadAllText(file))!;
-    }
+    private static JsonArray? Load() => Shared.Find("vectors", "esql.json") is { } file ? (JsonArray)JsonNode.Parse(File.ReadAllText(file))! : null;
 }
 
 /// <summary>The rule as ES|QL, worded for these tests from the facts about it.</summary>

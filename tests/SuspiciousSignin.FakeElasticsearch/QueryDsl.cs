@@ -235,30 +235,31 @@ internal static class QueryDsl
             if (bounds[op] is { } bound) tests.Add((op, Text(bound)));
         }
 
+        var known = new Dictionary<(string Family, string Op), object?>();
+        bool Within(FieldMapping mapping, object value, (string Op, string Text) test)
+        {
+            if (!known.TryGetValue((mapping.Family, test.Op), out var bound)) known[(mapping.Family, test.Op)] = bound = Bound(mapping, test.Op, test.Text, now, format);
+            return bound is not null && Holds(test.Op, Cell.Compare(value, bound));
+        }
+
         return new Clause(
-            d => d.Index.Mapping.Find(field) is { } mapping && Cell.Values(CellOf(d, field)).Any(v => tests.TrueForAll(t => Compare(mapping, v, t.Op, t.Text, now, format))),
+            d => d.Index.Mapping.Find(field) is { } mapping && Cell.Values(CellOf(d, field)).Any(v => tests.TrueForAll(t => Within(mapping, v, t))),
             i =>
             {
                 if (i.Mapping.Find(field) is not { } mapping) return false;
                 if (mapping.Family != "date") return true;
                 var seen = i.Versions.SelectMany(d => Cell.Values(CellOf(d, field))).ToArray();
-                return seen.Length > 0 && tests.TrueForAll(t => Array.Exists(seen, v => Compare(mapping, v, t.Op, t.Text, now, format)));
+                return seen.Length > 0 && tests.TrueForAll(t => Array.Exists(seen, v => Within(mapping, v, t)));
             });
     }
 
-    private static bool Compare(FieldMapping mapping, object value, string op, string text, DateTimeOffset now, string? format)
+    private static bool Holds(string op, int order) => op switch
     {
-        var bound = Bound(mapping, op, text, now, format);
-        if (bound is null) return false;
-        var order = Cell.Compare(value, bound);
-        return op switch
-        {
-            "gt" => order > 0,
-            "gte" => order >= 0,
-            "lt" => order < 0,
-            _ => order <= 0,
-        };
-    }
+        "gt" => order > 0,
+        "gte" => order >= 0,
+        "lt" => order < 0,
+        _ => order <= 0,
+    };
 
     private static object? Bound(FieldMapping mapping, string op, string text, DateTimeOffset now, string? format)
     {
