@@ -406,6 +406,7 @@ public sealed class EsqlExecutionTests
             "FROM logs-*, .alerts* | STATS n = COUNT(event.severity) + SUM(event.severity), MAX(@timestamp), TOP(source.ip, 2, \"asc\") BY d = DATE_TRUNC(1 hour, @timestamp), event.dataset | WHERE n > 0 OR d IS NULL | RENAME n AS m | DROP d",
         ];
         var random = new Random(7);
+        var tables = 0;
         for (var i = 0; i < 1500; i++)
         {
             var tokens = seeds[i % seeds.Length].Split(' ').ToList();
@@ -432,7 +433,10 @@ public sealed class EsqlExecutionTests
             var query = string.Join(' ', tokens);
             var reply = await lab.EsqlAsync(query);
             Assert.True(reply.Status is 200 or 400 or 404, $"{query}\n{reply.Text}");
+            if (reply.Status == 200) tables++;
         }
+
+        Assert.InRange(tables, 100, 1400);
     }
 
     [Fact]

@@ -54,6 +54,7 @@ public sealed class SearchTests
     [InlineData("""{"sort":["nothing"]}""")]
     [InlineData("""{"sort":["m"]}""")]
     [InlineData("""{"sort":["n"],"search_after":[1,2]}""")]
+    [InlineData("""{"search_after":[1]}""")]
     [InlineData("""{"size":10001}""")]
     [InlineData("""{"sort":["_shard_doc"]}""")]
     public async Task Searches_that_are_wrong_are_refused(string body)

@@ -164,7 +164,7 @@ internal static class Search
         if (body.ContainsKey("search_after") && from > 0) problems.Add("[from] parameter must be set to 0 when [search_after] is used");
         if (problems.Count > 0)
             throw new ElasticsearchException(400, "action_request_validation_exception", "Validation Failed: " + string.Concat(problems.Select((p, i) => $"{i + 1}: {p};")));
-        if (body.ContainsKey("search_after") && body["sort"] is null && !parameters.ContainsKey("sort") && pit is null)
+        if (body.ContainsKey("search_after") && body["sort"] is null && !parameters.ContainsKey("sort"))
             throw ElasticsearchException.AllShardsFailed(400, "illegal_argument_exception", "Sort must contain at least one field.", index ?? "");
         if (from + (long)size > Window)
         {
