@@ -1,3 +1,4 @@
+using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Stores;
@@ -57,6 +58,17 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         Assert.Equal(15, Assert.Single(answer.Warnings, warning => warning.Code == "evictedByCapacity").Count);
         var recent = await CorrelateAsync(store, query => query with { Window = new TimeWindow(Now - (10 * 20_000), Now) });
         Assert.False(recent.IsPartial);
+    }
+
+    [Fact]
+    public async Task Eviction_takes_an_event_of_several_addresses_as_a_whole()
+    {
+        var store = NewStore(maxEvents: 10);
+        await AppendAsync(store, [.. Enumerable.Range(0, 30).Select(i => SignIn(Now - i, more: ",\"source\":{\"ip\":\"8.8.8.8\"}"))]);
+        Assert.Equal(10, store.Count);
+        var other = await store.ReadEventsAsync(SourceAddress.Parse("8.8.8.8"), Ever, Engine.Revision(), false, 100, null, default);
+        Assert.Equal(Enumerable.Range(0, 10).Reverse().Select(i => Now - i), other!.Events.Select(At));
+        Assert.Equal(other.Events.Select(At), (await PageAsync(store)).Events.Select(At));
     }
 
     [Fact]
