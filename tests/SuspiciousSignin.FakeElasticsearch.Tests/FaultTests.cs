@@ -106,7 +106,9 @@ public sealed class FaultTests
         await using var lab = await Lab.OpenAsync();
         lab.Server.Node.CloseNextConnections(1);
         using var fresh = new HttpClient { BaseAddress = lab.Server.Url };
-        await Assert.ThrowsAnyAsync<HttpRequestException>(() => fresh.GetAsync(""));
+        // A socket closed while the client still sets it up surfaces as it is, a moment later wrapped.
+        var fault = await Record.ExceptionAsync(() => fresh.GetAsync(""));
+        Assert.True(fault is HttpRequestException or System.Net.Sockets.SocketException, fault?.ToString());
         Assert.Empty(lab.Server.Requests);
         Assert.True((await fresh.GetAsync("")).IsSuccessStatusCode);
     }
