@@ -10,6 +10,11 @@ if (args is ["keys", "new", ..])
     return ApiKeys.New(args, Console.Out);
 }
 
+if (args is ["journal", "mend", var folder])
+{
+    return JournalCommand.Mend(folder, Console.Out);
+}
+
 // The content root is where the settings were copied to, so that they are read wherever the service is started from.
 var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.WebHost.ConfigureKestrel(kestrel =>

@@ -62,10 +62,19 @@ internal static class Observability
 }
 
 /// <summary>Says at start where to look and what to know.</summary>
-internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, ILogger<Greeting> logger) : IHostedService
+internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
+        if (store is DurableEventStore durable)
+        {
+            Log.Restored(logger, durable.Restored, durable.RestoreTook.TotalMilliseconds);
+            if (durable.TornAt is not null)
+            {
+                Log.Torn(logger, durable.TornAt, durable.TornBytes);
+            }
+        }
+
         lifetime.ApplicationStarted.Register(() =>
         {
             foreach (var address in server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
@@ -73,7 +82,10 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
                 Log.SwaggerUi(logger, address);
             }
 
-            Log.Volatile(logger);
+            if (store is MemoryEventStore)
+            {
+                Log.Volatile(logger);
+            }
         });
         return Task.CompletedTask;
     }
@@ -87,6 +99,12 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
 
         [LoggerMessage(2, LogLevel.Information, "Events are held in memory only and are lost when the service stops")]
         public static partial void Volatile(ILogger logger);
+
+        [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} back in {Milliseconds:0} ms")]
+        public static partial void Restored(ILogger logger, int events, double milliseconds);
+
+        [LoggerMessage(4, LogLevel.Warning, "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of a batch that was never acknowledged; they were taken away")]
+        public static partial void Torn(ILogger logger, string place, long bytes);
     }
 }
 
@@ -104,6 +122,27 @@ internal static class SelfCheck
         catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
         {
             await Console.Error.WriteLineAsync(exception.Message);
+            return 1;
+        }
+    }
+}
+
+/// <summary><c>journal mend FOLDER</c>: lets the damaged parts of a journal go and keeps every record that is whole.</summary>
+internal static class JournalCommand
+{
+    public static int Mend(string folder, TextWriter output)
+    {
+        try
+        {
+            var damaged = DurableEventStore.Mend(folder);
+            output.WriteLine(damaged.Count == 0
+                ? "No file is damaged."
+                : $"Damaged: {string.Join(", ", damaged)}. What is whole was written anew; the damaged files are kept as NAME.damaged.");
+            return 0;
+        }
+        catch (EventJournalException refused)
+        {
+            output.WriteLine(refused.Message);
             return 1;
         }
     }

@@ -52,6 +52,9 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.Kind).Equal("Memory").WithMessage("'Store:Kind' must be 'Memory'.");
             options.RuleFor(o => o.Memory.Retention).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(90));
             options.RuleFor(o => o.Memory.MaxEvents).InclusiveBetween(1_000, 50_000_000);
+            options.RuleFor(o => o.Memory.Path)
+                .Must(path => path is null || (!string.IsNullOrWhiteSpace(path) && !path.Contains('\0', StringComparison.Ordinal)))
+                .WithMessage("must name a folder; leave the key out for a store that forgets when the service stops.");
         })
         .AddChecked<EventReaderOptions>("Events", options =>
         {

@@ -58,7 +58,16 @@ internal sealed class EcsDocument
     public void AddAddress(ReadOnlySpan<byte> text)
     {
         HasSourceIpText = true;
-        if (SourceAddress.TryParse(text, out var address) && _addressCount < MaxValuesPerField && !Addresses.Contains(address))
+        if (SourceAddress.TryParse(text, out var address))
+        {
+            AddAddress(address);
+        }
+    }
+
+    /// <summary>Adds one address of <c>source.ip</c>.</summary>
+    public void AddAddress(SourceAddress address)
+    {
+        if (_addressCount < MaxValuesPerField && !Addresses.Contains(address))
         {
             _addresses[_addressCount++] = address;
         }

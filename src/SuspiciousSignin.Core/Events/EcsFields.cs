@@ -232,6 +232,23 @@ internal static class EcsFields
     /// <summary>The dotted path, as ES|QL names the column.</summary>
     public static string Path(EcsField field) => Catalogue[(int)field].Path;
 
+    /// <summary>How the field's values are read.</summary>
+    public static FieldKind KindOf(EcsField field) => Catalogue[(int)field].Kind;
+
+    /// <summary>
+    /// The path of every field in the order of its number, for files that outlive this catalogue. What the index does not map stands under
+    /// the path that the document has it at.
+    /// </summary>
+    public static string[] Paths() =>
+        [.. Catalogue.Select(row => row.Path), .. Enumerable.Repeat(Path(EcsField.DataStreamDataset), Count - Catalogue.Length)];
+
+    /// <summary>The field at the path, or null where this version does not know it.</summary>
+    public static EcsField? Find(string path)
+    {
+        var at = Array.FindIndex(Catalogue, row => row.Path == path);
+        return at < 0 ? null : Catalogue[at].Field;
+    }
+
     private static FieldNode BuildTree()
     {
         var root = new FieldNode();

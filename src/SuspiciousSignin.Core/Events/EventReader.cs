@@ -55,9 +55,38 @@ internal sealed class EventReader(EventReaderOptions options)
             Identity = Identify(),
             Addresses = _document.Addresses.ToArray(),
             Payload = Keep(_document.Payload),
+            IsKibanaAlert = _document.IsKibanaAlert,
             Document = options.KeepDocuments ? utf8.ToArray() : default,
         };
         return null;
+    }
+
+    /// <summary>
+    /// Reads an event again from what was kept of it: verdicts and identity are taken anew, by the rule, the settings and the seed of this
+    /// process.
+    /// </summary>
+    public EventRecord ReadAgain(in EventRecord kept)
+    {
+        _document.Clear();
+        (_document.Timestamp, _document.Ingested, _document.IsKibanaAlert) = (kept.Timestamp, kept.Ingested, kept.IsKibanaAlert);
+        foreach (var address in kept.Addresses.Span)
+        {
+            _document.AddAddress(address);
+        }
+
+        var fields = new PayloadReader(kept.Payload.Span);
+        while (fields.Read())
+        {
+            _document.Add(fields.Field, EcsFields.KindOf(fields.Field), fields.Value);
+        }
+
+        ReadAsMapped();
+        return kept with
+        {
+            Classification = Classification.Of(_document),
+            Identity = Identify(),
+            Payload = Keep(_document.Payload),
+        };
     }
 
     private bool TryParse(ReadOnlySpan<byte> utf8)

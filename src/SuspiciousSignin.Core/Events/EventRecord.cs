@@ -27,6 +27,9 @@ public readonly record struct EventRecord
     /// <summary>The known fields in compact form; <see cref="EventDocument.From"/> reads them.</summary>
     public required ReadOnlyMemory<byte> Payload { get; init; }
 
+    /// <summary>Whether the document had any <c>kibana.alert.*</c> field.</summary>
+    public bool IsKibanaAlert { get; init; }
+
     /// <summary>The document as it came, for stores that keep documents; empty otherwise.</summary>
     public ReadOnlyMemory<byte> Document { get; init; }
 }

@@ -19,6 +19,12 @@ public sealed class MemoryStoreOptions
 
     /// <summary>The most events kept; beyond it the oldest go first. Default 1,000,000; 1,000 to 50,000,000.</summary>
     public int MaxEvents { get; set; } = 1_000_000;
+
+    /// <summary>
+    /// The folder of the journal that makes the store outlive its process; null, the default, for a store that forgets. Made, for its owner only,
+    /// where its parent exists. On a local disk, one instance per folder.
+    /// </summary>
+    public string? Path { get; set; }
 }
 
 /// <summary>
@@ -39,6 +45,7 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
     private long _sequence;
     private int _count;
     private long _newest = long.MinValue;
+    private (long Timestamp, long Sequence, long Before) _evicted = (long.MinValue, -1, 0);
     private (long Through, long Count) _evictedByRetention = (long.MinValue, 0);
     private (long Through, long Count) _evictedByCapacity = (long.MinValue, 0);
 
@@ -181,6 +188,81 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
 
             return Task.FromResult(new StoreHealth(true, "Events are held in memory only and are lost when the service stops.", facts));
         }
+    }
+
+    /// <summary>What was let go so far.</summary>
+    internal Evictions Evictions
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return new Evictions(
+                    _evicted.Timestamp, _evicted.Sequence, _evicted.Before, _evictedByRetention.Through, _evictedByRetention.Count, _evictedByCapacity.Through, _evictedByCapacity.Count);
+            }
+        }
+    }
+
+    /// <summary>The number that the next event gets.</summary>
+    internal long NextSequence
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _sequence;
+            }
+        }
+    }
+
+    /// <summary>The positions of the events that an append would not add, where those of <paramref name="coming"/> were added before.</summary>
+    /// <param name="events">The events.</param>
+    /// <param name="coming">Identities on their way to this store; those of the events are added.</param>
+    internal HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events, HashSet<UInt128> coming)
+    {
+        var duplicates = new HashSet<int>();
+        lock (_gate)
+        {
+            for (var i = 0; i < events.Count; i++)
+            {
+                var identity = events[i].Identity;
+                if (identity != 0 && (_identities.Contains(identity) || !coming.Add(identity)))
+                {
+                    duplicates.Add(i);
+                }
+            }
+        }
+
+        return duplicates;
+    }
+
+    /// <summary>Takes back the events of an earlier process with their numbers, and what it had let go.</summary>
+    internal void Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)
+    {
+        const int EventsPerEviction = 1024;
+        lock (_gate)
+        {
+            _evicted = (evictions.Timestamp, evictions.Sequence, evictions.Before);
+            _evictedByRetention = (evictions.RetentionThrough, evictions.Retention);
+            _evictedByCapacity = (evictions.CapacityThrough, evictions.Capacity);
+            var next = evictions.Before;
+            foreach (var chunk in events.Chunk(EventsPerEviction))
+            {
+                foreach (var (sequence, record) in chunk)
+                {
+                    _sequence = sequence;
+                    Append(record);
+                    next = Math.Max(next, sequence + 1);
+                }
+
+                _sequence = next;
+                Evict();
+            }
+
+            _sequence = next;
+        }
+
+        metrics?.Stored(Count);
     }
 
     private bool Append(in EventRecord record)
@@ -388,15 +470,31 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
                 break;
             }
 
+            var last = minute.Entries[gone - 1];
             Remove(minute, gone);
             _count -= primary;
             if (minute.Entries.Count == 0)
             {
                 _minutes.Remove(key);
             }
+
+            NoteEvicted(last);
         }
 
         return byRetention;
+    }
+
+    /// <summary>Keeps the furthest event let go. Older ones that came later are covered by it as long as nothing older than it is held.</summary>
+    private void NoteEvicted(in MinuteEntry last)
+    {
+        if ((last.Timestamp, last.Sequence).CompareTo((_evicted.Timestamp, _evicted.Sequence)) >= 0)
+        {
+            _evicted = (last.Timestamp, last.Sequence, _sequence);
+        }
+        else if (_minutes.Count == 0 || _minutes.First().Key > MinuteOf(_evicted.Timestamp))
+        {
+            _evicted.Before = _sequence;
+        }
     }
 
     private void Remove(Minute minute, int gone)

@@ -1,0 +1,200 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Stores;
+
+/// <summary>
+/// The in-memory store with a journal on the disk: an append returns once its events are flushed, and a new process starts with all that was
+/// kept. One thread writes; whatever waits while it flushes shares the next flush.
+/// </summary>
+public sealed class DurableEventStore : IEventStore, IDisposable
+{
+    private const int MaxEventsPerWrite = 250_000;
+
+    private readonly MemoryEventStore _memory;
+    private readonly EventJournal _journal;
+    private readonly BlockingCollection<Waiting> _queue = [];
+    private readonly Thread _writer;
+    private volatile string? _fault;
+
+    private DurableEventStore(MemoryEventStore memory, EventJournal journal)
+    {
+        (_memory, _journal) = (memory, journal);
+        _writer = new Thread(Write) { IsBackground = true, Name = "event journal" };
+    }
+
+    /// <inheritdoc/>
+    public string Kind => _memory.Kind;
+
+    /// <inheritdoc/>
+    public bool KeepsDocuments => false;
+
+    /// <summary>How many events are held.</summary>
+    public int Count => _memory.Count;
+
+    /// <summary>How many events the journal held at the start.</summary>
+    public int Restored { get; private init; }
+
+    /// <summary>How long it took to take them back.</summary>
+    public TimeSpan RestoreTook { get; private init; }
+
+    /// <summary>Where a write of the process before was cut short, for the log; null where none was. Nothing acknowledged was in it.</summary>
+    public string? TornAt => _journal.TornAt;
+
+    /// <summary>How many bytes that write had left.</summary>
+    public long TornBytes => _journal.TornBytes;
+
+    internal EventJournal Journal => _journal;
+
+    /// <summary>Opens the journal under <see cref="MemoryStoreOptions.Path"/> and takes back what it holds.</summary>
+    /// <exception cref="EventJournalException">The folder cannot be used, another instance holds it, or a file is damaged.</exception>
+    public static DurableEventStore Open(MemoryStoreOptions options, EventReaderOptions readerOptions, TimeProvider clock, StoreMetrics? metrics = null) =>
+        Open(EventJournal.Open(options.Path!), options, readerOptions, clock, metrics);
+
+    internal static DurableEventStore Open(
+        EventJournal journal, MemoryStoreOptions options, EventReaderOptions readerOptions, TimeProvider clock, StoreMetrics? metrics = null)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var memory = new MemoryEventStore(options, clock, metrics);
+        try
+        {
+            var reader = new EventReader(readerOptions);
+            memory.Restore(journal.ReadBack().Select(kept => (kept.Sequence, reader.ReadAgain(kept.Event))), journal.Evictions);
+        }
+        catch
+        {
+            journal.Dispose();
+            throw;
+        }
+
+        var store = new DurableEventStore(memory, journal) { Restored = memory.Count, RestoreTook = Stopwatch.GetElapsedTime(started) };
+        store._writer.Start();
+        return store;
+    }
+
+    /// <summary>Lets the damaged parts of a journal go; every record that is whole is kept.</summary>
+    /// <param name="folder">The folder of <c>Store:Memory:Path</c>.</param>
+    /// <returns>The names of the files that were damaged; they are kept as <c>NAME.damaged</c>.</returns>
+    /// <exception cref="EventJournalException">The folder cannot be used, or an instance holds it.</exception>
+    public static IReadOnlyList<string> Mend(string folder) => EventJournal.Mend(folder);
+
+    /// <inheritdoc/>
+    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
+    {
+        var waiting = new Waiting(events, cancellationToken);
+        try
+        {
+            _queue.Add(waiting, cancellationToken);
+        }
+        catch (InvalidOperationException)
+        {
+            throw new StoreUnavailableException("The service is stopping. Nothing of this batch was stored; send it again.");
+        }
+
+        return waiting.Done.Task;
+    }
+
+    /// <inheritdoc/>
+    public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) => _memory.CorrelateAsync(query, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<EventPage?> ReadEventsAsync(
+        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
+        _memory.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
+    {
+        if (_fault is not null)
+        {
+            // Nobody may send to a store that is not ready, so it has to find out by itself when the disk takes writes again.
+            try
+            {
+                await AppendAsync([], cancellationToken);
+            }
+            catch (StoreUnavailableException)
+            {
+            }
+        }
+
+        var health = await _memory.CheckAsync(cancellationToken);
+        var facts = new Dictionary<string, object>(health.Facts, StringComparer.Ordinal)
+        {
+            ["durable"] = true,
+            ["restored"] = Restored,
+        };
+        return new StoreHealth(_fault is null, _fault ?? "Events are held in memory, and on the disk before they are acknowledged.", facts);
+    }
+
+    /// <summary>Writes what was sent, marks the end of the journal and gives it back.</summary>
+    public void Dispose()
+    {
+        _queue.CompleteAdding();
+        _writer.Join();
+        _journal.Dispose();
+        _queue.Dispose();
+    }
+
+    private void Write()
+    {
+        foreach (var first in _queue.GetConsumingEnumerable())
+        {
+            var group = new List<Waiting> { first };
+            for (var events = first.Events.Count; events < MaxEventsPerWrite && _queue.TryTake(out var next); events += next.Events.Count)
+            {
+                group.Add(next);
+            }
+
+            WriteTogether(group.FindAll(waiting => !waiting.IsCancelled()));
+        }
+    }
+
+    private void WriteTogether(List<Waiting> group)
+    {
+        try
+        {
+            var (sequence, coming, added) = (_memory.NextSequence, new HashSet<UInt128>(), new List<(long, EventRecord)>());
+            foreach (var waiting in group)
+            {
+                waiting.Duplicates = _memory.FindDuplicates(waiting.Events, coming);
+                waiting.Added = waiting.Duplicates.Count == 0 ? waiting.Events : [.. waiting.Events.Where((_, i) => !waiting.Duplicates.Contains(i))];
+                added.AddRange(waiting.Added.Select(record => (sequence++, record)));
+            }
+
+            // Duplicates alone need no write: what they repeat was flushed before this thread came to them.
+            if (added.Count > 0 || _fault is not null)
+            {
+                _journal.Append(_memory.Evictions, added);
+                _fault = null;
+            }
+
+            foreach (var waiting in group)
+            {
+                // The memory store completes at once.
+                var result = _memory.AppendAsync(waiting.Added, CancellationToken.None).GetAwaiter().GetResult();
+                waiting.Done.TrySetResult(result with { Duplicates = waiting.Duplicates });
+            }
+
+            _journal.Prune(_memory.Evictions);
+        }
+        catch (Exception fault)
+        {
+            _fault = "Events cannot be written to the disk; is it full?";
+            var unavailable = new StoreUnavailableException("The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.", fault);
+            group.ForEach(waiting => waiting.Done.TrySetException(unavailable));
+        }
+    }
+
+    private sealed record Waiting(IReadOnlyList<EventRecord> Events, CancellationToken Cancellation)
+    {
+        public TaskCompletionSource<AppendResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public HashSet<int> Duplicates { get; set; } = [];
+
+        public IReadOnlyList<EventRecord> Added { get; set; } = [];
+
+        public bool IsCancelled() => Cancellation.IsCancellationRequested && Done.TrySetCanceled(Cancellation);
+    }
+}

@@ -1,0 +1,546 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Stores;
+
+/// <summary>What a store has let go, so that a later process neither brings it back nor answers as if it had never been there.</summary>
+/// <param name="Timestamp">Time of the newest event let go.</param>
+/// <param name="Sequence">Its number; events not after time and number, and numbered before <paramref name="Before"/>, are gone.</param>
+/// <param name="Before">The number of the next event at that moment.</param>
+/// <param name="RetentionThrough">Time of the newest event let go for age.</param>
+/// <param name="Retention">How many were let go for age.</param>
+/// <param name="CapacityThrough">Time of the newest event let go for room.</param>
+/// <param name="Capacity">How many were let go for room.</param>
+internal readonly record struct Evictions(
+    long Timestamp, long Sequence, long Before, long RetentionThrough, long Retention, long CapacityThrough, long Capacity)
+{
+    public static readonly Evictions None = new(long.MinValue, -1, 0, long.MinValue, 0, long.MinValue, 0);
+
+    public bool Include(long timestamp, long sequence) => sequence < Before && (timestamp, sequence).CompareTo((Timestamp, Sequence)) <= 0;
+}
+
+/// <summary>The journal cannot be opened: another instance holds it, or a file of it is damaged. The message says how to mend it.</summary>
+public sealed class EventJournalException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    internal static EventJournalException Damaged(string path, long offset) => new(
+        $"The journal is damaged: '{path}' at byte {offset}. Everything before that byte is whole, and nothing was changed. Restore the folder from a back-up, " +
+        "or let the damaged part go with 'journal mend FOLDER', which keeps every record that is whole.");
+}
+
+/// <summary>
+/// Events on the disk, in the order they came, in a folder of append-only files (see docs/decisions/0010). What <see cref="Append"/> has
+/// returned from survives the end of the process and of the power. One instance at a time holds a folder. Not safe to call at once: its
+/// store has one thread that writes.
+/// </summary>
+internal sealed class EventJournal : IDisposable
+{
+    /// <summary>A file that has grown to this many bytes is followed by a new one.</summary>
+    public const long DefaultSegmentLength = 32L * 1024 * 1024;
+
+    /// <summary>A file of which this much was let go is written anew without it.</summary>
+    private const double WornShare = 0.5;
+
+    /// <summary>Files are looked through once the events let go reach this many milliseconds further.</summary>
+    private const long PruneStep = 60_000;
+
+    private readonly string _folder;
+    private readonly long _segmentLength;
+    private readonly FileStream _lock;
+    private readonly MemoryStream _buffer = new();
+    private List<JournalSegment> _closed = [];
+    private JournalSegment? _current;
+    private SafeFileHandle? _file;
+    private int _next;
+    private long _prunedThrough = long.MinValue;
+    private bool _hasNewCatalogue = true;
+    private bool _mustStartAnew;
+    private bool _isSealed = true;
+
+    private EventJournal(string folder, long segmentLength, FileStream held) => (_folder, _segmentLength, _lock) = (folder, segmentLength, held);
+
+    /// <summary>What the store had let go when it wrote last.</summary>
+    public Evictions Evictions { get; private set; } = Evictions.None;
+
+    /// <summary>Bytes behind the last whole record, left by a write that was cut short, and taken away; 0 where there were none.</summary>
+    public long TornBytes { get; private set; }
+
+    /// <summary>Where they were.</summary>
+    public string? TornAt { get; private set; }
+
+    /// <summary>How many bytes all files have.</summary>
+    public long Length => _closed.Sum(segment => segment.Length) + (_current?.Length ?? 0);
+
+    /// <summary>How many times something was flushed to the disk.</summary>
+    public int Flushes { get; private set; }
+
+    /// <summary>Called before each flush, for tests: may wait, or throw what a disk would.</summary>
+    internal Action? BeforeFlush { get; set; }
+
+    /// <summary>Opens the journal in a folder, or makes it; the folder itself is made where its parent exists.</summary>
+    /// <exception cref="EventJournalException">The folder cannot be used, another instance holds it, or a file is damaged.</exception>
+    public static EventJournal Open(string folder, long segmentLength = DefaultSegmentLength)
+    {
+        folder = Path.GetFullPath(folder);
+        var held = JournalFiles.Hold(folder);
+        var journal = new EventJournal(folder, segmentLength, held);
+        try
+        {
+            journal.Check();
+            return journal;
+        }
+        catch
+        {
+            journal._isSealed = true;
+            journal.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads back all that was not let go, in the order of the files. Call it once, before anything is added.</summary>
+    public IEnumerable<(long Sequence, EventRecord Event)> ReadBack()
+    {
+        foreach (var segment in _current is null ? _closed : [.. _closed, _current])
+        {
+            foreach (var (sequence, kept) in Read(segment))
+            {
+                segment.Note(sequence, kept.Timestamp);
+                if (!Evictions.Include(kept.Timestamp, sequence))
+                {
+                    yield return (sequence, kept);
+                }
+            }
+        }
+    }
+
+    /// <summary>Writes events as one record, whole or not at all, and flushes it to the disk.</summary>
+    /// <exception cref="IOException">The disk is full or failed; nothing was added.</exception>
+    public void Append(Evictions evictions, IReadOnlyList<(long Sequence, EventRecord Event)> events)
+    {
+        var segment = Writable();
+        segment.Encode(_buffer, evictions, _hasNewCatalogue ? _closed.ConvertAll(closed => (closed.Number, closed.Length)) : null, events);
+        var isWritten = false;
+        try
+        {
+            RandomAccess.Write(_file!, _buffer.GetBuffer().AsSpan(0, (int)_buffer.Length), segment.Length);
+            isWritten = true;
+            Flush();
+        }
+        catch (IOException)
+        {
+            TakeBack(segment, isWritten);
+            throw;
+        }
+
+        segment.Length += _buffer.Length;
+        foreach (var (sequence, added) in events)
+        {
+            segment.Note(sequence, added.Timestamp);
+        }
+
+        (Evictions, _hasNewCatalogue, _isSealed) = (evictions, false, events.Count == 0);
+        if (_buffer.Capacity > _segmentLength)
+        {
+            _buffer.SetLength(0);
+            _buffer.Capacity = 0;
+        }
+    }
+
+    /// <summary>Gives back the room of what was let go: removes files of which nothing is left, and writes one anew of which little is.</summary>
+    /// <exception cref="IOException">The disk is full or failed; nothing was removed.</exception>
+    public void Prune(Evictions evictions)
+    {
+        if (evictions.Timestamp < _prunedThrough + PruneStep)
+        {
+            return;
+        }
+
+        var gone = _closed.FindAll(segment => segment.ShareLetGo(evictions) >= 1);
+        var worn = _closed.Find(segment => segment.ShareLetGo(evictions) is >= WornShare and < 1);
+        if (worn is not null)
+        {
+            gone.Add(worn);
+        }
+
+        if (gone.Count == 0)
+        {
+            _prunedThrough = evictions.Timestamp;
+            return;
+        }
+
+        var left = worn is null
+            ? []
+            : Read(worn).Where(entry => !evictions.Include(entry.Event.Timestamp, entry.Sequence)).Select(Copy).ToList();
+        Replace(gone, evictions, left);
+        _prunedThrough = worn is null ? evictions.Timestamp : _prunedThrough;
+        gone.ForEach(segment => File.Delete(segment.FilePath));
+    }
+
+    /// <summary>
+    /// Lets damaged parts go: every whole record of a damaged file is written anew, and the file is kept beside the others as
+    /// <c>NAME.damaged</c>.
+    /// </summary>
+    /// <returns>The names of the files that were damaged.</returns>
+    /// <exception cref="EventJournalException">The folder cannot be used, or an instance holds it.</exception>
+    public static IReadOnlyList<string> Mend(string folder)
+    {
+        folder = Path.GetFullPath(folder);
+        using var journal = new EventJournal(folder, DefaultSegmentLength, JournalFiles.Hold(folder));
+        var (damaged, left) = (new List<string>(), new List<(long Sequence, EventRecord Event)>());
+        var (newest, lengths) = (int.MaxValue, new Dictionary<int, long>());
+        foreach (var (number, path) in Enumerable.Reverse(JournalFiles.Segments(folder)))
+        {
+            if (number < newest && newest != int.MaxValue && !lengths.ContainsKey(number))
+            {
+                continue;
+            }
+
+            using var file = JournalFiles.OpenToRead(path);
+            if (JournalSegment.TryOpen(path, file) is not { } segment)
+            {
+                damaged.Add(path);
+                continue;
+            }
+
+            var end = lengths.GetValueOrDefault(number, RandomAccess.GetLength(file));
+            segment.Length = segment.Records(file, end).LastOrDefault()?.End ?? segment.Start;
+            var isDamaged = lengths.ContainsKey(number) ? segment.Length != end : segment.FindRecordBehind(file, segment.Length, end) is not null;
+            var events = new List<(long Sequence, EventRecord Event)>();
+            foreach (var record in segment.Records(file, end, skipsDamage: true))
+            {
+                if (newest == int.MaxValue || newest == number)
+                {
+                    (newest, journal.Evictions) = (number, record.Evictions);
+                    foreach (var (closed, length) in record.Catalogue ?? [])
+                    {
+                        lengths[closed] = length;
+                    }
+                }
+
+                if (isDamaged)
+                {
+                    events.AddRange(segment.Decode(record).Select(Copy));
+                }
+            }
+
+            if (isDamaged)
+            {
+                damaged.Add(path);
+                left.InsertRange(0, events);
+            }
+            else
+            {
+                journal._closed.Insert(0, segment);
+            }
+        }
+
+        journal._next = damaged.Select(path => JournalSegment.NumberOf(Path.GetFileName(path))!.Value).DefaultIfEmpty().Max();
+        journal.Append(journal.Evictions, left);
+        damaged.ForEach(path => File.Move(path, path + ".damaged", overwrite: true));
+        return damaged.ConvertAll(path => Path.GetFileName(path));
+    }
+
+    /// <summary>Marks the end, so that damage to the last record can be told from a write that was cut short.</summary>
+    public void Dispose()
+    {
+        try
+        {
+            if (!_isSealed)
+            {
+                Append(Evictions, []);
+            }
+        }
+        catch (IOException)
+        {
+            // Whatever was acknowledged is on the disk already.
+        }
+
+        _file?.Dispose();
+        _lock.Dispose();
+        _buffer.Dispose();
+    }
+
+    /// <summary>Finds the newest list of files, and checks every record of them.</summary>
+    private void Check()
+    {
+        var files = JournalFiles.Segments(_folder);
+        var isFound = false;
+        for (var i = files.Count - 1; i >= 0 && !isFound; i--)
+        {
+            var (_, path) = files[i];
+            using var file = JournalFiles.OpenToRead(path);
+            var segment = JournalSegment.Open(path, file);
+            (int Number, long Length)[]? catalogue = null;
+            foreach (var record in segment.Records(file, RandomAccess.GetLength(file)))
+            {
+                (segment.Length, Evictions, catalogue) = (record.End, record.Evictions, record.Catalogue ?? catalogue);
+            }
+
+            CutTornTail(segment, file);
+            if (catalogue is not null)
+            {
+                isFound = true;
+                _current = segment;
+                CheckClosed(catalogue, files);
+            }
+            else if (segment.Length == segment.Start)
+            {
+                // Made, but nothing was ever acknowledged in it.
+                File.Delete(path);
+            }
+            else
+            {
+                throw EventJournalException.Damaged(path, segment.Start);
+            }
+        }
+    }
+
+    private void CheckClosed((int Number, long Length)[] catalogue, List<(int Number, string Path)> files)
+    {
+        foreach (var (number, length) in catalogue)
+        {
+            var path = Path.Combine(_folder, JournalSegment.NameOf(number));
+            if (!File.Exists(path))
+            {
+                throw new EventJournalException($"The journal is damaged: '{path}' is missing, and the newer files build on it. Restore the folder from a back-up, or let the missing part go with 'journal mend FOLDER'.");
+            }
+
+            using var file = JournalFiles.OpenToRead(path);
+            var segment = JournalSegment.Open(path, file);
+            segment.Length = segment.Records(file, length).LastOrDefault()?.End ?? segment.Start;
+            if (segment.Length != length)
+            {
+                throw EventJournalException.Damaged(path, segment.Length);
+            }
+
+            _closed.Add(segment);
+        }
+
+        foreach (var (number, path) in files)
+        {
+            if (number < _current!.Number && !catalogue.Any(entry => entry.Number == number))
+            {
+                // Let go by the process before, which did not come to remove it.
+                File.Delete(path);
+            }
+        }
+    }
+
+    private void CutTornTail(JournalSegment segment, SafeFileHandle file)
+    {
+        var end = RandomAccess.GetLength(file);
+        if (segment.Length == end)
+        {
+            return;
+        }
+
+        if (segment.FindRecordBehind(file, segment.Length, end) is not null)
+        {
+            throw EventJournalException.Damaged(segment.FilePath, segment.Length);
+        }
+
+        (TornBytes, TornAt) = (end - segment.Length, $"{Path.GetFileName(segment.FilePath)} at byte {segment.Length}");
+        using var writable = JournalFiles.OpenToWrite(segment.FilePath, FileMode.Open);
+        RandomAccess.SetLength(writable, segment.Length);
+        RandomAccess.FlushToDisk(writable);
+    }
+
+    private JournalSegment Writable()
+    {
+        if (_current is null || _mustStartAnew || _current.Length >= _segmentLength || !_current.HasTodaysFields)
+        {
+            _next = Math.Max(_next, _current?.Number ?? _closed.Select(segment => segment.Number).DefaultIfEmpty().Max()) + 1;
+            var next = JournalSegment.Create(_folder, _next);
+            _file?.Dispose();
+            _file = null;
+            if (_current is not null)
+            {
+                _closed.Add(_current);
+            }
+
+            (_current, _mustStartAnew, _hasNewCatalogue) = (next, false, true);
+        }
+
+        _file ??= JournalFiles.OpenToWrite(_current.FilePath, FileMode.Open);
+        return _current;
+    }
+
+    private void Flush()
+    {
+        BeforeFlush?.Invoke();
+        RandomAccess.FlushToDisk(_file!);
+        Flushes++;
+    }
+
+    /// <summary>
+    /// Takes a record away that may be on the disk in part. After a failed flush nobody knows what the disk holds, so that file gets no more:
+    /// the next one says how far it goes.
+    /// </summary>
+    private void TakeBack(JournalSegment segment, bool flushFailed)
+    {
+        _mustStartAnew = true;
+        try
+        {
+            RandomAccess.SetLength(_file!, segment.Length);
+            RandomAccess.FlushToDisk(_file!);
+            _mustStartAnew = flushFailed;
+        }
+        catch (IOException)
+        {
+        }
+    }
+
+    /// <summary>Writes what is left of some files, and the list without them, as one record.</summary>
+    private void Replace(List<JournalSegment> gone, Evictions evictions, List<(long Sequence, EventRecord Event)> left)
+    {
+        var before = _closed;
+        _closed = _closed.FindAll(segment => !gone.Contains(segment));
+        _hasNewCatalogue = true;
+        try
+        {
+            Append(evictions, left);
+        }
+        catch (IOException)
+        {
+            _closed = [.. before, .. _closed.Except(before)];
+            throw;
+        }
+    }
+
+    private static IEnumerable<(long Sequence, EventRecord Event)> Read(JournalSegment segment)
+    {
+        using var file = JournalFiles.OpenToRead(segment.FilePath);
+        var end = segment.Start;
+        foreach (var record in segment.Records(file, segment.Length))
+        {
+            foreach (var entry in segment.Decode(record))
+            {
+                yield return entry;
+            }
+
+            end = record.End;
+        }
+
+        if (end != segment.Length)
+        {
+            // It was whole when it was opened.
+            throw new IOException($"'{segment.FilePath}' cannot be read at byte {end}.");
+        }
+    }
+
+    private static (long Sequence, EventRecord Event) Copy((long Sequence, EventRecord Event) entry) =>
+        (entry.Sequence, entry.Event with { Payload = entry.Event.Payload.ToArray() });
+}
+
+/// <summary>The files of a journal: readable by their owner only, and really on the disk.</summary>
+internal static class JournalFiles
+{
+    public const string Unfinished = ".new";
+
+    private const int WouldBlockOnLinux = 11;
+    private const int WouldBlockOnMac = 35;
+    private const int SharingViolationOnWindows = unchecked((int)0x80070020);
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    /// <summary>Makes the folder where needed, and takes it for this process alone; the system gives it back however the process ends.</summary>
+    public static FileStream Hold(string folder)
+    {
+        try
+        {
+            if (!Directory.Exists(folder))
+            {
+                if (!Directory.Exists(Path.GetDirectoryName(folder)))
+                {
+                    throw new EventJournalException($"Store:Memory:Path: the folder '{folder}' cannot be made because its parent does not exist. Make it, or mount the volume it is on.");
+                }
+
+                if (OperatingSystem.IsWindows())
+                {
+                    Directory.CreateDirectory(folder);
+                }
+                else
+                {
+                    Directory.CreateDirectory(folder, OwnerOnly | UnixFileMode.UserExecute);
+                }
+
+                FlushFolder(Path.GetDirectoryName(folder)!);
+            }
+
+            var held = Stream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileShare.None);
+            foreach (var unfinished in Directory.EnumerateFiles(folder, "*.journal" + Unfinished))
+            {
+                File.Delete(unfinished);
+            }
+
+            return held;
+        }
+        catch (UnauthorizedAccessException denied)
+        {
+            throw new EventJournalException($"Store:Memory:Path: this user may not write to '{folder}'. Give it to the user the service runs as.", denied);
+        }
+        catch (IOException inUse) when (inUse.HResult is WouldBlockOnLinux or WouldBlockOnMac or SharingViolationOnWindows)
+        {
+            throw new EventJournalException($"Store:Memory:Path: another instance holds '{folder}'. Each instance needs a folder of its own.", inUse);
+        }
+        catch (IOException fault)
+        {
+            throw new EventJournalException($"Store:Memory:Path: the folder '{folder}' cannot be used: {fault.Message}", fault);
+        }
+    }
+
+    public static List<(int Number, string Path)> Segments(string folder) =>
+        [.. Directory.EnumerateFiles(folder)
+            .Select(path => (Number: JournalSegment.NumberOf(Path.GetFileName(path)), Path: path))
+            .Where(file => file.Number is not null)
+            .Select(file => (file.Number!.Value, file.Path))
+            .OrderBy(file => file.Value)];
+
+    public static SafeFileHandle OpenToRead(string path) => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+
+    public static SafeFileHandle OpenToWrite(string path, FileMode mode)
+    {
+        if (mode == FileMode.Create)
+        {
+            using var made = Stream(path, mode, FileShare.ReadWrite);
+        }
+
+        return File.OpenHandle(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+    }
+
+    /// <summary>Makes sure that a new name in the folder is on the disk.</summary>
+    public static void FlushFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        var descriptor = NativeMethods.Open(folder, 0);
+        if (descriptor < 0)
+        {
+            throw new IOException($"The folder cannot be flushed (error {Marshal.GetLastPInvokeError()}).");
+        }
+
+        using var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        RandomAccess.FlushToDisk(handle);
+    }
+
+    private static FileStream Stream(string path, FileMode mode, FileShare share)
+    {
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = share, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = OwnerOnly;
+        }
+
+        return new FileStream(path, options);
+    }
+
+    private static class NativeMethods
+    {
+        // .NET opens no folders, and a new file's name is safe only once its folder is flushed.
+        [DllImport("libc", EntryPoint = "open", SetLastError = true)]
+        [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+        public static extern int Open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+    }
+}

@@ -1,0 +1,79 @@
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Tests.Stores;
+
+/// <summary>The store with a journal does what every store does.</summary>
+public class DurableEventStoreTests : EventStoreContract, IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("journal-").FullName;
+    private protected readonly List<IDisposable> _open = [];
+    private int _stores;
+
+    public void Dispose()
+    {
+        _open.ForEach(store => store.Dispose());
+        Directory.Delete(_folder, recursive: true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected override IEventStore Create() => Open($"{_stores++}");
+
+    protected DurableEventStore Open(string name, int maxEvents = 1_000_000, EventReaderOptions? reader = null)
+    {
+        var options = new MemoryStoreOptions { Path = Path.Combine(_folder, name), MaxEvents = maxEvents };
+        var store = DurableEventStore.Open(options, reader ?? new EventReaderOptions(), Clock);
+        _open.Add(store);
+        return store;
+    }
+}
+
+/// <summary>The same where every append is followed by a restart: what was kept is as good as what was sent.</summary>
+public sealed class ReopenedEventStoreTests : DurableEventStoreTests
+{
+    private int _stores;
+
+    protected override IEventStore Create() => new Reopened(this, $"{_stores++}");
+
+    private sealed class Reopened(ReopenedEventStoreTests tests, string name) : IEventStore
+    {
+        private static readonly SemaphoreSlim Gate = new(1);
+        private DurableEventStore _store = tests.Open(name);
+
+        public string Kind => _store.Kind;
+
+        public bool KeepsDocuments => _store.KeepsDocuments;
+
+        public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) => AloneAsync(async () =>
+        {
+            var result = await _store.AppendAsync(events, cancellationToken);
+            _store.Dispose();
+            tests._open.Remove(_store);
+            _store = tests.Open(name);
+            return result;
+        });
+
+        public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) =>
+            AloneAsync(() => _store.CorrelateAsync(query, cancellationToken));
+
+        public Task<EventPage?> ReadEventsAsync(
+            SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
+            AloneAsync(() => _store.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken));
+
+        public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => AloneAsync(() => _store.CheckAsync(cancellationToken));
+
+        private static async Task<T> AloneAsync<T>(Func<Task<T>> act)
+        {
+            await Gate.WaitAsync();
+            try
+            {
+                return await act();
+            }
+            finally
+            {
+                Gate.Release();
+            }
+        }
+    }
+}
