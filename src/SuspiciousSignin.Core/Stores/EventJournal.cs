@@ -5,8 +5,8 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>What a store has let go, so that a later process neither brings it back nor answers as if it had never been there.</summary>
-/// <param name="Timestamp">Time of the newest event let go.</param>
-/// <param name="Sequence">Its number; events not after time and number, and numbered before <paramref name="Before"/>, are gone.</param>
+/// <param name="Timestamp">Events numbered before <paramref name="Before"/> are gone up to this time,</param>
+/// <param name="Sequence">and those of this very time up to this number.</param>
 /// <param name="Before">The number of the next event at that moment.</param>
 /// <param name="RetentionThrough">Time of the newest event let go for age.</param>
 /// <param name="Retention">How many were let go for age.</param>

@@ -65,7 +65,10 @@ internal sealed class JournalSegment
         && int.TryParse(fileName.AsSpan(7, fileName.Length - 15), out var number) ? number : null;
 
     /// <summary>Makes a new file: it gets its name once its header is on the disk.</summary>
-    public static JournalSegment Create(string folder, int number)
+    public static JournalSegment Create(string folder, int number) => Create(folder, number, Fields);
+
+    /// <inheritdoc cref="Create(string, int)"/>
+    internal static JournalSegment Create(string folder, int number, string[] fields)
     {
         var salt = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
         using var header = new MemoryStream();
@@ -75,8 +78,8 @@ internal sealed class JournalSegment
             writer.Write(0);
             writer.Write(number);
             writer.Write(salt);
-            writer.Write((short)Fields.Length);
-            Array.ForEach(Fields, writer.Write);
+            writer.Write((short)fields.Length);
+            Array.ForEach(fields, writer.Write);
             BinaryPrimitives.WriteInt32LittleEndian(header.GetBuffer().AsSpan(Magic.Length), (int)header.Length);
             writer.Write(XxHash3.HashToUInt64(header.GetBuffer().AsSpan(0, (int)header.Length)));
         }
@@ -90,7 +93,7 @@ internal sealed class JournalSegment
 
         File.Move(path + JournalFiles.Unfinished, path);
         JournalFiles.FlushFolder(folder);
-        return new JournalSegment(path, number, salt, header.Length, Fields);
+        return new JournalSegment(path, number, salt, header.Length, fields);
     }
 
     /// <summary>Reads the header of a file.</summary>
@@ -266,7 +269,7 @@ internal sealed class JournalSegment
                 Classification = default,
                 Identity = 0,
                 Addresses = addresses,
-                Payload = HasTodaysFields ? payload : Renumber(payload),
+                Payload = Renumber(payload),
                 IsKibanaAlert = (flags & 1) != 0,
             });
         }

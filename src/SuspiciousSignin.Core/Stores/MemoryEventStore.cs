@@ -434,6 +434,7 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
         var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
         var cutoff = Math.Min(_newest, now) - (long)options.Retention.TotalMilliseconds;
         var byRetention = 0;
+        (long Timestamp, long Sequence)? furthest = null;
         while (_minutes.Count > 0)
         {
             var (key, minute) = _minutes.First();
@@ -470,31 +471,42 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
                 break;
             }
 
-            var last = minute.Entries[gone - 1];
+            furthest = (minute.Entries[gone - 1].Timestamp, minute.Entries[gone - 1].Sequence);
             Remove(minute, gone);
             _count -= primary;
             if (minute.Entries.Count == 0)
             {
                 _minutes.Remove(key);
             }
+        }
 
-            NoteEvicted(last);
+        if (furthest is { } last)
+        {
+            // Nothing up to here is held now, whether it was let go just now or never came.
+            var through = last.CompareTo((cutoff - 1, long.MaxValue)) > 0 ? last : (Timestamp: cutoff - 1, Sequence: long.MaxValue);
+            if (through.CompareTo((_evicted.Timestamp, _evicted.Sequence)) >= 0)
+            {
+                _evicted = (through.Timestamp, through.Sequence, _sequence);
+            }
+            else if (HoldsNothingUpTo(_evicted.Timestamp, _evicted.Sequence))
+            {
+                _evicted.Before = _sequence;
+            }
         }
 
         return byRetention;
     }
 
-    /// <summary>Keeps the furthest event let go. Older ones that came later are covered by it as long as nothing older than it is held.</summary>
-    private void NoteEvicted(in MinuteEntry last)
+    private bool HoldsNothingUpTo(long timestamp, long sequence)
     {
-        if ((last.Timestamp, last.Sequence).CompareTo((_evicted.Timestamp, _evicted.Sequence)) >= 0)
+        var (key, minute) = _minutes.FirstOrDefault();
+        if (minute is null || key != MinuteOf(timestamp))
         {
-            _evicted = (last.Timestamp, last.Sequence, _sequence);
+            return minute is null || key > MinuteOf(timestamp);
         }
-        else if (_minutes.Count == 0 || _minutes.First().Key > MinuteOf(_evicted.Timestamp))
-        {
-            _evicted.Before = _sequence;
-        }
+
+        minute.Sort();
+        return (minute.Entries[0].Timestamp, minute.Entries[0].Sequence).CompareTo((timestamp, sequence)) > 0;
     }
 
     private void Remove(Minute minute, int gone)

@@ -1,0 +1,506 @@
+using System.Text;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
+using SuspiciousSignin.Tests.Api;
+using SuspiciousSignin.Tests.Oracle;
+
+namespace SuspiciousSignin.Tests.Stores;
+
+/// <summary>The journal against everything that can happen to its files, byte by byte.</summary>
+public sealed class EventJournalTests : IDisposable
+{
+    private const long Now = EventSets.To;
+    private const long Hour = 3_600_000;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("journal-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_write_cut_short_at_any_byte_costs_nothing_that_was_acknowledged()
+    {
+        var (events, ends) = (await BatchAsync(6), new List<long>());
+        var whole = Image("whole");
+        using (var journal = EventJournal.Open(whole))
+        {
+            for (var i = 0; i < events.Count; i += 2)
+            {
+                journal.Append(Evictions.None, [(i, events[i]), (i + 1, events[i + 1])]);
+                ends.Add(journal.Length);
+            }
+
+            CopyTo(whole, "running");
+        }
+
+        var bytes = File.ReadAllBytes(FileOf("running"));
+        Assert.Equal(ends[^1], bytes.Length);
+        foreach (var leftover in new[] { Array.Empty<byte>(), new byte[100], [.. Enumerable.Repeat((byte)0xA5, 100)] })
+        {
+            for (var cut = (int)ends[1]; cut < ends[2]; cut += leftover.Length == 0 ? 1 : 13)
+            {
+                var image = Image($"cut-{cut}-{leftover.Length}-{leftover.FirstOrDefault()}");
+                Directory.CreateDirectory(image);
+                File.WriteAllBytes(FileOf(image), [.. bytes.AsSpan(0, cut), .. leftover]);
+                using (var journal = EventJournal.Open(image))
+                {
+                    Assert.Equal([0, 1, 2, 3], Sequences(journal));
+                    Assert.Equal(cut - ends[1] + leftover.Length, journal.TornBytes);
+                    Assert.Equal(journal.TornBytes == 0 ? null : $"{Path.GetFileName(FileOf(image))} at byte {ends[1]}", journal.TornAt);
+                    journal.Append(Evictions.None, [(4, events[4])]);
+                }
+
+                using var again = EventJournal.Open(image);
+                Assert.Equal([0, 1, 2, 3, 4], Sequences(again));
+                Assert.Equal(0, again.TornBytes);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Any_damaged_byte_is_refused_by_file_and_offset_and_mended_without_losing_another_record()
+    {
+        var (events, starts) = (await BatchAsync(3), new List<long>());
+        using (var journal = EventJournal.Open(Image("whole")))
+        {
+            for (var i = 0; i < events.Count; i++)
+            {
+                journal.Append(Evictions.None, [(i, events[i])]);
+                starts.Add(journal.Length);
+            }
+        }
+
+        var bytes = File.ReadAllBytes(FileOf("whole"));
+        var header = HeaderLengthOf(bytes);
+        long[] records = [header, .. starts];
+        var image = Image("damaged");
+        for (var at = 0; at < bytes.Length; at += at < header ? 7 : 1)
+        {
+            Fresh(image);
+            var damaged = bytes.ToArray();
+            damaged[at] ^= (byte)(1 << (at % 8));
+            File.WriteAllBytes(FileOf(image), damaged);
+            if (at >= records[^1])
+            {
+                // The mark that a clean stop leaves: as good as a stop without it.
+                using var journal = EventJournal.Open(image);
+                Assert.Equal([0, 1, 2], Sequences(journal));
+                continue;
+            }
+
+            var hit = at < header ? 0 : records.Last(start => start <= at);
+            var refused = Assert.Throws<EventJournalException>(() => EventJournal.Open(image).Dispose());
+            Assert.Contains($"'{FileOf(image)}' at byte {hit}.", refused.Message, StringComparison.Ordinal);
+            Assert.Equal(damaged, File.ReadAllBytes(FileOf(image)));
+            if (at % 11 != 0)
+            {
+                continue;
+            }
+
+            Assert.Equal([Path.GetFileName(FileOf(image))], DurableEventStore.Mend(image));
+            using var mended = EventJournal.Open(image);
+            long[] left = [.. new long[] { 0, 1, 2 }.Where(i => at >= header && records[i] != hit)];
+            Assert.Equal(left, Sequences(mended));
+            Assert.True(File.Exists(FileOf(image) + ".damaged"));
+        }
+    }
+
+    [Fact]
+    public async Task Files_that_are_followed_by_others_are_held_to_every_byte_too()
+    {
+        var events = await BatchAsync(40);
+        using (var journal = EventJournal.Open(Image("whole"), segmentLength: 4096))
+        {
+            for (var i = 0; i < events.Count; i++)
+            {
+                journal.Append(Evictions.None, [(i, events[i])]);
+            }
+        }
+
+        var files = Directory.GetFiles(Image("whole"), "*.journal").Order(StringComparer.Ordinal).ToArray();
+        Assert.True(files.Length > 3);
+        var random = new Random(11);
+        for (var i = 0; i < 200; i++)
+        {
+            var name = Path.GetFileName(files[random.Next(files.Length - 1)]);
+            var image = CopyTo(Image("whole"), $"{i}");
+            var path = Path.Combine(image, name);
+            var bytes = File.ReadAllBytes(path);
+            switch (i % 4)
+            {
+                case 0:
+                    File.Delete(path);
+                    break;
+                case 1:
+                    File.WriteAllBytes(path, bytes[..random.Next(bytes.Length)]);
+                    break;
+                default:
+                    bytes[random.Next(bytes.Length)] ^= 0x10;
+                    File.WriteAllBytes(path, bytes);
+                    break;
+            }
+
+            var refused = Assert.Throws<EventJournalException>(() => EventJournal.Open(image).Dispose());
+            Assert.Contains(name, refused.Message, StringComparison.Ordinal);
+            Assert.Contains("journal mend", refused.Message, StringComparison.Ordinal);
+            DurableEventStore.Mend(image);
+            using var mended = EventJournal.Open(image);
+            var left = Sequences(mended);
+            Assert.True(left.Length >= events.Count - 12 && left.Distinct().Count() == left.Length, $"{left.Length} of {events.Count} are left");
+            Directory.Delete(image, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task What_is_let_go_leaves_the_disk_and_stays_gone_after_a_restart()
+    {
+        var clock = Engine.ClockAt(Now);
+        var options = new MemoryStoreOptions { MaxEvents = 1_000, Retention = TimeSpan.FromHours(2), Path = Image("pruned") };
+        var journal = EventJournal.Open(options.Path, segmentLength: 64 * 1024);
+        using (var store = DurableEventStore.Open(journal, options, new EventReaderOptions(), clock))
+        {
+            for (var minute = 0; minute < 600; minute++)
+            {
+                clock.AdjustTime(DateTimeOffset.FromUnixTimeMilliseconds(Now + (minute * 60_000)));
+                // One event of each batch is dated far ahead, so that no file is ever let go as a whole.
+                await store.AppendAsync(await BatchAsync(20, Now + (minute * 60_000), ahead: 1), default);
+                Assert.True(journal.Length < 4 * 1024 * 1024, $"{journal.Length} bytes are kept of {store.Count} events");
+            }
+
+            Assert.Equal(1_000, store.Count);
+        }
+
+        using var again = DurableEventStore.Open(options, new EventReaderOptions(), clock);
+        Assert.Equal(1_000, again.Restored);
+        var answer = await again.CorrelateAsync(
+            new CorrelationQuery { Revision = Engine.Revision(), Window = new TimeWindow(Now, Now + (600 * 60_000)), Limit = 1 }, default);
+        Assert.True(answer.IsPartial);
+        Assert.Equal(11_000, answer.Warnings.Where(warning => warning.Code is "evictedByCapacity" or "windowBeyondRetention").Sum(warning => warning.Count));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task A_store_that_is_restarted_all_the_time_answers_as_one_that_never_was(int seed)
+    {
+        var (random, clock) = (new Random(seed), Engine.ClockAt(Now));
+        var options = new MemoryStoreOptions { MaxEvents = 60, Retention = TimeSpan.FromHours(3), Path = Image($"twin-{seed}") };
+        var lasting = new MemoryEventStore(new MemoryStoreOptions { MaxEvents = options.MaxEvents, Retention = options.Retention }, clock);
+        var restarted = Start();
+        var now = Now;
+        for (var step = 0; step < 300; step++)
+        {
+            now += random.Next(8) switch { 1 => 2 * Hour, var minutes => minutes * 60_000 };
+            clock.AdjustTime(DateTimeOffset.FromUnixTimeMilliseconds(now));
+            var documents = Enumerable.Range(0, random.Next(1, 12)).Select(_ => Document(
+                random.Next(3) == 0 ? $"{random.Next(200)}" : null, now - random.NextInt64(4 * Hour) + (random.Next(20) == 0 ? 5 * Hour : 0)));
+            var batch = await Engine.ReadAsync($"[{string.Join(',', documents)}]");
+            var (first, second) = (await lasting.AppendAsync(batch.Events, default), await restarted.AppendAsync(batch.Events, default));
+            Assert.Equal(first.Duplicates.Order(), second.Duplicates.Order());
+            Assert.Equal(first.Warnings, second.Warnings);
+            if (random.Next(3) == 0)
+            {
+                restarted.Dispose();
+                restarted = Start();
+            }
+
+            Assert.Equal(await ShowAsync(lasting), await ShowAsync(restarted));
+        }
+
+        restarted.Dispose();
+
+        DurableEventStore Start() =>
+            DurableEventStore.Open(EventJournal.Open(options.Path, segmentLength: 6_000), options, new EventReaderOptions(), clock);
+    }
+
+    [Fact]
+    public async Task Verdicts_and_identities_are_taken_anew_by_the_settings_of_the_new_process()
+    {
+        foreach (var (before, after) in new[] { (false, true), (true, false), (true, true) })
+        {
+            using var journal = EventJournal.Open(Image($"{before}-{after}"));
+            var expected = new List<EventRecord>();
+            foreach (var set in EventSets.Take(400, seed: 99))
+            {
+                var written = (await Engine.ReadAsync(set.Json, options: new EventReaderOptions { StockAlertMapping = before })).Events;
+                journal.Append(Evictions.None, [.. written.Select((record, i) => ((long)expected.Count + i, record))]);
+                expected.AddRange((await Engine.ReadAsync(set.Json, options: new EventReaderOptions { StockAlertMapping = after })).Events);
+            }
+
+            var reader = new EventReader(new EventReaderOptions { StockAlertMapping = after });
+            Assert.Equal(expected.Select(Show), journal.ReadBack().Select(kept => Show(reader.ReadAgain(kept.Event))));
+        }
+
+        static string Show(EventRecord record) =>
+            $"{record.Timestamp} {record.Ingested} {record.Classification.Bits:x} {record.Identity} {string.Join(',', record.Addresses.ToArray())} {Convert.ToHexString(record.Payload.Span)}";
+    }
+
+    [Fact]
+    public async Task Fields_are_found_by_name_when_another_version_numbered_them_otherwise()
+    {
+        var events = await BatchAsync(1);
+        string[] older = ["_id", "a.field.of.another.version", "event.dataset"];
+        var folder = Image("older");
+        Directory.CreateDirectory(folder);
+        var segment = JournalSegment.Create(folder, 1, older);
+        using var buffer = new MemoryStream();
+        byte[] payload = [0, 1, 0, (byte)'x', 1, 2, 0, (byte)'?', (byte)'?', 2, 16, 0, .. "azure.signinlogs"u8];
+        segment.Encode(buffer, Evictions.None, [], [(7, events[0] with { Payload = payload })]);
+        File.AppendAllBytes(segment.FilePath, buffer.ToArray());
+        using var journal = EventJournal.Open(folder);
+        var (sequence, kept) = Assert.Single(journal.ReadBack().Select(entry => (entry.Sequence, EventDocument.From(entry.Event.Timestamp, entry.Event.Ingested, default, entry.Event.Payload.Span, Engine.Revision()))));
+        Assert.Equal((7, "x", "azure.signinlogs"), (sequence, kept.Id, kept.Dataset));
+        journal.Append(Evictions.None, [(8, events[0])]);
+        Assert.Equal(2, Directory.GetFiles(folder, "*.journal").Length);
+    }
+
+    [Fact]
+    public async Task Whoever_waits_for_the_disk_shares_the_next_flush()
+    {
+        const int Callers = 40;
+        var options = new MemoryStoreOptions { Path = Image("group") };
+        using var isOpen = new ManualResetEventSlim();
+        using var isFlushing = new ManualResetEventSlim();
+        using var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        store.Journal.BeforeFlush = () =>
+        {
+            isFlushing.Set();
+            isOpen.Wait();
+        };
+        var first = store.AppendAsync(await BatchAsync(1), default);
+        isFlushing.Wait();
+        var others = new List<Task<AppendResult>>();
+        for (var i = 0; i < Callers; i++)
+        {
+            others.Add(store.AppendAsync(await BatchAsync(1, Now + i), default));
+        }
+
+        Assert.False(first.IsCompleted);
+        Assert.Equal(0, store.Count);
+        isOpen.Set();
+        await Task.WhenAll(others);
+        Assert.Equal(2, store.Journal.Flushes);
+        Assert.Equal(Callers + 1, store.Count);
+    }
+
+    [Fact]
+    public async Task Batches_of_the_same_events_at_once_are_kept_once_and_none_is_acknowledged_before_the_disk_has_them()
+    {
+        var options = new MemoryStoreOptions { Path = Image("same") };
+        using var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        using var isFlushing = new ManualResetEventSlim();
+        using var isOpen = new ManualResetEventSlim();
+        store.Journal.BeforeFlush = () =>
+        {
+            isFlushing.Set();
+            isOpen.Wait();
+            throw new IOException("No space left on device");
+        };
+        var batch = (await Engine.ReadAsync($"[{Document("1", Now)},{Document("2", Now)}]")).Events;
+        var first = store.AppendAsync(batch, default);
+        isFlushing.Wait();
+        var second = store.AppendAsync(batch, default);
+        isOpen.Set();
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => first);
+        // Had it been told that these are duplicates, its sender would have forgotten them.
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => second);
+        Assert.Equal(0, store.Count);
+        Assert.False((await store.CheckAsync(default)).IsReady);
+        store.Journal.BeforeFlush = null;
+        Assert.True((await store.CheckAsync(default)).IsReady);
+        var results = await Task.WhenAll(store.AppendAsync(batch, default), store.AppendAsync(batch, default));
+        Assert.Equal([0, 2], results.Select(result => result.Duplicates.Count).Order());
+        Assert.Equal(2, store.Count);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_disk_that_fails_now_and_then_loses_and_doubles_nothing(int seed)
+    {
+        var random = new Random(seed);
+        var options = new MemoryStoreOptions { Path = Image($"failing-{seed}") };
+        var acknowledged = new List<string>();
+        var journal = EventJournal.Open(options.Path, segmentLength: 5_000);
+        using (var store = DurableEventStore.Open(journal, options, new EventReaderOptions(), Engine.ClockAt(Now)))
+        {
+            journal.BeforeFlush = () =>
+            {
+                if (random.Next(3) == 0)
+                {
+                    throw new IOException("Input/output error");
+                }
+            };
+            for (var i = 0; i < 200; i++)
+            {
+                var batch = (await Engine.ReadAsync($"[{Document(null, Now, $"{i}")}]")).Events;
+                try
+                {
+                    await store.AppendAsync(batch, default);
+                    acknowledged.Add($"{i}");
+                }
+                catch (StoreUnavailableException)
+                {
+                }
+            }
+
+            Assert.InRange(acknowledged.Count, 100, 180);
+            Assert.Equal(acknowledged, await ActionsAsync(store));
+            journal.BeforeFlush = null;
+        }
+
+        using var again = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        Assert.Equal(acknowledged, await ActionsAsync(again));
+    }
+
+    [Fact]
+    public async Task The_same_batch_after_a_restart_is_all_duplicates()
+    {
+        var options = new MemoryStoreOptions { Path = Image("again") };
+        var batch = (await Engine.ReadAsync($"[{Document("1", Now)},{Document("2", Now)},{Document(null, Now)}]")).Events;
+        using (var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now)))
+        {
+            await store.AppendAsync(batch, default);
+        }
+
+        using var again = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        var result = await again.AppendAsync(batch, default);
+        Assert.Equal([0, 1], result.Duplicates.Order());
+        Assert.Equal(4, again.Count);
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(1)]
+    public async Task A_clock_that_steps_an_hour_between_two_processes_loses_nothing_within_retention(int hours)
+    {
+        var options = new MemoryStoreOptions { Path = Image("clock") };
+        foreach (var at in new[] { Now, Now + (hours * Hour), Now })
+        {
+            using var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(at));
+            await store.AppendAsync((await Engine.ReadAsync($"[{Document(null, at)},{Document(null, Now - (46 * Hour))}]")).Events, default);
+        }
+
+        using var last = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        Assert.Equal(6, last.Restored);
+    }
+
+    [Fact]
+    public async Task A_second_instance_on_the_same_folder_is_refused_until_the_first_is_gone()
+    {
+        var folder = Image("held");
+        using (EventJournal.Open(folder))
+        {
+            var refused = Assert.Throws<EventJournalException>(() => EventJournal.Open(folder).Dispose());
+            Assert.Contains("another instance holds", refused.Message, StringComparison.Ordinal);
+            Assert.Contains("another instance holds", Assert.Throws<EventJournalException>(() => DurableEventStore.Mend(folder)).Message, StringComparison.Ordinal);
+        }
+
+        using var next = EventJournal.Open(folder);
+        next.Append(Evictions.None, [(0, (await BatchAsync(1))[0])]);
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_used_is_told_by_name()
+    {
+        var file = Path.Combine(_folder, "file");
+        File.WriteAllText(file, "");
+        foreach (var path in new[] { file, Path.Combine(file, "below"), Path.Combine(_folder, "missing", "below") })
+        {
+            var refused = Assert.Throws<EventJournalException>(() => EventJournal.Open(path).Dispose());
+            Assert.Contains("Store:Memory:Path", refused.Message, StringComparison.Ordinal);
+            Assert.Contains(path, refused.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Only_the_owner_can_read_the_files()
+    {
+        using var journal = EventJournal.Open(Image("mine"));
+        journal.Append(Evictions.None, [(0, (await BatchAsync(1))[0])]);
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        Assert.Equal(Owner | UnixFileMode.UserExecute, File.GetUnixFileMode(Image("mine")));
+        foreach (var file in Directory.GetFiles(Image("mine")))
+        {
+            Assert.Equal(Owner, File.GetUnixFileMode(file));
+        }
+    }
+
+    [Fact]
+    public async Task Store_false_never_touches_the_disk_and_answers_do_not_name_the_folder()
+    {
+        var folder = Image("service");
+        using (var service = new TestService(settings: ("Store:Memory:Path", folder)))
+        {
+            await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "1")));
+            var before = File.ReadAllBytes(FileOf(folder));
+            Assert.Equal(1, (await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "2")), "?store=false")).Number("accepted"));
+            Assert.Equal(before, File.ReadAllBytes(FileOf(folder)));
+            var ready = await service.GetAsync("/health/ready");
+            Assert.True(ready.Json!["checks"]![0]!["data"]!["durable"]!.GetValue<bool>());
+            Assert.DoesNotContain(Path.GetFileName(_folder), ready.Text, StringComparison.Ordinal);
+        }
+
+        using var again = new TestService(settings: ("Store:Memory:Path", folder));
+        Assert.Equal(1, (await again.GetAsync("/health/ready")).Json!["checks"]![0]!["data"]!["restored"]!.GetValue<int>());
+        Assert.Equal(1, (await again.PostAsync(Ecs.Batch(Ecs.SignIn(id: "1")))).Number("duplicates"));
+    }
+
+    private static string Document(string? id, long at, string action = "") =>
+        $"{{{(id is null ? "" : $"\"_id\":\"{id}\",")}\"@timestamp\":{at},\"source.ip\":\"203.0.114.7\",\"event.action\":\"{action}\",\"event.dataset\":\"azure.signinlogs\",\"event.outcome\":\"success\"}}";
+
+    private static async Task<IReadOnlyList<EventRecord>> BatchAsync(int count, long at = Now, int ahead = 0)
+    {
+        var documents = Enumerable.Range(0, count).Select(i => Document(null, i < ahead ? at + (10_000 * Hour) : at + i, $"{i}"));
+        return (await Engine.ReadAsync(new StringBuilder("[").AppendJoin(',', documents).Append(']').ToString())).Events;
+    }
+
+    private static async Task<IEnumerable<string?>> ActionsAsync(DurableEventStore store)
+    {
+        var page = await store.ReadEventsAsync(SourceAddress.Parse("203.0.114.7"), TimeWindow.All, Engine.Revision(), false, 10_000, null, default);
+        return page!.Events.Select(document => document.Action);
+    }
+
+    private static async Task<string> ShowAsync(IEventStore store)
+    {
+        var page = await store.ReadEventsAsync(SourceAddress.Parse("203.0.114.7"), TimeWindow.All, Engine.Revision(), false, 10_000, null, default);
+        var answer = await store.CorrelateAsync(
+            new CorrelationQuery { Revision = Engine.Revision(), Window = new TimeWindow(Now - (20 * Hour), Now + (10_000 * Hour)), Limit = 10 }, default);
+        return string.Join('\n', page!.Events.Select(document => $"{document.Timestamp:O} {document.Id}"))
+            + $"\n{answer.IsPartial} {answer.Coverage}\n" + string.Join('\n', answer.Warnings.Select(warning => $"{warning.Code} {warning.Count}"));
+    }
+
+    private static long[] Sequences(EventJournal journal) => [.. journal.ReadBack().Select(kept => kept.Sequence)];
+
+    private static int HeaderLengthOf(byte[] segment) => BitConverter.ToInt32(segment, 8) + sizeof(ulong);
+
+    private static void Fresh(string folder)
+    {
+        if (Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        Directory.CreateDirectory(folder);
+    }
+
+    private string CopyTo(string folder, string name)
+    {
+        Fresh(Image(name));
+        foreach (var file in Directory.GetFiles(folder, "*.journal"))
+        {
+            File.Copy(file, Path.Combine(Image(name), Path.GetFileName(file)));
+        }
+
+        return Image(name);
+    }
+
+    private string Image(string name) => Path.Combine(_folder, name);
+
+    private string FileOf(string folder) => Path.Combine(_folder, folder, JournalSegment.NameOf(1));
+}
