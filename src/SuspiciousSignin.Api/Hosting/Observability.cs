@@ -100,7 +100,7 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
         [LoggerMessage(2, LogLevel.Information, "Events are held in memory only and are lost when the service stops")]
         public static partial void Volatile(ILogger logger);
 
-        [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} back in {Milliseconds:0} ms")]
+        [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} events back in {Milliseconds:0} ms")]
         public static partial void Restored(ILogger logger, int events, double milliseconds);
 
         [LoggerMessage(4, LogLevel.Warning, "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of a batch that was never acknowledged; they were taken away")]

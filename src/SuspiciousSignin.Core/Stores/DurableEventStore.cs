@@ -164,11 +164,16 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             }
 
             // Duplicates alone need no write: what they repeat was flushed before this thread came to them.
-            if (added.Count > 0 || _fault is not null)
+            if (added.Count > 0)
             {
                 _journal.Append(_memory.Evictions, added);
-                _fault = null;
             }
+            else if (_fault is not null)
+            {
+                _journal.Probe();
+            }
+
+            _fault = null;
 
             foreach (var waiting in group)
             {

@@ -52,6 +52,7 @@ internal sealed class EventJournal : IDisposable
     private JournalSegment? _current;
     private SafeFileHandle? _file;
     private int _next;
+    private int _refusedLength;
     private long _prunedThrough = long.MinValue;
     private bool _hasNewCatalogue = true;
     private bool _mustStartAnew;
@@ -128,6 +129,7 @@ internal sealed class EventJournal : IDisposable
         }
         catch (IOException)
         {
+            _refusedLength = (int)_buffer.Length;
             TakeBack(segment, isWritten);
             throw;
         }
@@ -143,6 +145,22 @@ internal sealed class EventJournal : IDisposable
         {
             _buffer.SetLength(0);
             _buffer.Capacity = 0;
+        }
+    }
+
+    /// <summary>Finds out whether the disk takes again what it refused last, and leaves nothing of it.</summary>
+    /// <exception cref="IOException">It does not.</exception>
+    public void Probe()
+    {
+        var segment = Writable();
+        try
+        {
+            RandomAccess.Write(_file!, new byte[_refusedLength], segment.Length);
+            Flush();
+        }
+        finally
+        {
+            TakeBack(segment, _mustStartAnew);
         }
     }
 
