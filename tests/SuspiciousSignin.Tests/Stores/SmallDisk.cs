@@ -33,6 +33,7 @@ internal sealed class SmallDisk : IDisposable
         Directory.CreateDirectory(folder);
         var start = new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--mount", "sh", "-c", $"mount -t tmpfs -o size={DiskLength} tmpfs '{folder}' && echo mounted && exec sleep 600"])
         {
+            UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
