@@ -13,7 +13,10 @@ public static class ElasticsearchRegistration
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan SamplingDuration = TimeSpan.FromSeconds(30);
 
-    /// <summary>Registers the store and its HTTP pipeline; the options, the clock and logging are the host's.</summary>
+    /// <summary>The key under which the store is registered, and its <c>Store:Kind</c>.</summary>
+    public const string Kind = "Elasticsearch";
+
+    /// <summary>Registers the store and its HTTP pipeline under <see cref="Kind"/>; the options, the clock and logging are the host's.</summary>
     public static IServiceCollection AddElasticsearchEventStore(this IServiceCollection services)
     {
         services.AddSingleton<Nodes>();
@@ -47,7 +50,7 @@ public static class ElasticsearchRegistration
             provider.GetRequiredService<IHttpClientFactory>().CreateClient(nameof(ElasticsearchClient)),
             provider.GetRequiredService<ElasticsearchOptions>(),
             provider.GetRequiredService<TimeProvider>()));
-        return services.AddSingleton<IEventStore>(provider => new ElasticsearchEventStore(
+        return services.AddKeyedSingleton<IEventStore>(Kind, (provider, _) => new ElasticsearchEventStore(
             provider.GetRequiredService<ElasticsearchClient>(),
             provider.GetRequiredService<Nodes>(),
             provider.GetRequiredService<ElasticsearchOptions>(),

@@ -5,7 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 namespace SuspiciousSignin.Elasticsearch;
 
 /// <summary>Which server certificates are trusted where the options name an authority or a fingerprint: those alone, nothing of the machine's.</summary>
-internal static class TrustedCertificates
+public static class TrustedCertificates
 {
     /// <summary>The check to install, or null where the machine's own trust decides.</summary>
     /// <exception cref="CryptographicException">The authority's file holds no certificate.</exception>

@@ -16,7 +16,7 @@ internal static class Observability
         services.AddSingleton<ServiceMetrics>();
         services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
-            .AddMeter(StoreMetrics.MeterName)
+            .AddMeter(StoreMetrics.MeterName, "System.Net.Http")
             .AddAspNetCoreInstrumentation()
             .AddPrometheusExporter());
         return services.AddHostedService<Greeting>();
@@ -62,7 +62,7 @@ internal static class Observability
 }
 
 /// <summary>Says at start where to look and what to know.</summary>
-internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, ILogger<Greeting> logger) : IHostedService
+internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -73,7 +73,10 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
                 Log.SwaggerUi(logger, address);
             }
 
-            Log.Volatile(logger);
+            if (store is MemoryEventStore)
+            {
+                Log.Volatile(logger);
+            }
         });
         return Task.CompletedTask;
     }

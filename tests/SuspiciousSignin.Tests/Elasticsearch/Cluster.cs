@@ -57,7 +57,7 @@ internal sealed class Cluster : IAsyncDisposable
     public static string Setup(string file) => File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Setup", file));
 
     /// <summary>A store with a pipeline of its own. Waits in it are real, so they are short.</summary>
-    public IEventStore NewStore(Action<ElasticsearchOptions>? with = null) => NewServices(with).GetRequiredService<IEventStore>();
+    public IEventStore NewStore(Action<ElasticsearchOptions>? with = null) => NewServices(with).GetRequiredKeyedService<IEventStore>(ElasticsearchRegistration.Kind);
 
     private ServiceProvider NewServices(Action<ElasticsearchOptions>? with = null)
     {
@@ -93,12 +93,28 @@ internal sealed class Cluster : IAsyncDisposable
         with?.Invoke(options);
     });
 
+    /// <summary>Deletes everything that stores of <see cref="NewEmptyStore"/> wrote.</summary>
+    public async Task DeleteStreamsAsync()
+    {
+        var client = _services[0].GetRequiredService<ElasticsearchClient>();
+        for (var i = 0; i < _streams; i++)
+        {
+            try
+            {
+                using var deleted = await client.SendAsync(HttpMethod.Delete, $"_data_stream/logs-suspicious_signin.events-{_run}.{i}", null, CancellationToken.None);
+            }
+            catch (ElasticsearchException absent) when (absent.Status == 404)
+            {
+                // Nothing was written to it.
+            }
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_server is null)
         {
-            using var deleted = await _services[0].GetRequiredService<ElasticsearchClient>().SendAsync(
-                HttpMethod.Delete, $"_data_stream/logs-suspicious_signin.events-{_run}.*", null, CancellationToken.None);
+            await DeleteStreamsAsync();
         }
 
         foreach (var services in _services)

@@ -14,12 +14,13 @@ public sealed class StoreParityTests
     public async Task Both_stores_agree_on_generated_sets_by_each_revision()
     {
         await using var cluster = await Cluster.StartAsync();
+        var store = cluster.NewEmptyStore();
         var cases = 0;
         var alerts = RuleCatalogue.Revisions.ToDictionary(revision => (revision.Name, revision.Promote), _ => 0);
         foreach (var (set, asked) in EventSets.Take(EventSets.WithQuery, Sets, 3_141UL))
         {
             var batch = await Engine.ReadAsync(set.Json, options: Cluster.Reading);
-            var (memory, elastic) = (NewService(new MemoryEventStore(new MemoryStoreOptions(), Engine.ClockAt(EventSets.To))), NewService(cluster.NewEmptyStore()));
+            var (memory, elastic) = (NewService(new MemoryEventStore(new MemoryStoreOptions(), Engine.ClockAt(EventSets.To))), NewService(store));
             var posted = new EvaluationQuery { Revision = Engine.Revision(asked.Revision, asked.Promote) };
             var (expectedEvaluation, actualEvaluation) = (await memory.EvaluateAsync(batch, posted), await elastic.EvaluateAsync(batch, posted));
             Check(Shown(expectedEvaluation), Shown(actualEvaluation), "evaluation");
@@ -32,6 +33,7 @@ public sealed class StoreParityTests
             }
 
             cases++;
+            await cluster.DeleteStreamsAsync();
 
             void Check(string memorySays, string elasticSays, string what) => Assert.True(
                 memorySays == elasticSays, $"Case {cases}, {what}\nset: {set}\nquery: {asked}\nmemory:\n{memorySays}\nelasticsearch:\n{elasticSays}");
