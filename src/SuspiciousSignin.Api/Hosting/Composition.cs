@@ -6,6 +6,7 @@ using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
@@ -23,14 +24,17 @@ internal static class Composition
 #pragma warning disable RS0030 // The composition root is where the system clock is named.
         .AddSingleton(TimeProvider.System)
 #pragma warning restore RS0030
-        .AddSingleton<IEventStore>(provider =>
+        .AddKeyedSingleton<IEventStore>(StoreOptions.MemoryKind, (provider, _) =>
         {
             var (options, clock, metrics) = (
                 provider.GetRequiredService<StoreOptions>().Memory, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<StoreMetrics>());
             return options.Path is null
                 ? new MemoryEventStore(options, clock, metrics)
                 : DurableEventStore.Open(options, provider.GetRequiredService<EventReaderOptions>(), clock, metrics);
-        });
+        })
+        .AddSingleton(provider => provider.GetRequiredService<StoreOptions>().Elasticsearch)
+        .AddElasticsearchEventStore()
+        .AddSingleton(provider => provider.GetRequiredKeyedService<IEventStore>(provider.GetRequiredService<StoreOptions>().Kind));
 
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()

@@ -16,7 +16,7 @@ internal static class Observability
         services.AddSingleton<ServiceMetrics>();
         services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
-            .AddMeter(StoreMetrics.MeterName)
+            .AddMeter(StoreMetrics.MeterName, "System.Net.Http")
             .AddAspNetCoreInstrumentation()
             .AddPrometheusExporter());
         return services.AddHostedService<Greeting>();

@@ -18,6 +18,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     private readonly BlockingCollection<Waiting> _queue = [];
     private readonly Thread _writer;
     private volatile string? _fault;
+    private int _isDisposed;
 
     private DurableEventStore(MemoryEventStore memory, EventJournal journal)
     {
@@ -131,6 +132,11 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     /// <summary>Writes what was sent, marks the end of the journal and gives it back.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
+
         _queue.CompleteAdding();
         _writer.Join();
         _journal.Dispose();
