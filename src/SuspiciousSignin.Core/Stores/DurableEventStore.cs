@@ -11,7 +11,7 @@ namespace SuspiciousSignin.Stores;
 /// </summary>
 public sealed class DurableEventStore : IEventStore, IDisposable
 {
-    private const int MaxEventsPerWrite = 250_000;
+    private const long MaxBytesPerWrite = 32L * 1024 * 1024;
 
     private readonly MemoryEventStore _memory;
     private readonly EventJournal _journal;
@@ -148,7 +148,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         foreach (var first in _queue.GetConsumingEnumerable())
         {
             var group = new List<Waiting> { first };
-            for (var events = first.Events.Count; events < MaxEventsPerWrite && _queue.TryTake(out var next); events += next.Events.Count)
+            for (var bytes = first.Bytes; bytes < MaxBytesPerWrite && _queue.TryTake(out var next); bytes += next.Bytes)
             {
                 group.Add(next);
             }
@@ -200,6 +200,8 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     private sealed record Waiting(IReadOnlyList<EventRecord> Events, CancellationToken Cancellation)
     {
+        public long Bytes { get; } = Events.Sum(record => (long)record.Payload.Length);
+
         public TaskCompletionSource<AppendResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public HashSet<int> Duplicates { get; set; } = [];

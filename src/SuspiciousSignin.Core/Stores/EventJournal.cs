@@ -205,10 +205,11 @@ internal sealed class EventJournal : IDisposable
         folder = Path.GetFullPath(folder);
         using var journal = new EventJournal(folder, DefaultSegmentLength, JournalFiles.Hold(folder));
         var (damaged, left) = (new List<string>(), new List<(long Sequence, EventRecord Event)>());
-        var (newest, lengths) = (int.MaxValue, new Dictionary<int, long>());
+        var lengths = new Dictionary<int, long>();
+        var (isListed, isRead) = (false, false);
         foreach (var (number, path) in Enumerable.Reverse(JournalFiles.Segments(folder)))
         {
-            if (number < newest && newest != int.MaxValue && !lengths.ContainsKey(number))
+            if (isListed && !lengths.ContainsKey(number))
             {
                 continue;
             }
@@ -224,21 +225,18 @@ internal sealed class EventJournal : IDisposable
             segment.Length = segment.Records(file, end).LastOrDefault()?.End ?? segment.Start;
             var isDamaged = lengths.ContainsKey(number) ? segment.Length != end : segment.FindRecordBehind(file, segment.Length, end) is not null;
             var events = new List<(long Sequence, EventRecord Event)>();
+            var (isFirst, catalogue) = (!isRead, ((int Number, long Length)[]?)null);
             foreach (var record in segment.Records(file, end, skipsDamage: true))
             {
-                if (newest == int.MaxValue || newest == number)
-                {
-                    (newest, journal.Evictions) = (number, record.Evictions);
-                    foreach (var (closed, length) in record.Catalogue ?? [])
-                    {
-                        lengths[closed] = length;
-                    }
-                }
+                isRead = true;
+                journal.Evictions = isFirst ? record.Evictions : journal.Evictions;
+                catalogue = record.Catalogue ?? catalogue;
+                events.AddRange(isDamaged ? segment.Decode(record).Select(Copy) : []);
+            }
 
-                if (isDamaged)
-                {
-                    events.AddRange(segment.Decode(record).Select(Copy));
-                }
+            if (!isListed && catalogue is not null)
+            {
+                (isListed, lengths) = (true, catalogue.ToDictionary(entry => entry.Number, entry => entry.Length));
             }
 
             if (isDamaged)

@@ -64,7 +64,7 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
         const int EventsPerHold = 1024;
         var duplicates = new HashSet<int>();
         var beyondRetention = 0;
-        for (var from = 0; from < events.Count; from += EventsPerHold)
+        for (var from = 0; from == 0 || from < events.Count; from += EventsPerHold)
         {
             // Let queries in between: a large batch must not hold the lock from end to end.
             lock (_gate)

@@ -163,6 +163,14 @@ public sealed class FaultTests : IDisposable
 
         var file = Directory.GetFiles(Store("damaged"), "*.journal").Single();
         var bytes = await File.ReadAllBytesAsync(file);
+        await File.AppendAllTextAsync(file, "cut short");
+        using (var recovered = await ServiceProcess.StartAsync(Store("damaged")))
+        {
+            Assert.Contains($"{Path.GetFileName(file)} at byte {bytes.Length} there were 9 bytes", recovered.Log, StringComparison.Ordinal);
+            Assert.Equal(3, (await recovered.ActionsAsync("81.2.69.1")).Count);
+            await recovered.KillAsync();
+        }
+
         var header = BitConverter.ToInt32(bytes, 8) + sizeof(ulong);
         bytes[(header + bytes.Length) / 2] ^= 1;
         await File.WriteAllBytesAsync(file, bytes);
