@@ -136,8 +136,8 @@ internal static class JournalCommand
         {
             var damaged = DurableEventStore.Mend(folder);
             output.WriteLine(damaged.Count == 0
-                ? "No file is damaged."
-                : $"Damaged: {string.Join(", ", damaged)}. What is whole was written anew; the damaged files are kept as NAME.damaged.");
+                ? "No file is damaged or missing."
+                : $"Damaged or missing: {string.Join(", ", damaged)}. What is whole was written anew; the damaged files are kept as NAME.damaged.");
             return 0;
         }
         catch (EventJournalException refused)

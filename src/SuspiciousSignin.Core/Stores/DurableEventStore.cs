@@ -77,7 +77,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     /// <summary>Lets the damaged parts of a journal go; every record that is whole is kept.</summary>
     /// <param name="folder">The folder of <c>Store:Memory:Path</c>.</param>
-    /// <returns>The names of the files that were damaged; they are kept as <c>NAME.damaged</c>.</returns>
+    /// <returns>The names of the files that were damaged, kept as <c>NAME.damaged</c>, or missing.</returns>
     /// <exception cref="EventJournalException">The folder cannot be used, or an instance holds it.</exception>
     public static IReadOnlyList<string> Mend(string folder) => EventJournal.Mend(folder);
 

@@ -51,7 +51,7 @@ internal sealed class EventJournal : IDisposable
     private List<JournalSegment> _closed = [];
     private JournalSegment? _current;
     private SafeFileHandle? _file;
-    private int _next;
+    private int _lastNumber;
     private int _refusedLength;
     private long _prunedThrough = long.MinValue;
     private bool _hasNewCatalogue = true;
@@ -120,17 +120,13 @@ internal sealed class EventJournal : IDisposable
     {
         var segment = Writable();
         segment.Encode(_buffer, evictions, _hasNewCatalogue ? _closed.ConvertAll(closed => (closed.Number, closed.Length)) : null, events);
-        var isWritten = false;
         try
         {
-            RandomAccess.Write(_file!, _buffer.GetBuffer().AsSpan(0, (int)_buffer.Length), segment.Length);
-            isWritten = true;
-            Flush();
+            WriteDown(segment, _buffer.GetBuffer().AsSpan(0, (int)_buffer.Length));
         }
         catch (IOException)
         {
             _refusedLength = (int)_buffer.Length;
-            TakeBack(segment, isWritten);
             throw;
         }
 
@@ -153,15 +149,8 @@ internal sealed class EventJournal : IDisposable
     public void Probe()
     {
         var segment = Writable();
-        try
-        {
-            RandomAccess.Write(_file!, new byte[_refusedLength], segment.Length);
-            Flush();
-        }
-        finally
-        {
-            TakeBack(segment, _mustStartAnew);
-        }
+        WriteDown(segment, new byte[_refusedLength]);
+        TakeBack(segment, flushFailed: false);
     }
 
     /// <summary>Gives back the room of what was let go: removes files of which nothing is left, and writes one anew of which little is.</summary>
@@ -198,16 +187,22 @@ internal sealed class EventJournal : IDisposable
     /// Lets damaged parts go: every whole record of a damaged file is written anew, and the file is kept beside the others as
     /// <c>NAME.damaged</c>.
     /// </summary>
-    /// <returns>The names of the files that were damaged.</returns>
+    /// <returns>The names of the files that were damaged or missing.</returns>
     /// <exception cref="EventJournalException">The folder cannot be used, or an instance holds it.</exception>
     public static IReadOnlyList<string> Mend(string folder)
     {
         folder = Path.GetFullPath(folder);
+        if (!Directory.Exists(folder))
+        {
+            throw new EventJournalException($"There is no folder '{folder}'.");
+        }
+
         using var journal = new EventJournal(folder, DefaultSegmentLength, JournalFiles.Hold(folder));
+        var files = JournalFiles.Segments(folder);
         var (damaged, left) = (new List<string>(), new List<(long Sequence, EventRecord Event)>());
         var lengths = new Dictionary<int, long>();
         var (isListed, isRead) = (false, false);
-        foreach (var (number, path) in Enumerable.Reverse(JournalFiles.Segments(folder)))
+        foreach (var (number, path) in Enumerable.Reverse(files))
         {
             if (isListed && !lengths.ContainsKey(number))
             {
@@ -221,9 +216,9 @@ internal sealed class EventJournal : IDisposable
                 continue;
             }
 
-            var end = lengths.GetValueOrDefault(number, RandomAccess.GetLength(file));
+            var end = Math.Min(RandomAccess.GetLength(file), lengths.GetValueOrDefault(number, long.MaxValue));
             segment.Length = segment.Records(file, end).LastOrDefault()?.End ?? segment.Start;
-            var isDamaged = lengths.ContainsKey(number) ? segment.Length != end : segment.FindRecordBehind(file, segment.Length, end) is not null;
+            var isDamaged = lengths.TryGetValue(number, out var listed) ? segment.Length != listed : segment.FindRecordBehind(file, segment.Length, end) is not null;
             var events = new List<(long Sequence, EventRecord Event)>();
             var (isFirst, catalogue) = (!isRead, ((int Number, long Length)[]?)null);
             foreach (var record in segment.Records(file, end, skipsDamage: true))
@@ -250,10 +245,11 @@ internal sealed class EventJournal : IDisposable
             }
         }
 
-        journal._next = damaged.Select(path => JournalSegment.NumberOf(Path.GetFileName(path))!.Value).DefaultIfEmpty().Max();
+        journal._lastNumber = files.Select(file => file.Number).DefaultIfEmpty().Max();
         journal.Append(journal.Evictions, left);
         damaged.ForEach(path => File.Move(path, path + ".damaged", overwrite: true));
-        return damaged.ConvertAll(path => Path.GetFileName(path));
+        var missing = lengths.Keys.Except(files.Select(file => file.Number)).Select(JournalSegment.NameOf);
+        return [.. damaged.Select(path => Path.GetFileName(path)), .. missing];
     }
 
     /// <summary>Marks the end, so that damage to the last record can be told from a write that was cut short.</summary>
@@ -365,8 +361,7 @@ internal sealed class EventJournal : IDisposable
     {
         if (_current is null || _mustStartAnew || _current.Length >= _segmentLength || !_current.HasTodaysFields)
         {
-            _next = Math.Max(_next, _current?.Number ?? _closed.Select(segment => segment.Number).DefaultIfEmpty().Max()) + 1;
-            var next = JournalSegment.Create(_folder, _next);
+            var next = JournalSegment.Create(_folder, Math.Max(_lastNumber, _current?.Number ?? _closed.Select(segment => segment.Number).DefaultIfEmpty().Max()) + 1);
             _file?.Dispose();
             _file = null;
             if (_current is not null)
@@ -381,11 +376,22 @@ internal sealed class EventJournal : IDisposable
         return _current;
     }
 
-    private void Flush()
+    private void WriteDown(JournalSegment segment, ReadOnlySpan<byte> bytes)
     {
-        BeforeFlush?.Invoke();
-        RandomAccess.FlushToDisk(_file!);
-        Flushes++;
+        var isWritten = false;
+        try
+        {
+            RandomAccess.Write(_file!, bytes, segment.Length);
+            isWritten = true;
+            BeforeFlush?.Invoke();
+            RandomAccess.FlushToDisk(_file!);
+            Flushes++;
+        }
+        catch (IOException)
+        {
+            TakeBack(segment, flushFailed: isWritten);
+            throw;
+        }
     }
 
     /// <summary>

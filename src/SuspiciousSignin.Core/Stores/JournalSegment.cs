@@ -91,7 +91,8 @@ internal sealed class JournalSegment
             RandomAccess.FlushToDisk(file);
         }
 
-        File.Move(path + JournalFiles.Unfinished, path);
+        // One of this name has nothing in it: it was made, but its name may not have reached the disk.
+        File.Move(path + JournalFiles.Unfinished, path, overwrite: true);
         JournalFiles.FlushFolder(folder);
         return new JournalSegment(path, number, salt, header.Length, fields);
     }
