@@ -387,10 +387,11 @@ internal sealed class EventJournal : IDisposable
             RandomAccess.FlushToDisk(_file!);
             Flushes++;
         }
-        catch (IOException)
+        catch (Exception fault) when (fault is IOException or ArgumentOutOfRangeException)
         {
             TakeBack(segment, flushFailed: isWritten);
-            throw;
+            // The second is how .NET tells EFBIG: the system limits the length of files.
+            throw fault as IOException ?? new IOException("The file cannot grow.", fault);
         }
     }
 
