@@ -19,6 +19,8 @@ public static class ElasticsearchRegistration
     /// <summary>Registers the store and its HTTP pipeline under <see cref="Kind"/>; the options, the clock and logging are the host's.</summary>
     public static IServiceCollection AddElasticsearchEventStore(this IServiceCollection services)
     {
+        // At Information, Polly writes a line for every attempt.
+        services.AddLogging(logging => logging.AddFilter("Polly", LogLevel.Warning));
         services.AddSingleton<Nodes>();
         services.AddHttpClient(nameof(ElasticsearchClient), client =>
             {
