@@ -19,6 +19,8 @@ public static class ElasticsearchRegistration
     /// <summary>Registers the store and its HTTP pipeline under <see cref="Kind"/>; the options, the clock and logging are the host's.</summary>
     public static IServiceCollection AddElasticsearchEventStore(this IServiceCollection services)
     {
+        // At Information, Polly writes a line for every attempt.
+        services.AddLogging(logging => logging.AddFilter("Polly", LogLevel.Warning));
         services.AddSingleton<Nodes>();
         services.AddHttpClient(nameof(ElasticsearchClient), client =>
             {
@@ -79,8 +81,8 @@ public static class ElasticsearchRegistration
             })
             .AddCircuitBreaker(new HttpCircuitBreakerStrategyOptions
             {
-                FailureRatio = 0.9,
-                MinimumThroughput = options.CircuitFaults,
+                FailureRatio = 0.5,
+                MinimumThroughput = options.CircuitCalls,
                 SamplingDuration = SamplingDuration,
                 BreakDuration = options.CircuitBreak,
                 ShouldHandle = attempt => ValueTask.FromResult(NodeFailed(attempt.Outcome)),
