@@ -20,6 +20,7 @@ internal sealed class EventReader(EventReaderOptions options)
     private readonly EcsDocument _document = new();
     private readonly XxHash128 _identity = new(IdentitySeed);
     private readonly List<FieldNode> _seenKeys = [];
+    private readonly List<EcsField> _named = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
@@ -31,12 +32,16 @@ internal sealed class EventReader(EventReaderOptions options)
     /// <param name="position">Its place in the batch, from 0.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="record">The event.</param>
+    /// <param name="id">The <c>_id</c> that the request gives the document; null where it gives none. It goes before the document's own.</param>
+    /// <param name="index">The <c>_index</c> likewise.</param>
     /// <returns>Null where the event is accepted, else why it is not.</returns>
-    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record)
+    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
     {
         record = default;
         _document.Clear();
         _seenKeys.Clear();
+        Name(EcsField.Id, id);
+        Name(EcsField.Index, index);
         _refusal = null;
         if (!TryParse(utf8.Span))
         {
@@ -58,6 +63,16 @@ internal sealed class EventReader(EventReaderOptions options)
             Document = options.KeepDocuments ? utf8.ToArray() : default,
         };
         return null;
+    }
+
+    private void Name(EcsField field, string? value)
+    {
+        _named.Remove(field);
+        if (value is not null)
+        {
+            _document.Add(field, FieldKind.Keyword, Encoding.UTF8.GetBytes(value));
+            _named.Add(field);
+        }
     }
 
     private bool TryParse(ReadOnlySpan<byte> utf8)
@@ -166,6 +181,11 @@ internal sealed class EventReader(EventReaderOptions options)
 
     private bool Take(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
     {
+        if (_named.Contains(field))
+        {
+            return true;
+        }
+
         if (kind == FieldKind.Ip)
         {
             _document.AddAddress(value);
