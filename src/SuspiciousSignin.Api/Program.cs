@@ -1,4 +1,5 @@
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Ingest;
 
 if (args is ["healthcheck", ..])
 {
@@ -23,6 +24,7 @@ builder.Services
     .AddEventStore()
     .AddCorrelation()
     .AddHttpApi()
+    .AddIngest()
     .AddApiKeys()
     .AddApiDocuments()
     .AddObservability()
@@ -32,6 +34,7 @@ var app = builder.Build();
 app.Services.CheckOptions();
 app.UseProblems();
 app.UseRouting();
+app.UseIngest();
 app.UseRequestDecompression();
 app.UseAuthentication();
 app.UseAuthorization();

@@ -145,7 +145,10 @@ public sealed record Evaluation
 /// <param name="Other">Everything else.</param>
 public sealed record BucketCounts(int AzureSignIn, int MailAccess, int NetworkAlert, int Other)
 {
-    internal static BucketCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision)
+    /// <summary>Counts events.</summary>
+    /// <param name="events">The events.</param>
+    /// <param name="revision">The revision whose verdicts are counted.</param>
+    public static BucketCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision)
     {
         var counts = events.CountBy(record => record.Classification.BucketOf(revision)).ToDictionary();
         return new BucketCounts(
