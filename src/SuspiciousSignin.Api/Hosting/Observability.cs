@@ -62,7 +62,7 @@ internal static class Observability
 }
 
 /// <summary>Says at start where to look and what to know.</summary>
-internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, ILogger<Greeting> logger) : IHostedService
+internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -78,7 +78,15 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
         return Task.CompletedTask;
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (store is MemoryEventStore memory)
+        {
+            Log.Forgotten(logger, memory.Count);
+        }
+
+        return Task.CompletedTask;
+    }
 
     private static partial class Log
     {
@@ -87,6 +95,9 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
 
         [LoggerMessage(2, LogLevel.Information, "Events are held in memory only and are lost when the service stops")]
         public static partial void Volatile(ILogger logger);
+
+        [LoggerMessage(3, LogLevel.Information, "Stopped; {Events} events held in memory are forgotten")]
+        public static partial void Forgotten(ILogger logger, int events);
     }
 }
 
