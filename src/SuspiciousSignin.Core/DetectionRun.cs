@@ -128,6 +128,9 @@ public sealed record Evaluation
     /// <summary>Whether the judgement is whole.</summary>
     public required RunStatus Status { get; init; }
 
+    /// <summary>By how much the events were moved, where <c>timeShift</c> was asked for.</summary>
+    public AppliedTimeShift? TimeShift { get; init; }
+
     /// <summary>The window over which the alerts were judged.</summary>
     public required WindowBounds Window { get; init; }
 

@@ -14,6 +14,9 @@ public static class EcsTime
     /// <summary>The earliest time that an answer can show, milliseconds since the epoch.</summary>
     public static long Earliest => MinMilliseconds;
 
+    /// <summary>The latest time that an answer can show, milliseconds since the epoch.</summary>
+    public static long Latest => MaxMilliseconds;
+
     /// <summary>The wire form of a stored time.</summary>
     public static DateTime ToDateTime(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime;
 

@@ -97,6 +97,15 @@ public sealed class EventBatch
         _events.Add(record);
     }
 
+    /// <summary>Puts other events into the place of the accepted ones.</summary>
+    internal void Replace(Func<EventRecord, EventRecord> change)
+    {
+        for (var i = 0; i < _events.Count; i++)
+        {
+            _events[i] = change(_events[i]);
+        }
+    }
+
     internal void Reject(RejectedEvent rejected)
     {
         Received++;
