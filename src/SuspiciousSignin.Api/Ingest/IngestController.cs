@@ -48,11 +48,6 @@ public sealed partial class IngestController(
             return Error(StatusCodes.Status415UnsupportedMediaType, "Send application/x-ndjson or application/json in UTF-8, plain or with one Content-Encoding of gzip, br or deflate.");
         }
 
-        if (Request.Query.ContainsKey("pipeline"))
-        {
-            TellUnused("pipelines");
-        }
-
         using var lease = await limiter.AcquireAsync(cancellationToken);
         var (batch, refusal) = await BulkReader.ReadAsync(Request.BodyReader, index, readerOptions, lease.IsAcquired, cancellationToken);
         if (refusal is not null)
@@ -60,14 +55,19 @@ public sealed partial class IngestController(
             return Error(refusal.Status, refusal.Detail);
         }
 
+        if (batch!.NamesPipeline || Request.Query.ContainsKey("pipeline"))
+        {
+            TellUnused("pipelines");
+        }
+
         if (!lease.IsAcquired)
         {
             // Per item: most clients send such items again, but not every client a request that was answered 429 as a whole.
-            Log.TooMany(logger, batch!.Items.Count);
+            Log.TooMany(logger, batch.Items.Count);
             return await AnswerAsync(batch, BulkAnswer.AllTooMany(batch), started, cancellationToken);
         }
 
-        var appended = await correlation.AppendAsync(batch!.Events, cancellationToken);
+        var appended = await correlation.AppendAsync(batch.Events, cancellationToken);
         var results = BulkAnswer.ResultsOf(batch, appended);
         metrics.Ingested(
             [.. batch.Items.Where((item, i) => results[i].Status == StatusCodes.Status201Created).Select(item => batch.Events[item.Event!.Value])],

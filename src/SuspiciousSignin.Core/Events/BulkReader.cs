@@ -32,7 +32,8 @@ public readonly record struct BulkItem(BulkAction Action, string Index, string? 
 /// <summary>A bulk request as read.</summary>
 /// <param name="Items">Its actions, in order.</param>
 /// <param name="Events">The events of those that have one.</param>
-public sealed record BulkBatch(IReadOnlyList<BulkItem> Items, IReadOnlyList<EventRecord> Events);
+/// <param name="NamesPipeline">Whether an action wants a pipeline to work on its document; none will.</param>
+public sealed record BulkBatch(IReadOnlyList<BulkItem> Items, IReadOnlyList<EventRecord> Events, bool NamesPipeline);
 
 /// <summary>
 /// Reads the body of an Elasticsearch bulk request as it arrives, line by line: an action, then for all but <c>delete</c> a document. The
@@ -63,6 +64,7 @@ public sealed class BulkReader
     private (BulkAction Action, string Index, string? Id)? _pending;
     private string _latestIndex = "";
     private bool _inOverlongLine;
+    private bool _namesPipeline;
     private int _line;
 
     private BulkReader(EventReaderOptions options, string? defaultIndex, bool readDocuments) =>
@@ -79,7 +81,7 @@ public sealed class BulkReader
     {
         var reader = new BulkReader(options, defaultIndex, readDocuments);
         var refusal = await reader.ReadBodyAsync(body, cancellationToken);
-        return refusal is null ? (new BulkBatch(reader._items, reader._events), null) : (null, refusal);
+        return refusal is null ? (new BulkBatch(reader._items, reader._events, reader._namesPipeline), null) : (null, refusal);
     }
 
     private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, CancellationToken cancellationToken)
@@ -260,6 +262,7 @@ public sealed class BulkReader
                 }
 
                 reader.Read();
+                _namesPipeline |= key == "pipeline" && reader.TokenType == JsonTokenType.String && !reader.ValueTextEquals("_none"u8);
                 if (key is "_index" or "_id" or "op_type")
                 {
                     if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray)

@@ -287,6 +287,20 @@ public sealed class IngestApiTests
         Assert.Equal(expected, response.Content.Headers.ContentType?.ToString());
     }
 
+    [Theory]
+    [InlineData("?pipeline=geoip", """{"create":{"_index":"x"}}""", true)]
+    [InlineData("", """{"create":{"_index":"x","pipeline":"geoip","_type":"doc"}}""", true)]
+    [InlineData("", """{"create":{"_index":"x","pipeline":"_none"}}""", false)]
+    public async Task A_pipeline_that_does_not_run_is_told_of(string query, string action, bool isTold)
+    {
+        using var service = new TestService();
+
+        var answer = await BulkAsync(service, Lines(action, Document), "/_bulk" + query);
+
+        Assert.Equal(["create 201 created"], Items(answer));
+        Assert.Equal(isTold, answer.Headers.Contains("Warning"));
+    }
+
     [Fact]
     public async Task Events_older_than_the_store_keeps_are_told_of()
     {
