@@ -122,11 +122,11 @@ public sealed class ShipperTests
             module(load="omelasticsearch")
             template(name="document" type="string" string="%msg%")
             input(type="imfile" file="{{folder.Events}}" tag="events:" ruleset="ship")
-            ruleset(name="ship") {
+            ruleset(name="ship" queue.type="LinkedList" queue.size="100000" queue.dequeueBatchSize="500") {
               action(
                 type="omelasticsearch" server="127.0.0.1" serverport="{{service.Url.Port}}" uid="{{ServiceProcess.KeyName}}" pwd="{{ServiceProcess.Key}}"
                 template="document" searchIndex="logs-o365.audit-default" searchType="" bulkmode="on" errorfile="{{folder.Path}}/errors"
-                queue.type="LinkedList" queue.dequeueBatchSize="500" action.resumeRetryCount="-1" action.resumeInterval="1")
+                action.resumeRetryCount="-1" action.resumeInterval="1")
             }
             """);
         return RunningProcess.Start(new ProcessStartInfo(rsyslogd, ["-n", "-f", configuration, "-i", Path.Combine(folder.Path, "pid")]));
