@@ -15,21 +15,27 @@ internal static class BulkAnswer
     public static List<ItemResult> ResultsOf(BulkBatch batch, AppendResult appended)
     {
         var refused = appended.Rejected.ToDictionary(rejected => rejected.Index);
-        return [.. batch.Items.Select((item, position) =>
+        return [.. batch.Items.Select(ResultOf)];
+
+        ItemResult ResultOf(BulkItem item)
         {
-            if ((item.Rejected ?? refused.GetValueOrDefault(position)) is { } rejected)
+            var rejected = item.Rejected;
+            var isNew = false;
+            for (var i = item.FirstEvent; i < item.FirstEvent + item.EventCount; i++)
             {
-                return OfRejected(rejected);
+                rejected ??= refused.GetValueOrDefault(batch.Events[i].Position);
+                isNew |= !appended.Duplicates.Contains(i);
             }
 
-            return (appended.Duplicates.Contains(item.Event!.Value), item.Action) switch
+            return (rejected, isNew, item.Action) switch
             {
-                (false, _) => new ItemResult(201, "created"),
-                (true, BulkAction.Create) => new ItemResult(409, null, "version_conflict_engine_exception", "version conflict, document already exists: an event of this identity is kept already."),
+                ({ } why, _, _) => OfRejected(why),
+                (_, true, _) => new ItemResult(201, "created"),
+                (_, _, BulkAction.Create) => new ItemResult(409, null, "version_conflict_engine_exception", "version conflict, document already exists: an event of this identity is kept already."),
                 // Elasticsearch would replace the document. Here events never change, and a known one is kept as it is.
                 _ => new ItemResult(200, "noop"),
             };
-        })];
+        }
     }
 
     /// <summary>The results of a request that there is no room for now: clients send every item again.</summary>

@@ -69,8 +69,9 @@ public sealed partial class IngestController(
 
         var appended = await correlation.AppendAsync(batch.Events, cancellationToken);
         var results = BulkAnswer.ResultsOf(batch, appended);
+        var refused = appended.Rejected.Select(rejected => rejected.Index).ToHashSet();
         metrics.Ingested(
-            [.. batch.Items.Where((item, i) => results[i].Status == StatusCodes.Status201Created).Select(item => batch.Events[item.Event!.Value])],
+            [.. batch.Events.Where((record, i) => !appended.Duplicates.Contains(i) && !refused.Contains(record.Position))],
             results.Count(result => result.Status == StatusCodes.Status400BadRequest),
             appended.Duplicates.Count);
         foreach (var warning in appended.Warnings)

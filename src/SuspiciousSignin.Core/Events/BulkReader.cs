@@ -25,9 +25,10 @@ public enum BulkAction
 /// <param name="Action">What was asked for.</param>
 /// <param name="Index">Where to, in the caller's words.</param>
 /// <param name="Id">The <c>_id</c>, where the caller gave one.</param>
-/// <param name="Event">The place of its event in <see cref="BulkBatch.Events"/>; null where there is none.</param>
-/// <param name="Rejected">Why there is none.</param>
-public readonly record struct BulkItem(BulkAction Action, string Index, string? Id, int? Event, RejectedEvent? Rejected);
+/// <param name="FirstEvent">The place of its first event in <see cref="BulkBatch.Events"/>.</param>
+/// <param name="EventCount">How many events it has: none where it was rejected.</param>
+/// <param name="Rejected">Why it, or an event of it, was rejected.</param>
+public readonly record struct BulkItem(BulkAction Action, string Index, string? Id, int FirstEvent, int EventCount, RejectedEvent? Rejected);
 
 /// <summary>A bulk request as read.</summary>
 /// <param name="Items">Its actions, in order.</param>
@@ -60,7 +61,7 @@ public sealed class BulkReader
     private readonly EventReader? _reader;
     private readonly string? _defaultIndex;
     private readonly List<BulkItem> _items = [];
-    private readonly List<EventRecord> _events = [];
+    private readonly EventBatch _batch = new();
     private (BulkAction Action, string Index, string? Id)? _pending;
     private string _latestIndex = "";
     private bool _inOverlongLine;
@@ -81,7 +82,7 @@ public sealed class BulkReader
     {
         var reader = new BulkReader(options, defaultIndex, readDocuments);
         var refusal = await reader.ReadBodyAsync(body, cancellationToken);
-        return refusal is null ? (new BulkBatch(reader._items, reader._events, reader._namesPipeline), null) : (null, refusal);
+        return refusal is null ? (new BulkBatch(reader._items, reader._batch.Events, reader._namesPipeline), null) : (null, refusal);
     }
 
     private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, CancellationToken cancellationToken)
@@ -156,7 +157,7 @@ public sealed class BulkReader
         {
             _pending = null;
             ReadDocument(pending.Action, pending.Index, pending.Id, line, isTooLong);
-            return null;
+            return _batch.Received > _options.MaxEvents ? TooMany() : null;
         }
 
         if (isTooLong)
@@ -171,7 +172,7 @@ public sealed class BulkReader
 
         if (_items.Count == _options.MaxEvents)
         {
-            return new BodyRefusal(413, $"The body holds more than {_options.MaxEvents} actions. Send them in several requests.");
+            return TooMany();
         }
 
         return ReadAction(line);
@@ -183,7 +184,7 @@ public sealed class BulkReader
             ?? (isTooLong ? Reject(RejectionCodes.TooLarge, $"The event is longer than {_options.MaxEventBytes} bytes.") : null);
         if (rejected is not null || _reader is null)
         {
-            _items.Add(new BulkItem(action, index, id, null, rejected));
+            _items.Add(new BulkItem(action, index, id, 0, 0, rejected));
             return;
         }
 
@@ -196,13 +197,18 @@ public sealed class BulkReader
             utf8 = rented.AsMemory(0, (int)line.Length);
         }
 
-        rejected = _reader.Read(utf8, _items.Count, _line, out var record, id, index);
-        _items.Add(new BulkItem(action, index, id, rejected is null ? _events.Count : null, rejected));
-        if (rejected is null)
+        var first = _batch.Events.Count;
+        if (_reader.Read(utf8, _batch.Received, _line, out var record, id, index) is { } refusal)
         {
-            _events.Add(record);
+            rejected = refusal;
+            _batch.Reject(refusal);
+        }
+        else
+        {
+            _batch.Accept(record);
         }
 
+        _items.Add(new BulkItem(action, index, id, first, _batch.Events.Count - first, rejected));
         if (rented is not null)
         {
             ArrayPool<byte>.Shared.Return(rented);
@@ -314,7 +320,7 @@ public sealed class BulkReader
         index = _latestIndex = index == _latestIndex ? _latestIndex : index;
         if (action == BulkAction.Delete)
         {
-            _items.Add(new BulkItem(action, index, id, null, WhyNotCarriedOut(action, id)));
+            _items.Add(new BulkItem(action, index, id, 0, 0, WhyNotCarriedOut(action, id)));
         }
         else
         {
@@ -343,6 +349,9 @@ public sealed class BulkReader
         JsonTokenType.String => reader.GetString(),
         _ => Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan),
     };
+
+    private BodyRefusal TooMany() =>
+        new(413, $"The body holds more than {_options.MaxEvents} events. Send them in several requests.");
 
     private BodyRefusal Malformed(string why) =>
         new(400, $"Malformed action/metadata line [{_line}]: {why}. Nothing of the request was stored.");

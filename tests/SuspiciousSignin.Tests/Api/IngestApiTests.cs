@@ -325,6 +325,24 @@ public sealed class IngestApiTests
     }
 
     [Fact]
+    public async Task What_the_store_refuses_is_told_at_its_item()
+    {
+        using var service = new TestService(store: new PickyStore());
+
+        var answer = await BulkAsync(service, Lines(
+            """{"delete":{"_index":"x"}}""",
+            """{"create":{"_index":"x"}}""", "{}",
+            """{"create":{"_index":"x"}}""", Document,
+            """{"create":{"_index":"x"}}""", Document,
+            """{"create":{"_index":"x"}}""", Document));
+
+        Assert.Equal(
+            ["delete 400 illegal_argument_exception", "create 400 document_parsing_exception", "create 201 created", "create 400 document_parsing_exception", "create 409 version_conflict_engine_exception"],
+            Items(answer));
+        Assert.Equal("refusedByStore: Not this one.", (string?)answer.Json!["items"]![3]!["create"]!["error"]!["reason"]);
+    }
+
+    [Fact]
     public async Task Where_too_many_requests_wait_every_item_is_put_off_and_none_is_stored()
     {
         var store = new SlowStore();
@@ -417,6 +435,15 @@ public sealed class IngestApiTests
     {
         public override Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) =>
             throw new StoreUnavailableException("The store is away.") { RetryAfter = TimeSpan.FromSeconds(7) };
+    }
+
+    /// <summary>Refuses the second event, and knows the third.</summary>
+    private sealed class PickyStore : StubStore
+    {
+        public override Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) => Task.FromResult(new AppendResult(
+            new HashSet<int> { 2 },
+            [new RejectedEvent { Index = events[1].Position, Pointer = "", Code = RejectionCodes.RefusedByStore, Message = "Not this one." }],
+            []));
     }
 
     private sealed class SlowStore : StubStore
