@@ -159,8 +159,10 @@ internal readonly record struct Ip(UInt128 Bits) : IComparable<Ip>, IComparable
         if (text.Length == 0) return true;
         foreach (var part in text.Split(':'))
         {
-            if (part.Length is 0 or > 4 || !part.All(char.IsAsciiHexDigit)) return false;
-            groups.Add(ushort.Parse(part, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+            // More than four digits are fine as long as the number fits.
+            if (part.Length == 0 || !part.All(char.IsAsciiHexDigit)) return false;
+            if (!ushort.TryParse(part, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var group)) return false;
+            groups.Add(group);
         }
 
         return true;

@@ -6,6 +6,7 @@ using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
@@ -22,10 +23,13 @@ internal static class Composition
 #pragma warning disable RS0030 // The composition root is where the system clock is named.
         .AddSingleton(TimeProvider.System)
 #pragma warning restore RS0030
-        .AddSingleton<IEventStore>(provider => new MemoryEventStore(
+        .AddKeyedSingleton<IEventStore>(StoreOptions.MemoryKind, (provider, _) => new MemoryEventStore(
             provider.GetRequiredService<StoreOptions>().Memory,
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<StoreMetrics>()));
+            provider.GetRequiredService<StoreMetrics>()))
+        .AddSingleton(provider => provider.GetRequiredService<StoreOptions>().Elasticsearch)
+        .AddElasticsearchEventStore()
+        .AddSingleton(provider => provider.GetRequiredKeyedService<IEventStore>(provider.GetRequiredService<StoreOptions>().Kind));
 
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()

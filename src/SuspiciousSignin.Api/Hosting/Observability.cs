@@ -16,7 +16,7 @@ internal static class Observability
         services.AddSingleton<ServiceMetrics>();
         services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
-            .AddMeter(StoreMetrics.MeterName)
+            .AddMeter(StoreMetrics.MeterName, "System.Net.Http")
             .AddAspNetCoreInstrumentation()
             .AddPrometheusExporter());
         return services.AddHostedService<Greeting>();
@@ -73,7 +73,10 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
                 Log.SwaggerUi(logger, address);
             }
 
-            Log.Volatile(logger);
+            if (store is MemoryEventStore)
+            {
+                Log.Volatile(logger);
+            }
         });
         return Task.CompletedTask;
     }

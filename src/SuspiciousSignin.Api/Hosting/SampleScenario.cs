@@ -4,12 +4,13 @@ using System.Text.RegularExpressions;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>A small scenario of our own, dated relative to now, so that the first run of a newcomer shows an alert.</summary>
 internal sealed partial class SampleScenario(
-    CorrelationService correlation, EventReaderOptions readerOptions, SampleOptions options, TimeProvider clock, ILogger<SampleScenario> logger) : IHostedService
+    CorrelationService correlation, IEventStore store, EventReaderOptions readerOptions, SampleOptions options, TimeProvider clock, ILogger<SampleScenario> logger) : IHostedService
 {
     /// <summary>The scenario as NDJSON with the times filled in.</summary>
     public static string Text(DateTimeOffset now)
@@ -32,7 +33,8 @@ internal sealed partial class SampleScenario(
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (!options.Enabled)
+        // Invented events have no place among real ones that outlive this process.
+        if (!options.Enabled || store is not MemoryEventStore)
         {
             return;
         }

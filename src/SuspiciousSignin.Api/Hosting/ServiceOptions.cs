@@ -1,6 +1,7 @@
 using FluentValidation;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
@@ -9,11 +10,17 @@ namespace SuspiciousSignin.Api.Hosting;
 /// <summary>Which store holds the events (section <c>Store</c>).</summary>
 internal sealed class StoreOptions
 {
-    /// <summary>The kind of store. Default and only value so far: <c>Memory</c>.</summary>
-    public string Kind { get; set; } = "Memory";
+    /// <summary>The kind that needs nothing else installed.</summary>
+    public const string MemoryKind = "Memory";
+
+    /// <summary>The kind of store: <c>Memory</c>, the default, or <c>Elasticsearch</c>.</summary>
+    public string Kind { get; set; } = MemoryKind;
 
     /// <summary>The bounds of the in-memory store.</summary>
     public MemoryStoreOptions Memory { get; set; } = new();
+
+    /// <summary>How the cluster is reached and read.</summary>
+    public ElasticsearchOptions Elasticsearch { get; set; } = new();
 }
 
 /// <summary>How many runs may go on at once (section <c>Runs</c>).</summary>
@@ -53,10 +60,17 @@ internal sealed class SampleOptions
 internal static class ServiceOptionsSetup
 {
     /// <summary>Binds every section, refuses misspelt keys, and checks all values before the service starts.</summary>
-    public static IServiceCollection AddServiceOptions(this IServiceCollection services) => services
+    public static IServiceCollection AddServiceOptions(this IServiceCollection services)
+    {
+        services.AddOptions<EventReaderOptions>().PostConfigure<StoreOptions>((reader, store) => reader.KeepDocuments = store.Kind == ElasticsearchRegistration.Kind);
+        return services.AddSections();
+    }
+
+    private static IServiceCollection AddSections(this IServiceCollection services) => services
         .AddChecked<StoreOptions>("Store", options =>
         {
-            options.RuleFor(o => o.Kind).Equal("Memory").WithMessage("'Store:Kind' must be 'Memory'.");
+            options.RuleFor(o => o.Kind).Must(kind => kind is StoreOptions.MemoryKind or ElasticsearchRegistration.Kind).WithMessage("must be 'Memory' or 'Elasticsearch'.");
+            options.RuleFor(o => o.Elasticsearch).SetValidator(new ElasticsearchOptionsValidator()).When(o => o.Kind == ElasticsearchRegistration.Kind);
             options.RuleFor(o => o.Memory.Retention).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(90));
             options.RuleFor(o => o.Memory.MaxEvents).InclusiveBetween(1_000, 50_000_000);
         })

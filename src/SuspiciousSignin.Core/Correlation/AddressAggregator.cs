@@ -9,7 +9,7 @@ internal sealed class AddressAggregator(RuleRevision revision)
     private readonly SortedSet<string> _datasets = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _ruleNames = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _categories = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Account> _accounts = new(StringComparer.OrdinalIgnoreCase);
+    private readonly Accounts _accounts = new();
     private int _total;
     private int _azureSignIn;
     private int _mailAccess;
@@ -48,7 +48,7 @@ internal sealed class AddressAggregator(RuleRevision revision)
             _mailAccess += isMail ? 1 : 0;
             _accesses = (_accesses?.First ?? timestamp, timestamp);
             Narrow(timestamp, _alerts);
-            Account.Of(_accounts, texts).Add(texts, isSignIn);
+            _accounts.Add(EventUser.From(texts), isSignIn ? 1 : 0, isMail ? 1 : 0);
         }
     }
 
@@ -60,10 +60,7 @@ internal sealed class AddressAggregator(RuleRevision revision)
         Datasets = [.. _datasets],
         RuleNames = [.. _ruleNames],
         Categories = [.. _categories],
-        Users = [.. _accounts.Values.Select(account => account.ToActivity())
-            .OrderByDescending(user => user.AzureSignIn + user.MailAccess)
-            .ThenBy(user => user.Name, StringComparer.Ordinal)
-            .ThenBy(user => user.Id, StringComparer.Ordinal)],
+        Users = _accounts.ToActivities(),
         FirstSeen = _firstSeen,
         LastSeen = _lastSeen,
         NetworkAlerts = _alerts!.Value,
@@ -100,63 +97,6 @@ internal sealed class AddressAggregator(RuleRevision revision)
         if (others is { } other)
         {
             _smallestGap = Math.Min(_smallestGap, timestamp - other.Last);
-        }
-    }
-
-    /// <summary>
-    /// An account across the two sources, joined case-insensitively: sign-in logs hold the user principal name in lower case as name and
-    /// e-mail, audit records split it or keep the case.
-    /// </summary>
-    private sealed class Account
-    {
-        private readonly SortedSet<string> _names = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _ids = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _emails = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _signInNames = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _signInIds = new(StringComparer.Ordinal);
-        private int _azureSignIn;
-        private int _mailAccess;
-
-        public static Account Of(Dictionary<string, Account> accounts, Texts texts)
-        {
-            var user = EventUser.From(texts);
-            var key = user?.Email
-                ?? (user is { Name: { } name, Domain: { } domain } && !name.Contains('@', StringComparison.Ordinal) ? $"{name}@{domain}" : null)
-                ?? user?.Name ?? user?.Id ?? "";
-            if (!accounts.TryGetValue(key, out var account))
-            {
-                accounts[key] = account = new Account();
-            }
-
-            return account;
-        }
-
-        public void Add(Texts texts, bool isSignIn)
-        {
-            _azureSignIn += isSignIn ? 1 : 0;
-            _mailAccess += isSignIn ? 0 : 1;
-            var user = EventUser.From(texts);
-            AddTo(isSignIn ? _signInNames : _names, user?.Name);
-            AddTo(isSignIn ? _signInIds : _ids, user?.Id);
-            AddTo(_emails, user?.Email);
-        }
-
-        // Whatever the order of arrival, the same events name the account the same way; the directory's own name and id come first.
-        public UserActivity ToActivity() => new()
-        {
-            Name = _signInNames.Min ?? _names.Min,
-            Id = _signInIds.Min ?? _ids.Min,
-            Email = _emails.Min,
-            AzureSignIn = _azureSignIn,
-            MailAccess = _mailAccess,
-        };
-
-        private static void AddTo(SortedSet<string> values, string? value)
-        {
-            if (value is not null)
-            {
-                values.Add(value);
-            }
         }
     }
 }

@@ -7,7 +7,15 @@ namespace SuspiciousSignin.Correlation;
 /// <param name="Code">A stable code.</param>
 /// <param name="Message">What it means and what to do.</param>
 /// <param name="Count">How many events or addresses it is about.</param>
-public sealed record Warning(string Code, string Message, long Count);
+public sealed record Warning(string Code, string Message, long Count)
+{
+    /// <summary>Addresses are hidden by the revision's cap on the volume.</summary>
+    /// <param name="addresses">How many.</param>
+    public static Warning HiddenByVolume(long addresses) => new(
+        "hiddenByVolume",
+        $"Addresses with more than {RuleCatalogue.HighVolume} events meet the rule but for this revision's cap, and are not reported. Revision 'resilient' reports them.",
+        addresses);
+}
 
 /// <summary>The data that one leg of the correlation had.</summary>
 /// <param name="Events">How many events.</param>
@@ -34,10 +42,10 @@ public sealed record UserActivity
     public string? Email { get; init; }
 
     /// <summary>Successful Entra ID sign-ins from the address.</summary>
-    public required int AzureSignIn { get; init; }
+    public required long AzureSignIn { get; init; }
 
     /// <summary>Successful mail accesses from the address.</summary>
-    public required int MailAccess { get; init; }
+    public required long MailAccess { get; init; }
 }
 
 /// <summary>What a store aggregated of one reported address.</summary>

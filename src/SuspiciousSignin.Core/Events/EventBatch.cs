@@ -145,6 +145,6 @@ public sealed class EventReaderOptions
     /// </summary>
     public bool StockAlertMapping { get; set; }
 
-    /// <summary>Whether the documents are kept as they came, for a store that keeps documents.</summary>
-    internal bool KeepDocuments { get; init; }
+    /// <summary>Whether the documents are kept as they came; set by the service where its store needs them, never by configuration.</summary>
+    public bool KeepDocuments { get; set; }
 }

@@ -82,6 +82,10 @@ public sealed record EventDocument
     /// <summary>The tenant: <c>azure.tenant_id</c>, else <c>organization.id</c>.</summary>
     public string? TenantId { get; init; }
 
+    /// <summary>The dotted paths of every field that an event is read from.</summary>
+    public static IReadOnlyList<string> Paths { get; } =
+        [.. Enum.GetValues<EcsField>().Where(field => field != EcsField.UnmappedDataStreamDataset).Select(EcsFields.Path)];
+
     /// <summary>Reads an event out of its compact form.</summary>
     /// <param name="timestamp">Milliseconds since the epoch.</param>
     /// <param name="ingested">Milliseconds since the epoch.</param>

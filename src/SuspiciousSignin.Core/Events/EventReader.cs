@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Security.Cryptography;
 using System.Text;
@@ -10,7 +11,7 @@ namespace SuspiciousSignin.Events;
 /// Reads one ECS document, nested, dotted or mixed, forward only: known fields are taken down, everything else is checked and skipped, and
 /// no object model is built. One instance serves one batch.
 /// </summary>
-internal sealed class EventReader(EventReaderOptions options)
+public sealed class EventReader(EventReaderOptions options)
 {
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
@@ -19,6 +20,9 @@ internal sealed class EventReader(EventReaderOptions options)
 
     private readonly EcsDocument _document = new();
     private readonly XxHash128 _identity = new(IdentitySeed);
+
+    // A store that keeps documents outlives the process, and derives their ids from the identity.
+    private readonly IncrementalHash? _lastingIdentity = options.KeepDocuments ? IncrementalHash.CreateHash(HashAlgorithmName.SHA256) : null;
     private readonly List<FieldNode> _seenKeys = [];
     private readonly List<EcsField> _named = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
@@ -240,19 +244,20 @@ internal sealed class EventReader(EventReaderOptions options)
             _document.Hide(EcsField.DataStreamDataset, EcsField.UnmappedDataStreamDataset);
         }
 
-        // The integrations map event.dataset as a constant: a document of their data streams has it even where its source does not.
-        if (_document.Count(EcsField.Index) == 1 && _document.Count(EcsField.Dataset) == 0)
+        if (_document.Count(EcsField.Index) == 1 && _document.Count(EcsField.Dataset) == 0
+            && PresetDataset(Encoding.UTF8.GetString(_document.First(EcsField.Index))) is { } dataset)
         {
-            var index = Encoding.UTF8.GetString(_document.First(EcsField.Index));
-            foreach (var dataset in IntegrationDatasets)
-            {
-                if (index.StartsWith($"logs-{dataset}-", StringComparison.Ordinal) || index.StartsWith($".ds-logs-{dataset}-", StringComparison.Ordinal))
-                {
-                    _document.Add(EcsField.Dataset, FieldKind.Keyword, Encoding.UTF8.GetBytes(dataset));
-                }
-            }
+            _document.Add(EcsField.Dataset, FieldKind.Keyword, Encoding.UTF8.GetBytes(dataset));
         }
     }
+
+    /// <summary>
+    /// The <c>event.dataset</c> that every document of the index has, whatever its source says: the integrations map it as a constant. Null for
+    /// other indices.
+    /// </summary>
+    public static string? PresetDataset(string index) => Array.Find(
+        IntegrationDatasets,
+        dataset => index.StartsWith($"logs-{dataset}-", StringComparison.Ordinal) || index.StartsWith($".ds-logs-{dataset}-", StringComparison.Ordinal));
 
     private UInt128 Identify()
     {
@@ -268,15 +273,24 @@ internal sealed class EventReader(EventReaderOptions options)
         {
             var dataset = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
             Hash("event"u8, _document.First(EcsField.EventId), First(dataset));
-            _identity.Append(First(EcsField.Kind));
+            Hash(First(EcsField.Kind));
         }
         else
         {
             return 0;
         }
 
-        var hash = _identity.GetCurrentHashAsUInt128();
-        _identity.Reset();
+        UInt128 hash;
+        if (_lastingIdentity is null)
+        {
+            hash = _identity.GetCurrentHashAsUInt128();
+            _identity.Reset();
+        }
+        else
+        {
+            hash = BinaryPrimitives.ReadUInt128BigEndian(_lastingIdentity.GetHashAndReset());
+        }
+
         return hash == 0 ? 1 : hash;
     }
 
@@ -284,12 +298,24 @@ internal sealed class EventReader(EventReaderOptions options)
 
     private void Hash(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
-        _identity.Append(kind);
-        _identity.Append("\0"u8);
-        _identity.Append(first);
-        _identity.Append("\0"u8);
-        _identity.Append(second);
-        _identity.Append("\0"u8);
+        Hash(kind);
+        Hash("\0"u8);
+        Hash(first);
+        Hash("\0"u8);
+        Hash(second);
+        Hash("\0"u8);
+    }
+
+    private void Hash(ReadOnlySpan<byte> bytes)
+    {
+        if (_lastingIdentity is null)
+        {
+            _identity.Append(bytes);
+        }
+        else
+        {
+            _lastingIdentity.AppendData(bytes);
+        }
     }
 
     /// <summary>Copies what is kept into chunks shared by neighbouring events, so that a batch costs few allocations.</summary>

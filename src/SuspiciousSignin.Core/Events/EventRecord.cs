@@ -17,7 +17,8 @@ public readonly record struct EventRecord
 
     /// <summary>
     /// A 128-bit hash of the identity (<c>_id</c> with <c>_index</c>, else <c>kibana.alert.uuid</c>, else <c>event.id</c> with dataset and
-    /// kind), seeded anew in each process so that collisions cannot be prepared; 0 for an event without identity.
+    /// kind), seeded anew in each process so that collisions cannot be prepared; for stores that keep documents, the first half of its SHA-256.
+    /// 0 for an event without identity.
     /// </summary>
     public required UInt128 Identity { get; init; }
 

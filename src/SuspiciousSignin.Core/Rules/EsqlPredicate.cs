@@ -41,24 +41,32 @@ public readonly record struct Measures(long Total, long AzureSignIn, long MailAc
 public sealed class EsqlColumn
 {
     private readonly EcsField[] _fields;
+    private readonly string[] _texts;
 
-    internal EsqlColumn(params EcsField[] fields) => _fields = fields;
+    internal EsqlColumn(params EcsField[] fields)
+        : this(fields, Array.ConvertAll(fields, EcsFields.Path))
+    {
+    }
+
+    private EsqlColumn(EcsField[] fields, string[] texts) => (_fields, _texts) = (fields, texts);
 
     /// <summary>The dotted paths of the fields, first choice first.</summary>
     public IEnumerable<string> Paths => _fields.Select(EcsFields.Path);
 
     internal IReadOnlyList<EcsField> Fields => _fields;
 
-    /// <summary>The column without the fields that no index maps; null where none is left.</summary>
-    public EsqlColumn? Resolve(Func<string, bool> exists)
+    internal IReadOnlyList<string> Texts => _texts;
+
+    /// <summary>The column as a cluster can read it, without the fields that it cannot; null where none is left.</summary>
+    /// <param name="column">The ES|QL expression that reads a dotted path, or null where the path is no usable column.</param>
+    public EsqlColumn? Resolve(Func<string, string?> column)
     {
-        var left = Array.FindAll(_fields, field => exists(EcsFields.Path(field)));
-        return left.Length == 0 ? null : new EsqlColumn(left);
+        var left = Array.FindAll(_fields, field => column(EcsFields.Path(field)) is not null);
+        return left.Length == 0 ? null : new EsqlColumn(left, Array.ConvertAll(left, field => column(EcsFields.Path(field))!));
     }
 
     /// <summary>The ES|QL text.</summary>
-    public override string ToString() =>
-        _fields.Length == 1 ? EcsFields.Path(_fields[0]) : $"COALESCE({string.Join(", ", Paths)})";
+    public override string ToString() => _texts.Length == 1 ? _texts[0] : $"COALESCE({string.Join(", ", _texts)})";
 
     /// <summary>How many values the column has in the document, and the first of them.</summary>
     internal int Read(EcsDocument document, out ReadOnlySpan<byte> first)
@@ -91,11 +99,19 @@ public abstract class EsqlPredicate
     internal virtual bool IsComposite => false;
 
     /// <summary>
-    /// The same condition where some columns are mapped in no index and so read as null: comparisons of them fold to null, and AND, OR and
-    /// NOT fold with it.
+    /// The same condition where some columns cannot be read and so are null: comparisons of them fold to null, and AND, OR and NOT fold
+    /// with it. As for <c>WHERE</c> and <c>CASE</c>, null then counts as false, so that no null is left in the text.
     /// </summary>
-    /// <param name="exists">Whether a column, by dotted path, is mapped somewhere.</param>
-    public virtual EsqlPredicate Resolve(Func<string, bool> exists) => this;
+    /// <param name="column">The ES|QL expression that reads a dotted path, or null where the path is no usable column.</param>
+    public EsqlPredicate Resolve(Func<string, string?> column) => Fold(column).AsCondition();
+
+    /// <summary>Whether the condition is known to hold for no document.</summary>
+    public bool IsNever => this is Constant { Value: not true };
+
+    internal virtual EsqlPredicate Fold(Func<string, string?> column) => this;
+
+    /// <summary>The condition where null counts as false: below AND and OR, but not below NOT.</summary>
+    internal virtual EsqlPredicate AsCondition() => this;
 
     internal virtual bool? Test(EcsDocument document) => null;
 
@@ -143,6 +159,8 @@ public abstract class EsqlPredicate
         /// <inheritdoc/>
         public override string ToString() => value switch { true => "true", false => "false", null => "null" };
 
+        internal override EsqlPredicate AsCondition() => value is null ? new Constant(false) : this;
+
         internal override bool? Test(EcsDocument document) => value;
 
         internal override bool? Test(Measures counts) => value;
@@ -154,9 +172,9 @@ public abstract class EsqlPredicate
 
         internal override bool IsComposite => true;
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists)
+        internal override EsqlPredicate Fold(Func<string, string?> column)
         {
-            var left = Array.ConvertAll(terms, term => term.Resolve(exists));
+            var left = Array.ConvertAll(terms, term => term.Fold(column));
             if (Array.Exists(left, term => term is Constant { Value: false }))
             {
                 return new Constant(false);
@@ -164,6 +182,12 @@ public abstract class EsqlPredicate
 
             left = Array.FindAll(left, term => term is not Constant { Value: true });
             return left.Length switch { 0 => new Constant(true), 1 => left[0], _ => new AllOf(left) };
+        }
+
+        internal override EsqlPredicate AsCondition()
+        {
+            var left = Array.ConvertAll(terms, term => term.AsCondition());
+            return Array.Exists(left, term => term.IsNever) ? new Constant(false) : new AllOf(left);
         }
 
         public override string ToString() => Join(terms, " AND ");
@@ -192,15 +216,21 @@ public abstract class EsqlPredicate
 
         internal override bool IsComposite => true;
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists)
+        internal override EsqlPredicate Fold(Func<string, string?> column)
         {
-            var left = Array.ConvertAll(terms, term => term.Resolve(exists));
+            var left = Array.ConvertAll(terms, term => term.Fold(column));
             if (Array.Exists(left, term => term is Constant { Value: true }))
             {
                 return new Constant(true);
             }
 
             left = Array.FindAll(left, term => term is not Constant { Value: false });
+            return left.Length switch { 0 => new Constant(false), 1 => left[0], _ => new AnyOf(left) };
+        }
+
+        internal override EsqlPredicate AsCondition()
+        {
+            var left = Array.FindAll(Array.ConvertAll(terms, term => term.AsCondition()), term => !term.IsNever);
             return left.Length switch { 0 => new Constant(false), 1 => left[0], _ => new AnyOf(left) };
         }
 
@@ -228,8 +258,8 @@ public abstract class EsqlPredicate
     {
         public override IEnumerable<string> Columns => term.Columns;
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists) =>
-            term.Resolve(exists) is var left && left is Constant constant ? new Constant(!constant.Value) : new Negation(left);
+        internal override EsqlPredicate Fold(Func<string, string?> column) =>
+            term.Fold(column) is var left && left is Constant constant ? new Constant(!constant.Value) : new Negation(left);
 
         public override string ToString() => "NOT " + Parenthesise(term);
 
@@ -238,22 +268,22 @@ public abstract class EsqlPredicate
         internal override bool? Test(Measures counts) => !term.Test(counts);
     }
 
-    private sealed class Membership(EsqlColumn column, string[] literals) : EsqlPredicate
+    private sealed class Membership(EsqlColumn operand, string[] literals) : EsqlPredicate
     {
         private readonly byte[][] _utf8 = Array.ConvertAll(literals, Encoding.UTF8.GetBytes);
 
-        public override IEnumerable<string> Columns => column.Paths;
+        public override IEnumerable<string> Columns => operand.Paths;
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists) =>
-            column.Resolve(exists) is { } left ? new Membership(left, literals) : new Constant(null);
+        internal override EsqlPredicate Fold(Func<string, string?> column) =>
+            operand.Resolve(column) is { } left ? new Membership(left, literals) : new Constant(null);
 
         public override string ToString() => literals.Length == 1
-            ? $"{column} == {Quote(literals[0])}"
-            : $"{column} IN ({string.Join(", ", literals.Select(Quote))})";
+            ? $"{operand} == {Quote(literals[0])}"
+            : $"{operand} IN ({string.Join(", ", literals.Select(Quote))})";
 
         internal override bool? Test(EcsDocument document)
         {
-            if (column.Read(document, out var value) != 1)
+            if (operand.Read(document, out var value) != 1)
             {
                 return null;
             }
@@ -270,23 +300,23 @@ public abstract class EsqlPredicate
         }
     }
 
-    private sealed class NullTest(EsqlColumn column) : EsqlPredicate
+    private sealed class NullTest(EsqlColumn operand) : EsqlPredicate
     {
-        public override IEnumerable<string> Columns => column.Paths;
+        public override IEnumerable<string> Columns => operand.Paths;
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists) =>
-            column.Resolve(exists) is { } left ? new NullTest(left) : new Constant(true);
+        internal override EsqlPredicate Fold(Func<string, string?> column) =>
+            operand.Resolve(column) is { } left ? new NullTest(left) : new Constant(true);
 
-        public override string ToString() => $"{column} IS NULL";
+        public override string ToString() => $"{operand} IS NULL";
 
-        internal override bool? Test(EcsDocument document) => column.Read(document, out _) == 0;
+        internal override bool? Test(EcsDocument document) => operand.Read(document, out _) == 0;
     }
 
     private sealed class SourceIpTest : EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists) => SourceIpExists(exists) ? this : new Constant(false);
+        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpExists(column) ? this : new Constant(false);
 
         public override string ToString() => "TO_IP(source.ip) IS NOT NULL";
 
@@ -297,7 +327,7 @@ public abstract class EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists) => SourceIpExists(exists) ? this : new Constant(null);
+        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpExists(column) ? this : new Constant(null);
 
         public override string ToString() => "MV_COUNT(TO_IP(source.ip)) > 1";
 
@@ -309,7 +339,7 @@ public abstract class EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        public override EsqlPredicate Resolve(Func<string, bool> exists) => SourceIpExists(exists) ? this : new Constant(null);
+        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpExists(column) ? this : new Constant(null);
 
         public override string ToString()
         {
@@ -346,10 +376,13 @@ public abstract class EsqlPredicate
     {
         public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{ColumnOf(measure)} {sign} {bound}");
 
+        internal override EsqlPredicate Fold(Func<string, string?> column) =>
+            column(ColumnOf(measure)) is null ? new Constant(Test(default(Measures))) : this;
+
         internal override bool? Test(Measures counts) => sign == ">=" ? counts[measure] >= bound : counts[measure] <= bound;
     }
 
-    private static bool SourceIpExists(Func<string, bool> exists) => exists(EcsFields.Path(EcsField.SourceIp));
+    private static bool SourceIpExists(Func<string, string?> column) => column(EcsFields.Path(EcsField.SourceIp)) is not null;
 
     private static string Join(EsqlPredicate[] terms, string word) => string.Join(word, terms.Select(Parenthesise));
 

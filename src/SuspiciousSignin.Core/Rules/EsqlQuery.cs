@@ -1,48 +1,253 @@
 using System.Globalization;
 using System.Text;
+using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Rules;
 
-/// <summary>The ES|QL text of a revision. The window travels as the named parameters <c>?from</c> and <c>?to</c>, never in the text.</summary>
-public static class EsqlQuery
+/// <summary>
+/// The ES|QL texts of a revision: what the in-memory engine does with its predicates, a cluster does with these. Values travel as the named
+/// parameters <c>?from</c>, <c>?to</c>, <c>?ingested_after</c> and <c>?ip0</c>, <c>?ip1</c>, ..., never in the text.
+/// </summary>
+public sealed class EsqlQuery
 {
-    /// <summary>Writes the query that reports the suspicious addresses of a window.</summary>
+    /// <summary>The most rows that ES|QL returns, whatever <c>LIMIT</c> says (<c>esql.query.result_truncation_max_size</c>).</summary>
+    public const int MaxRows = 10_000;
+
+    private readonly RuleRevision _revision;
+    private readonly IReadOnlyList<string> _indices;
+    private readonly Func<string, string?> _column;
+    private readonly EsqlPredicate _keep;
+    private readonly (Measure Measure, EsqlPredicate Condition)[] _legs;
+    private readonly EsqlPredicate _report;
+    private readonly EsqlPredicate? _reportIgnoringVolume;
+
+    /// <summary>Derives the texts.</summary>
     /// <param name="revision">The revision.</param>
-    /// <param name="limit">How many addresses to return at most, 1 to 10,000 (the hard maximum of ES|QL).</param>
-    public static string Text(RuleRevision revision, int limit = 10_000)
+    /// <param name="indices">The index patterns to read; null for the revision's own.</param>
+    /// <param name="column">
+    /// The ES|QL expression that reads a dotted path, or null where no index maps the path; null where all are mapped as ECS has them.
+    /// </param>
+    public EsqlQuery(RuleRevision revision, IReadOnlyList<string>? indices = null, Func<string, string?>? column = null)
     {
-        var query = new StringBuilder()
-            .Append("// Revision ").Append(revision.Name).AppendLine(revision.Promote ? ", raw network alerts promoted" : "")
-            .Append("FROM ").AppendLine(string.Join(", ", revision.Indices))
-            .AppendLine("| WHERE @timestamp > ?from AND @timestamp <= ?to")
-            .AppendLine("// Which events count: a usable public source address, and one of the two sources or a network alert.")
-            .Append("| WHERE ").AppendLine(revision.Keep.ToString())
-            .AppendLine("// What each of them is; a condition that is null counts as not met.")
-            .Append("| EVAL dataset = ").Append(DatasetText(revision))
-            .AppendLine(",")
-            .Append("    azure_sign_in_at = CASE(").Append(revision.AzureSignIn).AppendLine(", @timestamp),")
-            .Append("    mail_access_at = CASE(").Append(revision.MailAccess).AppendLine(", @timestamp),")
-            .Append("    network_alert_at = CASE(").Append(revision.NetworkAlert).AppendLine(", @timestamp)")
-            .AppendLine("| STATS total = COUNT(*),")
-            .AppendLine("    azure_sign_in = COUNT(azure_sign_in_at),")
-            .AppendLine("    mail_access = COUNT(mail_access_at),")
-            .AppendLine("    network_alert = COUNT(network_alert_at),")
-            .AppendLine("    unique_datasets = COUNT_DISTINCT(dataset),")
-            .AppendLine("    datasets = VALUES(dataset),")
-            .AppendLine("    rule_names = VALUES(kibana.alert.rule.name),")
-            .AppendLine("    categories = VALUES(event.category),")
-            .AppendLine("    first_seen = MIN(@timestamp), last_seen = MAX(@timestamp),")
-            .AppendLine("    first_azure_sign_in = MIN(azure_sign_in_at), last_azure_sign_in = MAX(azure_sign_in_at),")
-            .AppendLine("    first_mail_access = MIN(mail_access_at), last_mail_access = MAX(mail_access_at),")
-            .AppendLine("    first_network_alert = MIN(network_alert_at), last_network_alert = MAX(network_alert_at)")
-            .AppendLine("  BY source_ip = TO_IP(source.ip)")
-            .Append("| WHERE ").AppendLine(revision.Report.ToString())
-            .AppendLine("| SORT source_ip")
-            .Append("| LIMIT ").Append(limit.ToString(CultureInfo.InvariantCulture));
-        return query.ToString();
+        _revision = revision;
+        _indices = indices ?? revision.Indices;
+        _column = column ?? (path => path);
+        _keep = revision.Keep.Resolve(_column);
+        _legs = Array.FindAll(
+            [
+                (Measure.AzureSignIn, revision.AzureSignIn.Resolve(_column)),
+                (Measure.MailAccess, revision.MailAccess.Resolve(_column)),
+                (Measure.NetworkAlert, revision.NetworkAlert.Resolve(_column)),
+            ],
+            leg => !leg.Item2.IsNever);
+        _report = revision.Report.Resolve(Counted);
+        _reportIgnoringVolume = revision.ReportIgnoringVolume?.Resolve(Counted);
+        Misses =
+        [
+            .. revision.NearMisses.Where(miss => !miss.OnlyInMemory)
+                .Select(miss => (miss, miss.Condition.Resolve(_column)))
+                .Where(miss => !miss.Item2.IsNever),
+        ];
     }
 
-    private static string DatasetText(RuleRevision revision) => revision.MissingDatasetCounts
-        ? $"COALESCE({string.Join(", ", revision.Dataset.Paths)}, \"\")"
-        : revision.Dataset.ToString();
+    /// <summary>Whether only events ingested at or after <c>?ingested_after</c> count.</summary>
+    public bool HasIngestedAfter { get; init; }
+
+    /// <summary>To how many addresses, <c>?ip0</c> and so on, the texts are limited; 0 for no such limit.</summary>
+    public int Addresses { get; init; }
+
+    /// <summary>Whether the indices have what it takes to report any address; if not, <see cref="Detection"/> has nothing to ask.</summary>
+    public bool CanReport => !_report.IsNever;
+
+    /// <summary>The near misses that <see cref="Coverage"/> counts, in the order of its columns <c>miss_0</c>, <c>miss_1</c>, ...</summary>
+    public IReadOnlyList<(NearMiss Miss, EsqlPredicate Condition)> Misses { get; }
+
+    /// <summary>The text for documentation: the detection of a revision over indices that map everything.</summary>
+    public static string Text(RuleRevision revision) => new EsqlQuery(revision).Detection();
+
+    /// <summary>
+    /// The addresses that the rule reports in the window, one row each. Where the revision caps the volume, the addresses above the cap are
+    /// among the rows and <c>reported</c> tells them apart.
+    /// </summary>
+    public string Detection()
+    {
+        var query = Kept($"Revision {_revision.Name}{(_revision.Promote ? ", raw network alerts promoted" : "")}: the suspicious addresses of a window.");
+        List<string> fields =
+        [
+            $"dataset = {_revision.Dataset.Resolve(_column)}",
+            .. _revision.MissingDatasetCounts ? ["without_dataset_at = CASE(dataset IS NULL, @timestamp)"] : Array.Empty<string>(),
+            .. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)"),
+        ];
+        List<string> aggregates =
+        [
+            "total = COUNT(*)",
+            .. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})"),
+            "unique_datasets = COUNT_DISTINCT(dataset)",
+            .. _revision.MissingDatasetCounts ? ["without_dataset = COUNT(without_dataset_at)"] : Array.Empty<string>(),
+            "datasets = VALUES(dataset)",
+            .. _column("kibana.alert.rule.name") is { } ruleName ? [$"rule_names = VALUES({ruleName})"] : Array.Empty<string>(),
+            .. _column("event.category") is { } category ? [$"categories = VALUES({category})"] : Array.Empty<string>(),
+            "first_seen = MIN(@timestamp), last_seen = MAX(@timestamp)",
+            .. FirstsAndLasts,
+        ];
+        return query
+            .AppendLine("// What each of them is; a condition that is null counts as not met.")
+            .Append("| EVAL ").AppendLine(List(fields))
+            .Append("| STATS ").AppendLine(List(aggregates))
+            .AppendLine("  BY source_ip = TO_IP(source.ip)")
+            .Append(_revision.MissingDatasetCounts ? "// Alerts without a dataset count as one more.\n| EVAL unique_datasets = unique_datasets + CASE(without_dataset > 0, 1, 0)\n" : "")
+            .Append("| WHERE ").AppendLine((_reportIgnoringVolume ?? _report).ToString())
+            .Append(_reportIgnoringVolume is null ? "" : $"// Addresses above the cap on the volume are told, not reported.\n| EVAL reported = {_report}\n")
+            .AppendLine("| SORT source_ip")
+            .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
+            .ToString();
+    }
+
+    /// <summary>Per address and account, the sign-ins and mail accesses.</summary>
+    public string Accounts()
+    {
+        var accesses = Array.FindAll(_legs, leg => leg.Measure is Measure.AzureSignIn or Measure.MailAccess);
+        var keys = Account.Select(key => (key.Name, Text: Coalesce(key.Fields))).Where(key => key.Text is not null).ToArray();
+        return Kept("Who signed in or read mail from these addresses.")
+            .Append("| WHERE ").AppendLine(string.Join(" OR ", accesses.Select(leg => $"({leg.Condition})")))
+            .Append("| EVAL ").AppendLine(List(
+                [
+                    .. keys.Select(key => $"{key.Name} = MV_MIN({key.Text})"),
+                    .. accesses.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)"),
+                ]))
+            .Append("| STATS ").AppendLine(List([.. accesses.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
+            .Append("  BY ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend("source_ip = TO_IP(source.ip)")))
+            .Append("| SORT ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend("source_ip")))
+            .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
+            .ToString();
+    }
+
+    /// <summary>
+    /// Per address and millisecond, how many network alerts and accesses there are; for the smallest gap where the legs interleave. Starts
+    /// after the row of <c>?after_ip</c> and <c>?after</c>, so that more than <see cref="MaxRows"/> rows are read page by page.
+    /// </summary>
+    public string Times()
+    {
+        var counted = string.Join(" OR ", _legs.Select(leg => $"({leg.Condition})"));
+        return Kept("When each leg was seen from these addresses.")
+            .Append("| WHERE ").AppendLine(counted)
+            .AppendLine("| WHERE TO_IP(source.ip) > TO_IP(?after_ip) OR (TO_IP(source.ip) == TO_IP(?after_ip) AND @timestamp > TO_DATETIME(?after))")
+            .Append("| EVAL ").AppendLine(List([.. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)")]))
+            .Append("| STATS ").AppendLine(List([.. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
+            .AppendLine("  BY source_ip = TO_IP(source.ip), at = @timestamp")
+            .AppendLine("| SORT source_ip, at")
+            .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
+            .ToString();
+    }
+
+    /// <summary>One row: what data each leg had, and how many near misses there were.</summary>
+    public string Coverage()
+    {
+        var query = In("What data each leg had, and what the revision passed over.", orSeveral: true);
+        var interesting = Misses.Select(miss => $"({miss.Condition})").Concat(_keep.IsNever ? [] : [$"({_keep})"]).ToArray();
+        if (interesting.Length == 0)
+        {
+            return query.Append("| STATS total = COUNT(*)\n| LIMIT 1").ToString();
+        }
+
+        query.Append("| WHERE ").AppendLine(string.Join("\n    OR ", interesting))
+            .Append("| EVAL ").AppendLine(List(
+                [
+                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE({_keep} AND {Parenthesised(leg.Condition)}, @timestamp)"),
+                    .. Misses.Select((miss, i) => $"is_miss_{i} = CASE({miss.Condition}, 1)"),
+                ]));
+        List<string> counts =
+        [
+            .. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})"),
+            .. Misses.Select((_, i) => $"miss_{i} = COUNT(is_miss_{i})"),
+        ];
+        if (Addresses == 0)
+        {
+            return query.Append("| STATS ").AppendLine(List([.. counts, .. FirstsAndLasts])).Append("| LIMIT 1").ToString();
+        }
+
+        // Grouping by address first counts an event of several addresses for each of them that was asked for.
+        return query
+            .Append("| STATS ").AppendLine(List([.. counts, .. FirstsAndLasts]))
+            .AppendLine("  BY source_ip = TO_IP(source.ip)")
+            .Append("| WHERE source_ip IN (").Append(AddressList).AppendLine(")")
+            .Append("| STATS ").AppendLine(List(
+                [
+                    .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure)).Concat(Misses.Select((_, i) => $"miss_{i}")).Select(name => $"{name} = SUM({name})"),
+                    .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure)).Select(name => $"first_{name} = MIN(first_{name}), last_{name} = MAX(last_{name})"),
+                ]))
+            .Append("| LIMIT 1")
+            .ToString();
+    }
+
+    /// <summary>How many events the revision counts.</summary>
+    public string Count() => Kept("How many events count.").Append("| STATS total = COUNT(*)\n| LIMIT 1").ToString();
+
+    /// <summary>The columns of an account and the fields each is read from, first choice first; <see cref="EventUser"/> does the same.</summary>
+    private static readonly (string Name, string[] Fields)[] Account =
+    [
+        ("user_email", ["user.email"]),
+        ("user_name", ["user.name", "service.name", "azure.signinlogs.properties.service_principal_name"]),
+        ("user_id", ["user.id", "azure.signinlogs.properties.service_principal_id"]),
+        ("user_domain", ["user.domain"]),
+    ];
+
+    /// <summary>Every dotted path that the texts may name.</summary>
+    public static IReadOnlyList<string> Columns(RuleRevision revision) =>
+        [.. ConditionColumns(revision).Concat(DisplayColumns).Concat(["@timestamp", "event.ingested"]).Distinct(StringComparer.Ordinal)];
+
+    /// <summary>The dotted paths that decide what an event is to the revision.</summary>
+    public static IReadOnlyList<string> ConditionColumns(RuleRevision revision) =>
+    [
+        .. new[] { revision.Keep, revision.AzureSignIn, revision.MailAccess, revision.NetworkAlert }
+            .Concat(revision.NearMisses.Where(miss => !miss.OnlyInMemory).Select(miss => miss.Condition))
+            .SelectMany(condition => condition.Columns)
+            .Distinct(StringComparer.Ordinal),
+    ];
+
+    /// <summary>Those of <see cref="Columns"/> that are only shown: without them the answer is poorer, but right.</summary>
+    public static IReadOnlyList<string> DisplayColumns { get; } =
+        ["kibana.alert.rule.name", "event.category", .. Account.SelectMany(key => key.Fields)];
+
+    private string? Counted(string measure) =>
+        measure is "total" or "unique_datasets" || Array.Exists(_legs, leg => measure == EsqlPredicate.ColumnOf(leg.Measure)) ? measure : null;
+
+    private IEnumerable<string> FirstsAndLasts => _legs.Select(leg =>
+        $"first_{EsqlPredicate.ColumnOf(leg.Measure)} = MIN({At(leg.Measure)}), last_{EsqlPredicate.ColumnOf(leg.Measure)} = MAX({At(leg.Measure)})");
+
+    private string AddressList => string.Join(", ", Enumerable.Range(0, Addresses).Select(i => string.Create(CultureInfo.InvariantCulture, $"TO_IP(?ip{i})")));
+
+    /// <summary>The events of the window that the revision counts.</summary>
+    private StringBuilder Kept(string title) => In(title)
+        .AppendLine("// Which events count: a usable public source address, and one of the two sources or a network alert.")
+        .Append("| WHERE ").AppendLine(_keep.ToString());
+
+    /// <summary>The events of the window and of the addresses; an event of several addresses is equal to none, so they are asked for apart.</summary>
+    private StringBuilder In(string title, bool orSeveral = false)
+    {
+        var query = new StringBuilder()
+            .Append("// ").AppendLine(title)
+            .Append("FROM ").AppendLine(string.Join(", ", _indices))
+            .AppendLine("| WHERE @timestamp > TO_DATETIME(?from) AND @timestamp <= TO_DATETIME(?to)");
+        if (HasIngestedAfter)
+        {
+            var ingested = _column("event.ingested");
+            query.Append("| WHERE ").Append(ingested is null ? "@timestamp" : $"COALESCE({ingested}, @timestamp)").AppendLine(" >= TO_DATETIME(?ingested_after)");
+        }
+
+        return Addresses == 0 ? query : query
+            .Append("| WHERE TO_IP(source.ip) IN (").Append(AddressList).Append(')').AppendLine(orSeveral ? " OR MV_COUNT(TO_IP(source.ip)) > 1" : "");
+    }
+
+    private string? Coalesce(string[] fields)
+    {
+        var left = fields.Select(_column).OfType<string>().ToArray();
+        return left.Length switch { 0 => null, 1 => left[0], _ => $"COALESCE({string.Join(", ", left)})" };
+    }
+
+    private static string Parenthesised(EsqlPredicate condition) => condition.IsComposite ? $"({condition})" : condition.ToString()!;
+
+    private static string At(Measure measure) => EsqlPredicate.ColumnOf(measure) + "_at";
+
+    private static string List(IReadOnlyList<string> items) => string.Join(",\n    ", items);
 }

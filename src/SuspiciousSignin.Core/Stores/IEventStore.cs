@@ -91,7 +91,7 @@ public interface IEventStore
     /// <summary>Finds the addresses that the rule reports.</summary>
     Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken);
 
-    /// <summary>Reads the events of one address in the order of their times; equal times in the order they were added.</summary>
+    /// <summary>Reads the events of one address in the order of their times; equal times in an order that stays the same from page to page.</summary>
     /// <param name="address">The address; events that hold several are read by each.</param>
     /// <param name="window">Which events.</param>
     /// <param name="revision">The revision whose verdicts are shown.</param>
@@ -107,7 +107,7 @@ public interface IEventStore
 }
 
 /// <summary>The store cannot answer now; the message says why in words fit for callers.</summary>
-public sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner)
+public class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>When to try again, if the store knows.</summary>
     public TimeSpan? RetryAfter { get; init; }

@@ -101,10 +101,10 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
 
         cancellationToken.ThrowIfCancellationRequested();
         var (findings, hidden) = Judge(query, slices, cancellationToken);
-        warnings.AddRange(summary.Warnings(query.Revision));
+        warnings.AddRange(summary.Warnings());
         if (hidden > 0)
         {
-            warnings.Add(new Warning("hiddenByVolume", $"Addresses with more than {RuleCatalogue.HighVolume} events meet the rule but for this revision's cap, and are not reported. Revision 'resilient' reports them.", hidden));
+            warnings.Add(Warning.HiddenByVolume(hidden));
         }
 
         return Task.FromResult(new CorrelationResult

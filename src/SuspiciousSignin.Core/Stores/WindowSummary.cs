@@ -5,7 +5,7 @@ using SuspiciousSignin.Rules;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>Legs and near misses of a window, added up over events or groups of events of the same verdicts.</summary>
-internal sealed class WindowSummary(RuleRevision revision)
+public sealed class WindowSummary(RuleRevision revision)
 {
     private readonly long[] _misses = new long[RuleCatalogue.NearMisses.Count];
     private Leg _azureSignIn;
@@ -20,29 +20,41 @@ internal sealed class WindowSummary(RuleRevision revision)
     {
         if (classification.IsAzureSignIn(revision))
         {
-            _azureSignIn.Add(count, oldest, newest);
+            Add(Measure.AzureSignIn, count, oldest, newest);
         }
 
         if (classification.IsMailAccess(revision))
         {
-            _mailAccess.Add(count, oldest, newest);
+            Add(Measure.MailAccess, count, oldest, newest);
         }
 
         if (classification.IsNetworkAlert(revision))
         {
-            _networkAlert.Add(count, oldest, newest);
+            Add(Measure.NetworkAlert, count, oldest, newest);
         }
 
         foreach (var miss in revision.NearMisses)
         {
-            _misses[miss.Slot] += classification.Is(miss) ? count : 0;
+            Add(miss, classification.Is(miss) ? count : 0);
         }
     }
 
-    /// <summary>The near misses that there were, then the legs that had nothing to look at.</summary>
-    public IEnumerable<Warning> Warnings(RuleRevision asked)
+    /// <summary>Adds events of one leg; times in milliseconds since the epoch.</summary>
+    public void Add(Measure leg, long count, long oldest, long newest)
     {
-        foreach (var miss in asked.NearMisses)
+        if (count > 0)
+        {
+            (leg == Measure.AzureSignIn ? ref _azureSignIn : ref leg == Measure.MailAccess ? ref _mailAccess : ref _networkAlert).Add(count, oldest, newest);
+        }
+    }
+
+    /// <summary>Adds events that nearly counted.</summary>
+    public void Add(NearMiss miss, long count) => _misses[miss.Slot] += count;
+
+    /// <summary>The near misses that there were, then the legs that had nothing to look at.</summary>
+    public IEnumerable<Warning> Warnings()
+    {
+        foreach (var miss in revision.NearMisses)
         {
             if (_misses[miss.Slot] > 0)
             {

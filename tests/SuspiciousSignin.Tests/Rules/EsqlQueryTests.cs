@@ -19,9 +19,9 @@ public sealed class EsqlQueryTests
     [MemberData(nameof(Revisions))]
     public void The_text_sorts_limits_and_takes_the_window_as_parameters(string name, bool promote)
     {
-        var text = Normal(EsqlQuery.Text(Engine.Revision(name, promote), 17));
-        Assert.EndsWith("\n| SORT source_ip\n| LIMIT 17", text, StringComparison.Ordinal);
-        Assert.Contains("@timestamp > ?from AND @timestamp <= ?to", text, StringComparison.Ordinal);
+        var text = Normal(EsqlQuery.Text(Engine.Revision(name, promote)));
+        Assert.EndsWith("\n| SORT source_ip\n| LIMIT 10000", text, StringComparison.Ordinal);
+        Assert.Contains("@timestamp > TO_DATETIME(?from) AND @timestamp <= TO_DATETIME(?to)", text, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -10,6 +10,20 @@ public sealed class MemoryEventStoreTests : EventStoreContract
     protected override IEventStore Create() => NewStore();
 
     [Fact]
+    public async Task Events_of_equal_times_are_read_in_the_order_of_arrival()
+    {
+        var store = NewStore();
+        for (var i = 0; i < 20; i++)
+        {
+            await AppendAsync(store, Document($"\"event.action\":\"{i}\"", i % 2 == 0 ? Now - 5 : Now - 9));
+        }
+
+        Assert.Equal(
+            Enumerable.Range(0, 20).OrderByDescending(i => i % 2).ThenBy(i => i).Select(i => $"{i}"),
+            (await PageAsync(store)).Events.Select(document => document.Action));
+    }
+
+    [Fact]
     public async Task An_old_data_set_is_kept_when_the_clock_is_far_ahead()
     {
         Clock.Advance(TimeSpan.FromDays(700));

@@ -1,0 +1,225 @@
+using System.Globalization;
+using System.IO.Compression;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Polly.CircuitBreaker;
+using Polly.Timeout;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Elasticsearch;
+
+/// <summary>What the cluster says of itself.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Version">Its version as it writes it; on Serverless of no meaning.</param>
+/// <param name="Major">The major version.</param>
+/// <param name="Minor">The minor version.</param>
+/// <param name="IsServerless">Whether it is Elastic Cloud Serverless.</param>
+internal sealed record ClusterInfo(string Name, string Version, int Major, int Minor, bool IsServerless)
+{
+    /// <summary>Whether ES|QL takes <c>allow_partial_results</c>: from 8.19 and 9.1.</summary>
+    public bool KnowsPartialResults => IsServerless || (Major, Minor).CompareTo((9, 1)) >= 0 || (Major == 8 && Minor >= 19);
+
+    /// <summary>Whether the rule's query runs there: from 8.17.</summary>
+    public bool IsSupported => IsServerless || (Major, Minor).CompareTo((8, 17)) >= 0;
+}
+
+/// <summary>An error that the cluster answered.</summary>
+internal sealed class ElasticsearchException(int status, string type, string reason) : StoreUnavailableException(
+    status switch
+    {
+        401 => $"Elasticsearch refused the credentials: {reason}",
+        403 => $"Elasticsearch does not allow this service what it needs: {reason}",
+        429 => $"Elasticsearch is overloaded ({type}): {reason}",
+        _ => string.Create(CultureInfo.InvariantCulture, $"Elasticsearch answered {status} {type}: {reason}"),
+    })
+{
+    public int Status => status;
+
+    public string Type => type;
+}
+
+/// <summary>
+/// Speaks the HTTP API. The pipeline below it (<see cref="ElasticsearchRegistration"/>) picks nodes and repeats; here are media types,
+/// credentials, the product check, and what an error means.
+/// </summary>
+internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions options, TimeProvider clock)
+{
+    private const int MaxReasonLength = 400;
+    private const int CompressFrom = 4096;
+
+    private static readonly JsonDocumentOptions AnswerOptions = new() { MaxDepth = 1000 };
+
+    private (ClusterInfo Info, DateTimeOffset Until)? _info;
+
+    /// <summary>Which cluster this is; asked once in a while.</summary>
+    public async Task<ClusterInfo> InfoAsync(CancellationToken cancellationToken)
+    {
+        if (_info is { } known && known.Until > clock.GetUtcNow())
+        {
+            return known.Info;
+        }
+
+        using var answer = await SendAsync(HttpMethod.Get, "", null, cancellationToken);
+        var version = answer.Root.GetProperty("version");
+        var number = version.GetProperty("number").GetString()!;
+        var parts = number.Split('.', '-');
+        var info = new ClusterInfo(
+            Escape(answer.Root.GetProperty("cluster_name").GetString()!),
+            Escape(number),
+            int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0,
+            parts.Length > 1 && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var minor) ? minor : 0,
+            version.TryGetProperty("build_flavor", out var flavor) && flavor.ValueEquals("serverless"));
+        if (!info.IsSupported)
+        {
+            throw new StoreUnavailableException($"The cluster runs Elasticsearch {info.Version}; the rule needs 8.17 or later.");
+        }
+
+        _info = (info, clock.GetUtcNow() + options.MappingLifetime);
+        return info;
+    }
+
+    /// <summary>Sends a call and reads its answer.</summary>
+    /// <exception cref="StoreUnavailableException">No node answered, or the cluster answered an error (<see cref="ElasticsearchException"/>).</exception>
+    public async Task<Answer> SendAsync(
+        HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string mediaType = "json")
+    {
+        using var request = new HttpRequestMessage(method, path);
+        // Versions before 9 know compatibility with 8 only; until the version is known, plain JSON suits all.
+        var compatible = _info is { } known ? $"application/vnd.elasticsearch+{{0}};compatible-with={(known.Info.Major == 8 ? 8 : 9)}" : "application/{0}";
+        string MediaType(string suffix) => string.Format(CultureInfo.InvariantCulture, compatible, suffix);
+        request.Headers.TryAddWithoutValidation("Accept", MediaType("json"));
+        request.Headers.Authorization = Credentials();
+        request.Headers.UserAgent.ParseAdd("suspicious-signin");
+        if (body is { } bytes)
+        {
+            var isCompressed = bytes.Length >= CompressFrom;
+            request.Content = new ReadOnlyMemoryContent(isCompressed ? Compress(bytes) : bytes);
+            request.Content.Headers.TryAddWithoutValidation("Content-Type", MediaType(mediaType));
+            if (isCompressed)
+            {
+                request.Content.Headers.ContentEncoding.Add("gzip");
+            }
+        }
+
+        using var response = await SendAsync(request, cancellationToken);
+        var answer = await ReadAsync(response, cancellationToken);
+        try
+        {
+            if (!response.IsSuccessStatusCode)
+            {
+                throw ErrorOf(response, answer);
+            }
+
+            if (!response.Headers.TryGetValues("X-Elastic-Product", out var product) || !product.Contains("Elasticsearch", StringComparer.Ordinal))
+            {
+                throw new StoreUnavailableException("What answers is not Elasticsearch: the header X-Elastic-Product is missing. Check Store:Elasticsearch:Nodes.");
+            }
+
+            return new Answer(answer!, Nodes.AttemptsAt(request));
+        }
+        catch (StoreUnavailableException)
+        {
+            answer?.Dispose();
+            _info = null;
+            throw;
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await http.SendAsync(request, cancellationToken);
+        }
+        catch (BrokenCircuitException broken)
+        {
+            throw new StoreUnavailableException("Elasticsearch failed repeatedly and is left alone for a moment.", broken) { RetryAfter = options.CircuitBreak };
+        }
+        catch (TimeoutRejectedException late)
+        {
+            throw new StoreUnavailableException($"Elasticsearch did not answer within {options.TotalTimeout}, repetitions included.", late);
+        }
+        catch (HttpRequestException lost)
+        {
+            throw new StoreUnavailableException($"No Elasticsearch node could be reached: {Escape(lost.Message)}", lost);
+        }
+    }
+
+    private static async Task<JsonDocument?> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+            return await JsonDocument.ParseAsync(stream, AnswerOptions, cancellationToken);
+        }
+        catch (JsonException) when (!response.IsSuccessStatusCode)
+        {
+            return null;
+        }
+        catch (JsonException broken)
+        {
+            throw new StoreUnavailableException("The answer of Elasticsearch is no complete JSON.", broken);
+        }
+    }
+
+    private static ElasticsearchException ErrorOf(HttpResponseMessage response, JsonDocument? answer)
+    {
+        var status = (int)response.StatusCode;
+        var (type, reason) = answer is { RootElement: { ValueKind: JsonValueKind.Object } root } && root.TryGetProperty("error", out var error)
+            ? ReasonOf(error)
+            : (response.StatusCode.ToString(), $"the answer is {response.Content.Headers.ContentType?.MediaType ?? "empty"}; is there a proxy in between?");
+        return new ElasticsearchException(status, type, reason) { RetryAfter = response.Headers.RetryAfter?.Delta };
+    }
+
+    /// <summary>The type and reason of an <c>error</c> object, the root cause where there is one; both fit for callers.</summary>
+    internal static (string Type, string Reason) ReasonOf(JsonElement error)
+    {
+        if (error.ValueKind != JsonValueKind.Object)
+        {
+            return ("error", Escape(error.ToString()));
+        }
+
+        var told = error.TryGetProperty("root_cause", out var causes) && causes.ValueKind == JsonValueKind.Array && causes.GetArrayLength() > 0 ? causes[0] : error;
+        string Text(string name) => told.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()!
+            : error.TryGetProperty(name, out var outer) ? outer.ToString() : "";
+        return (Escape(Text("type")), Escape(Text("reason")));
+    }
+
+    /// <summary>Text of the cluster on one line, cut to a length fit for a problem or a log line.</summary>
+    internal static string Escape(string text)
+    {
+        var line = string.Concat(text.Take(MaxReasonLength).Select(character => char.IsControl(character) ? ' ' : character));
+        return text.Length > MaxReasonLength ? line + "..." : line;
+    }
+
+    private AuthenticationHeaderValue? Credentials() => options switch
+    {
+        { ApiKey: { } key } => new AuthenticationHeaderValue("ApiKey", key),
+        { BearerToken: { } token } => new AuthenticationHeaderValue("Bearer", token),
+        { Username: { } user } => new AuthenticationHeaderValue("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{user}:{options.Password}"))),
+        _ => null,
+    };
+
+    private static byte[] Compress(ReadOnlyMemory<byte> bytes)
+    {
+        using var compressed = new MemoryStream();
+        using (var gzip = new GZipStream(compressed, CompressionLevel.Fastest, leaveOpen: true))
+        {
+            gzip.Write(bytes.Span);
+        }
+
+        return compressed.ToArray();
+    }
+
+    /// <summary>A successful answer.</summary>
+    /// <param name="document">Its JSON.</param>
+    /// <param name="attempts">How often the call was sent until it came; more than 1 means that an earlier one may have been carried out.</param>
+    internal sealed class Answer(JsonDocument document, int attempts) : IDisposable
+    {
+        public JsonElement Root => document.RootElement;
+
+        public int Attempts => attempts;
+
+        public void Dispose() => document.Dispose();
+    }
+}

@@ -1,0 +1,375 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Elasticsearch;
+
+/// <summary>
+/// Events in Elasticsearch, correlated where they are: the rule runs there as ES|QL (<see cref="EsqlQuery"/>) and only aggregates come
+/// back. This class holds nothing that another instance of the service would miss.
+/// </summary>
+internal sealed class ElasticsearchEventStore : IEventStore
+{
+    /// <summary>The most addresses in one query's parameters.</summary>
+    private const int AddressesPerQuery = 1_000;
+
+    /// <summary>The most pages of <see cref="EsqlQuery.MaxRows"/> rows read for the smallest gaps of a run.</summary>
+    private const int MaxTimePages = 20;
+
+    private readonly ElasticsearchClient _client;
+    private readonly ElasticsearchOptions _options;
+    private readonly Nodes _nodes;
+    private readonly Mappings _mappings;
+    private readonly EsqlQueries _esql;
+    private readonly EventWriter _writer;
+    private readonly EvidenceReader _evidence;
+
+    public ElasticsearchEventStore(
+        ElasticsearchClient client, Nodes nodes, ElasticsearchOptions options, TimeProvider clock, ILogger<ElasticsearchEventStore> logger)
+    {
+        (_client, _nodes, _options) = (client, nodes, options);
+        _mappings = new Mappings(client, options, clock);
+        _esql = new EsqlQueries(client, options, clock, logger);
+        _writer = new EventWriter(client, options, clock);
+        _evidence = new EvidenceReader(client, logger);
+    }
+
+    /// <inheritdoc/>
+    public string Kind => "elasticsearch";
+
+    /// <inheritdoc/>
+    public bool KeepsDocuments => true;
+
+    /// <inheritdoc/>
+    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) =>
+        _writer.WriteAsync(events, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) =>
+        WithFreshMappingsAsync(query.Revision, indices => CorrelateAsync(query, indices, cancellationToken), cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<EventPage?> ReadEventsAsync(
+        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken)
+    {
+        if (!EvidenceReader.TryReadCursor(cursor, out var start))
+        {
+            return Task.FromResult<EventPage?>(null);
+        }
+
+        return WithFreshMappingsAsync<EventPage?>(
+            revision,
+            async indices =>
+            {
+                if (!indices.Any)
+                {
+                    return new EventPage([], 0, null);
+                }
+
+                var page = await _evidence.ReadAsync(address, window, revision, indices, countedOnly, limit, start, cancellationToken);
+                return page.Next is null || !countedOnly ? page : page with { Total = await CountAsync(address, window, revision, indices, cancellationToken) };
+            },
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
+    {
+        var info = await _client.InfoAsync(cancellationToken);
+        var facts = new Dictionary<string, object>(StringComparer.Ordinal)
+        {
+            ["cluster"] = info.Name,
+            ["version"] = info.IsServerless ? "serverless" : info.Version,
+            ["nodes"] = _options.Nodes.Count,
+            ["livingNodes"] = _nodes.Living,
+        };
+        var patterns = RuleCatalogue.Revisions.SelectMany(_mappings.PatternsOf).Distinct(StringComparer.Ordinal).ToArray();
+        var privileges = await _mappings.PrivilegesAsync([(patterns, ["read"]), ([_options.DataStream], ["create_doc"])], cancellationToken);
+        var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => $"{privilege.Key.Privilege} on {privilege.Key.Pattern}").Order(StringComparer.Ordinal).ToArray() ?? [];
+        if (lacking.Length > 0)
+        {
+            facts["lackingPrivileges"] = lacking;
+            return new StoreHealth(false, $"The credentials lack {string.Join(", ", lacking)}.", facts);
+        }
+
+        var warnings = (await _mappings.FindAsync(RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!, cancellationToken)).Warnings;
+        if (warnings.Count > 0)
+        {
+            facts["warnings"] = warnings.Select(warning => warning.Message).ToArray();
+        }
+
+        return new StoreHealth(true, "The cluster answers and the credentials suffice.", facts);
+    }
+
+    private async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, MappedIndices indices, CancellationToken cancellationToken)
+    {
+        var summary = new WindowSummary(query.Revision);
+        var run = new Run(query, indices);
+        if (indices.Any)
+        {
+            foreach (var addresses in ChunksOf(query.Addresses))
+            {
+                await DetectAsync(run, addresses, cancellationToken);
+                await CoverAsync(run, addresses, summary, cancellationToken);
+            }
+        }
+
+        var reported = run.Found.Where(found => found.IsReported).Select(found => found.Finding).OrderBy(finding => finding.Address).ToArray();
+        var findings = await CompleteAsync(run, [.. reported.Take(query.Limit)], cancellationToken);
+        return new CorrelationResult
+        {
+            Findings = findings,
+            Total = reported.Length,
+            Coverage = summary.Coverage,
+            Warnings = [.. indices.Warnings, .. run.Warnings, .. summary.Warnings(), .. HiddenByVolume(run)],
+            IsPartial = indices.IsPartial || run.IsPartial,
+        };
+    }
+
+    /// <summary>The addresses in portions of what fits one query; one portion of null for all addresses.</summary>
+    private static IReadOnlyList<SourceAddress[]?> ChunksOf(IEnumerable<SourceAddress>? addresses) =>
+        addresses is null ? [null] : [.. addresses.Distinct().Order().Chunk(AddressesPerQuery)];
+
+    private async Task DetectAsync(Run run, SourceAddress[]? addresses, CancellationToken cancellationToken)
+    {
+        var query = run.QueryOf(addresses);
+        if (!query.CanReport)
+        {
+            return;
+        }
+
+        using var table = await RunAsync(run, query.Detection(), addresses, null, cancellationToken);
+        var rows = 0;
+        foreach (var row in table.Rows)
+        {
+            rows++;
+            run.Found.Add((FindingOf(row), row.Flag("reported") ?? true));
+        }
+
+        if (rows == EsqlQuery.MaxRows)
+        {
+            run.Incomplete("tooManyAddresses", $"The cluster returns at most {EsqlQuery.MaxRows} addresses and there may be more. Ask for a shorter window.", rows);
+        }
+    }
+
+    private static AddressFinding FindingOf(EsqlTable.Row row)
+    {
+        (long First, long Last) Span(params ReadOnlySpan<string> legs)
+        {
+            var span = (First: long.MaxValue, Last: long.MinValue);
+            foreach (var leg in legs)
+            {
+                span = (Math.Min(span.First, row.Time($"first_{leg}") ?? long.MaxValue), Math.Max(span.Last, row.Time($"last_{leg}") ?? long.MinValue));
+            }
+
+            return span;
+        }
+
+        var (alerts, accesses) = (Span("network_alert"), Span("azure_sign_in", "mail_access"));
+        return new AddressFinding
+        {
+            Address = row.Address("source_ip"),
+            Counts = new Measures(row.Count("total"), row.Count("azure_sign_in"), row.Count("mail_access"), row.Count("network_alert"), row.Count("unique_datasets")),
+            Datasets = row.Texts("datasets"),
+            RuleNames = row.Texts("rule_names"),
+            Categories = row.Texts("categories"),
+            Users = [],
+            FirstSeen = row.Time("first_seen")!.Value,
+            LastSeen = row.Time("last_seen")!.Value,
+            NetworkAlerts = alerts,
+            Accesses = accesses,
+            SmallestGap = alerts.Last <= accesses.First ? accesses.First - alerts.Last : accesses.Last <= alerts.First ? alerts.First - accesses.Last : long.MaxValue,
+        };
+    }
+
+    private async Task CoverAsync(Run run, SourceAddress[]? addresses, WindowSummary summary, CancellationToken cancellationToken)
+    {
+        var query = run.QueryOf(addresses);
+        using var table = await RunAsync(run, query.Coverage(), addresses, null, cancellationToken);
+        foreach (var row in table.Rows)
+        {
+            foreach (var (leg, name) in new[] { (Measure.AzureSignIn, "azure_sign_in"), (Measure.MailAccess, "mail_access"), (Measure.NetworkAlert, "network_alert") })
+            {
+                summary.Add(leg, row.Count(name), row.Time($"first_{name}") ?? 0, row.Time($"last_{name}") ?? 0);
+            }
+
+            for (var i = 0; i < query.Misses.Count; i++)
+            {
+                summary.Add(query.Misses[i].Miss, row.Count(string.Create(CultureInfo.InvariantCulture, $"miss_{i}")));
+            }
+        }
+    }
+
+    /// <summary>Adds what takes a second look at the reported addresses: their accounts, and the smallest gap where the legs interleave.</summary>
+    private async Task<IReadOnlyList<AddressFinding>> CompleteAsync(Run run, AddressFinding[] findings, CancellationToken cancellationToken)
+    {
+        var accounts = findings.ToDictionary(finding => finding.Address, _ => new Accounts());
+        foreach (var addresses in findings.Select(finding => finding.Address).Chunk(AddressesPerQuery))
+        {
+            using var table = await RunAsync(run, run.QueryOf(addresses).Accounts(), addresses, null, cancellationToken);
+            var rows = 0;
+            foreach (var row in table.Rows)
+            {
+                rows++;
+                var user = new EventUser { Email = row.Text("user_email"), Name = row.Text("user_name"), Id = row.Text("user_id"), Domain = row.Text("user_domain") };
+                if (accounts.TryGetValue(row.Address("source_ip"), out var ofAddress))
+                {
+                    ofAddress.Add(user, row.Count("azure_sign_in"), row.Count("mail_access"));
+                }
+            }
+
+            if (rows == EsqlQuery.MaxRows)
+            {
+                run.Incomplete("tooManyAccounts", $"The cluster returns at most {EsqlQuery.MaxRows} accounts for these addresses; some are not shown.", rows);
+            }
+        }
+
+        var gaps = await SmallestGapsAsync(run, [.. findings.Where(finding => finding.SmallestGap == long.MaxValue).Select(finding => finding.Address)], cancellationToken);
+        return Array.ConvertAll(findings, finding => finding with
+        {
+            Users = accounts[finding.Address].ToActivities(),
+            SmallestGap = gaps.GetValueOrDefault(finding.Address, finding.SmallestGap),
+        });
+    }
+
+    private async Task<Dictionary<SourceAddress, long>> SmallestGapsAsync(Run run, SourceAddress[] interleaved, CancellationToken cancellationToken)
+    {
+        var gaps = new Dictionary<SourceAddress, long>();
+        var pages = 0;
+        foreach (var addresses in interleaved.Chunk(AddressesPerQuery))
+        {
+            var (address, at, alert, access) = (default(SourceAddress), run.Window.From, (long?)null, (long?)null);
+            var rows = EsqlQuery.MaxRows;
+            for (; rows == EsqlQuery.MaxRows && pages < MaxTimePages; pages++)
+            {
+                using var table = await RunAsync(run, run.QueryOf(addresses).Times(), addresses, (address, at), cancellationToken);
+                rows = 0;
+                foreach (var row in table.Rows)
+                {
+                    rows++;
+                    if (row.Address("source_ip") is var next && next != address)
+                    {
+                        (address, alert, access) = (next, null, null);
+                    }
+
+                    at = row.Time("at")!.Value;
+                    alert = row.Count("network_alert") > 0 ? at : alert;
+                    access = row.Count("azure_sign_in") + row.Count("mail_access") > 0 ? at : access;
+                    if (alert is not null && access is not null)
+                    {
+                        gaps[address] = Math.Min(gaps.GetValueOrDefault(address, long.MaxValue), Math.Abs(alert.Value - access.Value));
+                    }
+                }
+            }
+
+            if (rows == EsqlQuery.MaxRows)
+            {
+                run.Warnings.Add(new Warning("gapNotExact", $"There are more than {MaxTimePages * EsqlQuery.MaxRows} moments to compare; the smallest gaps shown are the smallest of those.", interleaved.Length));
+            }
+        }
+
+        // An address that was not reached has its legs within its own span, which bounds the gap.
+        foreach (var address in interleaved.Where(address => !gaps.ContainsKey(address)))
+        {
+            var (first, last) = run.Found.Where(found => found.Finding.Address == address).Select(found => (found.Finding.FirstSeen, found.Finding.LastSeen)).First();
+            gaps[address] = last - first;
+        }
+
+        return gaps;
+    }
+
+    private async Task<long> CountAsync(
+        SourceAddress address, TimeWindow window, RuleRevision revision, MappedIndices indices, CancellationToken cancellationToken)
+    {
+        var run = new Run(new CorrelationQuery { Revision = revision, Window = window, Limit = 1 }, indices);
+        SourceAddress[] addresses = [address];
+        using var table = await RunAsync(run, run.QueryOf(addresses).Count(), addresses, null, cancellationToken);
+        return run.IsPartial
+            ? throw new StoreUnavailableException("Elasticsearch could count only some of the events.")
+            : table.Rows.Sum(row => row.Count("total"));
+    }
+
+    private async Task<EsqlTable> RunAsync(
+        Run run, string text, SourceAddress[]? addresses, (SourceAddress Address, long At)? after, CancellationToken cancellationToken)
+    {
+        var parameters = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["from"] = Iso(run.Window.From),
+            ["to"] = Iso(run.Window.To),
+        };
+        if (run.IngestedAfter is { } ingestedAfter)
+        {
+            parameters["ingested_after"] = Iso(ingestedAfter);
+        }
+
+        if (after is var (address, at))
+        {
+            (parameters["after_ip"], parameters["after"]) = (address.ToString(), Iso(at));
+        }
+
+        for (var i = 0; i < addresses?.Length; i++)
+        {
+            parameters[string.Create(CultureInfo.InvariantCulture, $"ip{i}")] = addresses[i].ToString();
+        }
+
+        var table = await _esql.RunAsync(text, parameters, cancellationToken);
+        if (table.PartialBecause is { } reason)
+        {
+            run.Incomplete("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
+        }
+
+        return table;
+    }
+
+    /// <summary>Asks, and where the mappings turn out to be others than those known, learns them anew and asks once more.</summary>
+    private async Task<T> WithFreshMappingsAsync<T>(RuleRevision revision, Func<MappedIndices, Task<T>> ask, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ask(await _mappings.FindAsync(revision, cancellationToken));
+        }
+        catch (ElasticsearchException changed) when (changed.Status is 400 or 404)
+        {
+            _mappings.Forget();
+            return await ask(await _mappings.FindAsync(revision, cancellationToken));
+        }
+    }
+
+    private static IEnumerable<Warning> HiddenByVolume(Run run) => run.Found.Count(found => !found.IsReported) is > 0 and var hidden
+        ? [Warning.HiddenByVolume(hidden)]
+        : [];
+
+    private static string Iso(long milliseconds) => EcsTime.ToDateTime(Math.Clamp(milliseconds, EcsTime.Earliest, EcsTime.Latest)).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    /// <summary>One question on its way through several queries.</summary>
+    private sealed class Run(CorrelationQuery query, MappedIndices indices)
+    {
+        public TimeWindow Window => query.Window;
+
+        public long? IngestedAfter => query.IngestedAfter;
+
+        public List<(AddressFinding Finding, bool IsReported)> Found { get; } = [];
+
+        public List<Warning> Warnings { get; } = [];
+
+        public bool IsPartial { get; private set; }
+
+        public EsqlQuery QueryOf(SourceAddress[]? addresses) => new(query.Revision, indices.Patterns, indices.Column)
+        {
+            HasIngestedAfter = query.IngestedAfter is not null,
+            Addresses = addresses?.Length ?? 0,
+        };
+
+        public void Incomplete(string code, string message, long count)
+        {
+            IsPartial = true;
+            if (!Warnings.Exists(warning => warning.Code == code))
+            {
+                Warnings.Add(new Warning(code, message, count));
+            }
+        }
+    }
+}

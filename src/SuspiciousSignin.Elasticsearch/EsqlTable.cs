@@ -1,0 +1,81 @@
+using System.Text.Json;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Elasticsearch;
+
+/// <summary>The answer to an ES|QL query.</summary>
+internal sealed class EsqlTable : IDisposable
+{
+    private readonly ElasticsearchClient.Answer _answer;
+    private readonly Dictionary<string, int> _columns = new(StringComparer.Ordinal);
+
+    public EsqlTable(ElasticsearchClient.Answer answer)
+    {
+        _answer = answer;
+        foreach (var column in answer.Root.GetProperty("columns").EnumerateArray())
+        {
+            _columns[column.GetProperty("name").GetString()!] = _columns.Count;
+        }
+    }
+
+    /// <summary>Why the answer is not whole; null where it is.</summary>
+    public string? PartialBecause
+    {
+        get
+        {
+            if (!_answer.Root.TryGetProperty("is_partial", out var partial) || partial.ValueKind != JsonValueKind.True)
+            {
+                return null;
+            }
+
+            if (_answer.Root.TryGetProperty("_clusters", out var clusters) && clusters.TryGetProperty("details", out var details))
+            {
+                foreach (var cluster in details.EnumerateObject())
+                {
+                    if (cluster.Value.TryGetProperty("failures", out var failures) && failures.GetArrayLength() > 0)
+                    {
+                        return failures[0].TryGetProperty("reason", out var reason) ? ElasticsearchClient.ReasonOf(reason).Reason : "a shard failed";
+                    }
+                }
+            }
+
+            return "the cluster gave no reason";
+        }
+    }
+
+    public IEnumerable<Row> Rows => _answer.Root.GetProperty("values").EnumerateArray().Select(values => new Row(this, values));
+
+    public void Dispose() => _answer.Dispose();
+
+    /// <summary>One row; a column that the query did not ask for reads as null.</summary>
+    internal readonly struct Row(EsqlTable table, JsonElement values)
+    {
+        /// <summary>A count; 0 for null.</summary>
+        public long Count(string column) => this[column] is { ValueKind: JsonValueKind.Number } value ? value.GetInt64() : 0;
+
+        /// <summary>A text; null for null and for empty text.</summary>
+        public string? Text(string column) => this[column] is { ValueKind: JsonValueKind.String } value && value.GetString() is { Length: > 0 } text ? text : null;
+
+        public bool? Flag(string column) => this[column] switch { { ValueKind: JsonValueKind.True } => true, { ValueKind: JsonValueKind.False } => false, _ => null };
+
+        public SourceAddress Address(string column) => SourceAddress.Parse(Text(column)!);
+
+        /// <summary>A date, in milliseconds since the epoch.</summary>
+        public long? Time(string column) =>
+            this[column] is { ValueKind: JsonValueKind.String } value && EcsTime.TryParse(System.Text.Encoding.UTF8.GetBytes(value.GetString()!), out var time) ? time : null;
+
+        /// <summary>The values of a column in their order as text.</summary>
+        public IReadOnlyList<string> Texts(string column)
+        {
+            IEnumerable<JsonElement> all = this[column] switch
+            {
+                { ValueKind: JsonValueKind.Array } several => several.EnumerateArray(),
+                { ValueKind: JsonValueKind.String } one => [one],
+                _ => [],
+            };
+            return [.. all.Select(value => value.GetString()!).Order(StringComparer.Ordinal)];
+        }
+
+        private JsonElement? this[string column] => table._columns.TryGetValue(column, out var index) ? values[index] : null;
+    }
+}

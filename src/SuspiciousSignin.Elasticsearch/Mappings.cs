@@ -1,0 +1,209 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Elasticsearch;
+
+/// <summary>What a revision finds in the cluster: its indices, how each column reads, and what to tell about it.</summary>
+internal sealed record MappedIndices
+{
+    /// <summary>The patterns read.</summary>
+    public required IReadOnlyList<string> Patterns { get; init; }
+
+    /// <summary>Whether any index is there and visible.</summary>
+    public required bool Any { get; init; }
+
+    /// <summary>The ES|QL expression that reads a dotted path, by path; paths that no index maps are absent.</summary>
+    public required IReadOnlyDictionary<string, string> Columns { get; init; }
+
+    /// <summary>Whether every index maps <c>source.ip</c> as an address, so that a search finds it in every spelling.</summary>
+    public required bool SourceIpIsIp { get; init; }
+
+    /// <summary>What a reader of the answer should know.</summary>
+    public required IReadOnlyList<Warning> Warnings { get; init; }
+
+    /// <summary>Whether events could not be looked at for lack of privileges.</summary>
+    public required bool IsPartial { get; init; }
+
+    public string? Column(string path) => Columns.GetValueOrDefault(path);
+}
+
+/// <summary>
+/// Looks before it queries: an ES|QL query that names one column which no index maps fails as a whole, and an index that may not be read
+/// looks the same as one that is not there.
+/// </summary>
+internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions options, TimeProvider clock)
+{
+    private static readonly HashSet<string> KeywordTypes = ["keyword", "text", "constant_keyword", "wildcard", "match_only_text"];
+
+    /// <summary>The types that <c>TO_STRING</c> takes, so that indices of different opinions read alike.</summary>
+    private static readonly HashSet<string> ConvertibleTypes =
+        [.. KeywordTypes, "boolean", "date", "double", "float", "half_float", "scaled_float", "integer", "short", "byte", "long", "unsigned_long", "ip", "version"];
+
+    private readonly ConcurrentDictionary<(string Name, bool Promote), (MappedIndices Found, DateTimeOffset Until)> _known = [];
+
+    /// <summary>Forgets what was learned, because a query showed it to be wrong.</summary>
+    public void Forget() => _known.Clear();
+
+    /// <summary>What the revision finds; asked anew once in a while.</summary>
+    public async Task<MappedIndices> FindAsync(RuleRevision revision, CancellationToken cancellationToken)
+    {
+        if (_known.TryGetValue((revision.Name, revision.Promote), out var known) && known.Until > clock.GetUtcNow())
+        {
+            return known.Found;
+        }
+
+        var found = await LookAsync(revision, cancellationToken);
+        // What lacks a field today may have it after the next write of anybody: only a complete answer is worth remembering.
+        if (found.Warnings.Count == 0 && EsqlQuery.ConditionColumns(revision).All(found.Columns.ContainsKey))
+        {
+            _known[(revision.Name, revision.Promote)] = (found, clock.GetUtcNow() + options.MappingLifetime);
+        }
+
+        return found;
+    }
+
+    /// <summary>The patterns that the revision reads: its own or the configured ones, and the data stream that this service writes.</summary>
+    public IReadOnlyList<string> PatternsOf(RuleRevision revision)
+    {
+        IReadOnlyList<string> patterns = options.Indices.TryGetValue(revision.Name, out var own) && own.Length > 0 ? own : revision.Indices;
+        // With a wildcard, because a name that does not exist yet fails the query.
+        return patterns.Any(pattern => pattern.EndsWith('*') && options.DataStream.StartsWith(pattern[..^1], StringComparison.Ordinal))
+            ? patterns
+            : [.. patterns, options.DataStream + "*"];
+    }
+
+    /// <summary>Whether the patterns may be read; null where the cluster does not say, as without security.</summary>
+    public async Task<bool?> MayReadAsync(IEnumerable<string> patterns, CancellationToken cancellationToken) =>
+        (await PrivilegesAsync([(patterns.ToArray(), ["read"])], cancellationToken))?.Values.All(privilege => privilege);
+
+    /// <summary>Which privileges there are, by index pattern and privilege; null where the cluster does not say.</summary>
+    public async Task<IReadOnlyDictionary<(string Pattern, string Privilege), bool>?> PrivilegesAsync(
+        IEnumerable<(string[] Patterns, string[] Privileges)> asked, CancellationToken cancellationToken)
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(new { index = asked.Select(each => new { names = each.Patterns, privileges = each.Privileges }) });
+        try
+        {
+            using var answer = await client.SendAsync(HttpMethod.Post, "_security/user/_has_privileges", body, cancellationToken);
+            return answer.Root.GetProperty("index").EnumerateObject()
+                .SelectMany(index => index.Value.EnumerateObject().Select(privilege => ((index.Name, privilege.Name), privilege.Value.GetBoolean())))
+                .ToDictionary();
+        }
+        catch (ElasticsearchException unknown) when (unknown.Status is 400 or 404 or 405 or 500 or 501)
+        {
+            return null;
+        }
+    }
+
+    private async Task<MappedIndices> LookAsync(RuleRevision revision, CancellationToken cancellationToken)
+    {
+        var patterns = PatternsOf(revision);
+        var alertPatterns = patterns.Where(pattern => pattern.StartsWith('.')).ToArray();
+        var eventPatterns = patterns.Except(alertPatterns, StringComparer.Ordinal).ToArray();
+        var (anyIndex, fields) = await FieldCapsAsync(patterns, EsqlQuery.Columns(revision), cancellationToken);
+        var warnings = new List<Warning>();
+        var isPartial = false;
+        foreach (var (kind, some, isAlerts) in new[] { ("events", eventPatterns, false), ("alerts", alertPatterns, true) })
+        {
+            if (some.Length == 0 || (await FieldCapsAsync(some, ["@timestamp"], cancellationToken)).Any)
+            {
+                continue;
+            }
+
+            var mayRead = await MayReadAsync(some, cancellationToken);
+            isPartial |= mayRead == false;
+            warnings.Add((isAlerts, mayRead) switch
+            {
+                (_, false) => new Warning($"{kind}NotReadable", $"The credentials may not read {string.Join(", ", some)}, so what is there was not looked at. Grant 'read' and 'view_index_metadata' on it.", some.Length),
+                (true, _) => new Warning("alertsIndexMissing", $"No index matches {string.Join(", ", some)}: Kibana's detection engine has raised no alert here yet. Enable the rule External Alerts, or ask with 'promote'.", some.Length),
+                _ => new Warning("eventsIndexMissing", $"No index matches {string.Join(", ", some)}: no events have been ingested, or the patterns are wrong (Store:Elasticsearch:Indices).", some.Length),
+            });
+        }
+
+        var columns = new Dictionary<string, string>(StringComparer.Ordinal);
+        var mixed = new List<string>();
+        foreach (var (path, types) in fields)
+        {
+            if (TextOf(path, types) is { } text)
+            {
+                columns[path] = text;
+                if (types.Count > 1 && path != "source.ip")
+                {
+                    mixed.Add($"{path} ({string.Join(", ", types.Keys.Order(StringComparer.Ordinal))})");
+                }
+            }
+            else if (!EsqlQuery.DisplayColumns.Contains(path) || path == "kibana.alert.rule.name")
+            {
+                throw new StoreUnavailableException($"The rule cannot read {path}: it is mapped as {Places(types)}. Mend the mapping, or leave those indices out (Store:Elasticsearch:Indices:{revision.Name}).");
+            }
+        }
+
+        if (mixed.Count > 0)
+        {
+            warnings.Add(new Warning("mixedMapping", $"Indices disagree on the type of {string.Join("; ", mixed)}. It is read as text, which is right but slower. Align the mappings.", mixed.Count));
+        }
+
+        if (anyIndex && !columns.ContainsKey("source.ip"))
+        {
+            warnings.Add(new Warning("sourceIpUnmapped", "No index maps source.ip, so nothing can be correlated. Are the events in ECS?", 1));
+        }
+
+        return new MappedIndices
+        {
+            Patterns = patterns,
+            Any = anyIndex && columns.ContainsKey("@timestamp"),
+            Columns = columns,
+            SourceIpIsIp = !fields.TryGetValue("source.ip", out var ip) || (ip.Count == 1 && ip.ContainsKey("ip")),
+            Warnings = warnings,
+            IsPartial = isPartial,
+        };
+    }
+
+    /// <summary>How ES|QL reads a path of these types, or null where it cannot.</summary>
+    private static string? TextOf(string path, IReadOnlyDictionary<string, string[]> types) => path switch
+    {
+        "source.ip" => types.Keys.All(type => type == "ip" || KeywordTypes.Contains(type)) ? path : null,
+        "@timestamp" => types.Count == 1 && types.Keys.First() is "date" or "date_nanos" ? path : null,
+        "event.ingested" => types.Keys.All(type => type == "date") ? path : types.Keys.All(type => type is "date" or "date_nanos" or "keyword" or "text") ? $"TO_DATETIME({path})" : null,
+        _ when types.Count == 1 && KeywordTypes.Contains(types.Keys.First()) => path,
+        _ => types.Keys.All(ConvertibleTypes.Contains) ? $"TO_STRING({path})" : null,
+    };
+
+    private static string Places(IReadOnlyDictionary<string, string[]> types) => ElasticsearchClient.Escape(string.Join(" and as ", types.Select(type =>
+        type.Value.Length == 0 ? type.Key : $"{type.Key} in {string.Join(", ", type.Value.Take(3))}{(type.Value.Length > 3 ? ", ..." : "")}")));
+
+    /// <summary>Whether the patterns reach any index, and per mapped path its types with the indices of each, where they differ.</summary>
+    private async Task<(bool Any, Dictionary<string, Dictionary<string, string[]>> Fields)> FieldCapsAsync(
+        IReadOnlyList<string> patterns, IReadOnlyList<string> paths, CancellationToken cancellationToken)
+    {
+        ElasticsearchClient.Answer answer;
+        try
+        {
+            answer = await client.SendAsync(
+                HttpMethod.Post,
+                $"{string.Join(',', patterns)}/_field_caps?ignore_unavailable=true&allow_no_indices=true",
+                JsonSerializer.SerializeToUtf8Bytes(new { fields = paths }),
+                cancellationToken);
+        }
+        catch (ElasticsearchException refused) when (refused.Status is 403 or 404)
+        {
+            return (false, []);
+        }
+
+        using (answer)
+        {
+            var fields = new Dictionary<string, Dictionary<string, string[]>>(StringComparer.Ordinal);
+            foreach (var field in answer.Root.GetProperty("fields").EnumerateObject())
+            {
+                fields[field.Name] = field.Value.EnumerateObject().Where(type => type.Name != "unmapped").ToDictionary(
+                    type => type.Name,
+                    type => type.Value.TryGetProperty("indices", out var indices) ? indices.EnumerateArray().Select(index => index.GetString()!).ToArray() : [],
+                    StringComparer.Ordinal);
+            }
+
+            return (answer.Root.GetProperty("indices").GetArrayLength() > 0, fields);
+        }
+    }
+}
