@@ -99,7 +99,7 @@ internal static class IngestSetup
         services.AddSingleton(provider => new IngestLimiter(provider.GetRequiredService<RunOptions>()));
         services.AddOptions<MvcOptions>().Configure<IngestOptions, StoreOptions>((mvc, ingest, store) =>
         {
-            if (!(ingest.Enabled ?? store.Kind == "Memory"))
+            if (!(ingest.Enabled ?? store.Kind == StoreOptions.MemoryKind))
             {
                 mvc.Conventions.Add(new WithoutIngest());
             }

@@ -64,9 +64,17 @@ public sealed class EventReader(EventReaderOptions options)
             Identity = Identify(),
             Addresses = _document.Addresses.ToArray(),
             Payload = Keep(_document.Payload),
-            Document = options.KeepDocuments ? utf8.ToArray() : default,
+            Document = options.KeepDocuments ? WithName(utf8.Span, id, index) : default,
         };
         return null;
+    }
+
+    /// <summary>The document with the name that the request gave it, after its own.</summary>
+    private static byte[] WithName(ReadOnlySpan<byte> utf8, string? id, string? index)
+    {
+        var name = $"{(id is null ? "" : $",\"_id\":{JsonSerializer.Serialize(id)}")}{(index is null ? "" : $",\"_index\":{JsonSerializer.Serialize(index)}")}";
+        var end = utf8.LastIndexOf((byte)'}');
+        return [.. utf8[..end], .. Encoding.UTF8.GetBytes(name), .. utf8[end..]];
     }
 
     private void Name(EcsField field, string? value)

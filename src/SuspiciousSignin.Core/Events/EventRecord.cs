@@ -28,12 +28,6 @@ public readonly record struct EventRecord
     /// <summary>The known fields in compact form; <see cref="EventDocument.From"/> reads them.</summary>
     public required ReadOnlyMemory<byte> Payload { get; init; }
 
-    /// <summary>
-    /// By how much a replay moved the event, milliseconds; 0 for one that keeps its times. Part of the identity: who derives an id of his own
-    /// from the document has to take it in.
-    /// </summary>
-    public long MovedBy { get; init; }
-
     /// <summary>The document as it came, for stores that keep documents; empty otherwise.</summary>
     public ReadOnlyMemory<byte> Document { get; init; }
 }

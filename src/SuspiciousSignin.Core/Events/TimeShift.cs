@@ -110,7 +110,6 @@ public readonly partial record struct TimeShift
         Timestamp = record.Timestamp + milliseconds,
         Ingested = record.Ingested + milliseconds,
         Identity = Moved(record.Identity, milliseconds),
-        MovedBy = milliseconds,
         Document = record.Document.IsEmpty ? default : EcsTimeRewriter.Move(record.Document, milliseconds),
     };
 
