@@ -85,7 +85,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     {
         using var request = new HttpRequestMessage(method, path);
         // Versions before 9 know compatibility with 8 only; until the version is known, plain JSON suits all.
-        var compatible = _info is { } known ? $"application/vnd.elasticsearch+{{0}};compatible-with={(known.Info.Major == 8 ? 8 : 9)}" : "application/{0}";
+        var compatible = _info is { } known ? $"application/vnd.elasticsearch+{{0}};compatible-with={(known.Info is { Major: 8, IsServerless: false } ? 8 : 9)}" : "application/{0}";
         string MediaType(string suffix) => string.Format(CultureInfo.InvariantCulture, compatible, suffix);
         request.Headers.TryAddWithoutValidation("Accept", MediaType("json"));
         request.Headers.Authorization = Credentials();

@@ -88,11 +88,13 @@ internal sealed class ElasticsearchEventStore : IEventStore
         };
         var patterns = RuleCatalogue.Revisions.SelectMany(_mappings.PatternsOf).Distinct(StringComparer.Ordinal).ToArray();
         var privileges = await _mappings.PrivilegesAsync([(patterns, ["read"]), ([_options.DataStream], ["create_doc"])], cancellationToken);
-        var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => $"{privilege.Key.Privilege} on {privilege.Key.Pattern}").Order(StringComparer.Ordinal).ToArray() ?? [];
+        var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => privilege.Key).ToArray() ?? [];
         if (lacking.Length > 0)
         {
-            facts["lackingPrivileges"] = lacking;
-            return new StoreHealth(false, $"The credentials lack {string.Join(", ", lacking)}.", facts);
+            var told = lacking.Select(privilege => $"{privilege.Privilege} on {privilege.Pattern}").Order(StringComparer.Ordinal).ToArray();
+            facts["lackingPrivileges"] = told;
+            // Without create_doc everything but POST /events works, which may be what is wanted.
+            return new StoreHealth(Array.TrueForAll(lacking, privilege => privilege.Privilege == "create_doc"), $"The credentials lack {string.Join(", ", told)}.", facts);
         }
 
         var warnings = (await _mappings.FindAsync(RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!, cancellationToken)).Warnings;

@@ -61,8 +61,11 @@ public sealed class ElasticsearchOptions
     /// <summary>How long what was learned of mappings is used. Default 5 minutes; 1 second to 1 day.</summary>
     public TimeSpan MappingLifetime { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>How many faults in a row open the circuit, so that a lost cluster is not asked by every request. Default 10; 2 to 1,000.</summary>
-    public int CircuitFaults { get; set; } = 10;
+    /// <summary>
+    /// Of how many calls within 30 seconds half must have failed, on every node tried, to open the circuit, so that a lost cluster is not asked
+    /// by every request. Default 10; 2 to 1,000.
+    /// </summary>
+    public int CircuitCalls { get; set; } = 10;
 
     /// <summary>How long the circuit stays open. Default 10 seconds; 500 milliseconds to 10 minutes.</summary>
     public TimeSpan CircuitBreak { get; set; } = TimeSpan.FromSeconds(10);

@@ -79,8 +79,8 @@ public static class ElasticsearchRegistration
             })
             .AddCircuitBreaker(new HttpCircuitBreakerStrategyOptions
             {
-                FailureRatio = 0.9,
-                MinimumThroughput = options.CircuitFaults,
+                FailureRatio = 0.5,
+                MinimumThroughput = options.CircuitCalls,
                 SamplingDuration = SamplingDuration,
                 BreakDuration = options.CircuitBreak,
                 ShouldHandle = attempt => ValueTask.FromResult(NodeFailed(attempt.Outcome)),

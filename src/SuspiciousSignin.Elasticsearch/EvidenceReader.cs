@@ -35,7 +35,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
             if (start is not null)
             {
                 using var counted = await SearchAsync(pit, address, window, revision, 0, null, cancellationToken);
-                (pit, total) = (PitOf(counted, pit), TotalOf(counted));
+                total = TotalOf(counted);
             }
 
             var from = start is { } place ? new TimeWindow(Math.Max(window.From, place.Timestamp - 1), window.To) : window;
@@ -43,7 +43,6 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
             while (true)
             {
                 using var answer = await SearchAsync(pit, address, from, revision, Math.Min(limit + 1, HitsPerSearch), after, cancellationToken);
-                pit = PitOf(answer, pit);
                 total = start is null && after is null ? TotalOf(answer) : total;
                 var count = 0;
                 foreach (var hit in answer.Root.GetProperty("hits").GetProperty("hits").EnumerateArray())
@@ -89,18 +88,18 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
         return true;
     }
 
-    private async Task<string> OpenAsync(MappedIndices indices, CancellationToken cancellationToken)
+    private async Task<PointInTime> OpenAsync(MappedIndices indices, CancellationToken cancellationToken)
     {
         using var answer = await client.SendAsync(
             HttpMethod.Post, $"{string.Join(',', indices.Patterns)}/_pit?keep_alive={KeepAlive}&ignore_unavailable=true", null, cancellationToken);
-        return answer.Root.GetProperty("id").GetString()!;
+        return new PointInTime { Id = answer.Root.GetProperty("id").GetString()! };
     }
 
-    private async Task CloseAsync(string pit)
+    private async Task CloseAsync(PointInTime pit)
     {
         try
         {
-            using var answer = await client.SendAsync(HttpMethod.Delete, "_pit", JsonSerializer.SerializeToUtf8Bytes(new { id = pit }), CancellationToken.None);
+            using var answer = await client.SendAsync(HttpMethod.Delete, "_pit", JsonSerializer.SerializeToUtf8Bytes(new { id = pit.Id }), CancellationToken.None);
         }
         catch (ElasticsearchException gone) when (gone.Status == 404)
         {
@@ -113,7 +112,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
     }
 
     private async Task<ElasticsearchClient.Answer> SearchAsync(
-        string pit, SourceAddress address, TimeWindow window, RuleRevision revision, int size, string? after, CancellationToken cancellationToken)
+        PointInTime pit, SourceAddress address, TimeWindow window, RuleRevision revision, int size, string? after, CancellationToken cancellationToken)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body))
@@ -122,7 +121,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
             json.WriteNumber("size", size);
             json.WriteBoolean("track_total_hits", after is null);
             json.WriteStartObject("pit");
-            json.WriteString("id", pit);
+            json.WriteString("id", pit.Id);
             json.WriteString("keep_alive", KeepAlive);
             json.WriteEndObject();
             json.WritePropertyName("query");
@@ -155,6 +154,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
         }
 
         var answer = await client.SendAsync(HttpMethod.Post, "_search?allow_partial_search_results=false", body.WrittenSpan.ToArray(), cancellationToken);
+        pit.Id = answer.Root.TryGetProperty("pit_id", out var id) ? id.GetString()! : pit.Id;
         if (answer.Root.GetProperty("timed_out").GetBoolean() || answer.Root.GetProperty("_shards").GetProperty("failed").GetInt32() > 0)
         {
             answer.Dispose();
@@ -173,10 +173,13 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
         return address.IsIPv4 ? [canonical, "::ffff:" + canonical] : [canonical, canonical.ToUpperInvariant()];
     }
 
-    private static string PitOf(ElasticsearchClient.Answer answer, string last) =>
-        answer.Root.TryGetProperty("pit_id", out var id) ? id.GetString()! : last;
-
     private static long TotalOf(ElasticsearchClient.Answer answer) => answer.Root.GetProperty("hits").GetProperty("total").GetProperty("value").GetInt64();
+
+    /// <summary>A point in time; every search may give it another id.</summary>
+    private sealed class PointInTime
+    {
+        public required string Id { get; set; }
+    }
 
     /// <summary>A place in the order of events.</summary>
     internal readonly record struct Place(long Timestamp, string Id, string Index)

@@ -99,6 +99,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
 
     private async Task<MappedIndices> LookAsync(RuleRevision revision, CancellationToken cancellationToken)
     {
+        await client.InfoAsync(cancellationToken);
         var patterns = PatternsOf(revision);
         var alertPatterns = patterns.Where(pattern => pattern.StartsWith('.')).ToArray();
         var eventPatterns = patterns.Except(alertPatterns, StringComparer.Ordinal).ToArray();

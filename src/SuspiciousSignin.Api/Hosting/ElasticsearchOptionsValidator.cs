@@ -39,7 +39,7 @@ internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<
         RuleFor(o => o.MaxRetries).InclusiveBetween(1, 10);
         RuleFor(o => o.BulkBytes).InclusiveBetween(64 * 1024, 90 * 1024 * 1024);
         RuleFor(o => o.MappingLifetime).InclusiveBetween(TimeSpan.FromSeconds(1), TimeSpan.FromDays(1));
-        RuleFor(o => o.CircuitFaults).InclusiveBetween(2, 1_000);
+        RuleFor(o => o.CircuitCalls).InclusiveBetween(2, 1_000);
         RuleFor(o => o.CircuitBreak).InclusiveBetween(TimeSpan.FromMilliseconds(500), TimeSpan.FromMinutes(10));
     }
 

@@ -153,7 +153,8 @@ public sealed class EsqlQuery
         query.Append("| WHERE ").AppendLine(string.Join("\n    OR ", interesting))
             .Append("| EVAL ").AppendLine(List(
                 [
-                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE({_keep} AND {Parenthesised(leg.Condition)}, @timestamp)"),
+                    $"is_kept = {_keep}",
+                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE(is_kept AND {Parenthesised(leg.Condition)}, @timestamp)"),
                     .. Misses.Select((miss, i) => $"is_miss_{i} = CASE({miss.Condition}, 1)"),
                 ]));
         List<string> counts =

@@ -59,6 +59,14 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>A store with a pipeline of its own. Waits in it are real, so they are short.</summary>
     public IEventStore NewStore(Action<ElasticsearchOptions>? with = null) => NewServices(with).GetRequiredKeyedService<IEventStore>(ElasticsearchRegistration.Kind);
 
+    /// <summary>A store over whatever answers at a URL.</summary>
+    public static IEventStore StoreOver(Uri url, Action<ElasticsearchOptions>? with = null)
+    {
+        var options = new ElasticsearchOptions { Nodes = [url] };
+        with?.Invoke(options);
+        return NewServices(options, []).GetRequiredKeyedService<IEventStore>(ElasticsearchRegistration.Kind);
+    }
+
     private ServiceProvider NewServices(Action<ElasticsearchOptions>? with = null)
     {
         var options = new ElasticsearchOptions { Nodes = [new Uri(Url.GetLeftPart(UriPartial.Authority))], PollWait = TimeSpan.FromMilliseconds(100) };
@@ -69,17 +77,19 @@ internal sealed class Cluster : IAsyncDisposable
 
         options.CertificateFingerprint = _server is null ? Environment.GetEnvironmentVariable("SUSPICIOUSSIGNIN_TEST_ELASTICSEARCH_FINGERPRINT") : null;
         with?.Invoke(options);
-        var services = new ServiceCollection()
-            .AddSingleton(options)
-#pragma warning disable RS0030 // Sockets do not follow a fake clock.
-            .AddSingleton(TimeProvider.System)
-#pragma warning restore RS0030
-            .AddLogging(logging => logging.AddProvider(new Listener(Logged)).SetMinimumLevel(LogLevel.Trace))
-            .AddElasticsearchEventStore()
-            .BuildServiceProvider();
+        var services = NewServices(options, Logged);
         _services.Add(services);
         return services;
     }
+
+    private static ServiceProvider NewServices(ElasticsearchOptions options, List<string> logged) => new ServiceCollection()
+        .AddSingleton(options)
+#pragma warning disable RS0030 // Sockets do not follow a fake clock.
+        .AddSingleton(TimeProvider.System)
+#pragma warning restore RS0030
+        .AddLogging(logging => logging.AddProvider(new Listener(logged)).SetMinimumLevel(LogLevel.Trace))
+        .AddElasticsearchEventStore()
+        .BuildServiceProvider();
 
     /// <summary>A store over a data stream of its own, which it alone reads.</summary>
     public IEventStore NewEmptyStore(Action<ElasticsearchOptions>? with = null) => NewStore(options =>

@@ -15,6 +15,35 @@ public sealed class EsqlQueryTests
         Assert.Equal(File.ReadAllText(file), Engine.Revision(name, promote) is var revision ? Normal(EsqlQuery.Text(revision)) + "\n" : "");
     }
 
+    /// <summary>The queries that complete a run, shown for one revision, two addresses and a bound on ingestion.</summary>
+    [Theory]
+    [InlineData("accounts")]
+    [InlineData("times")]
+    [InlineData("coverage")]
+    public void The_texts_beside_it_are_the_approved_ones(string name)
+    {
+        var query = new EsqlQuery(Engine.Revision()) { Addresses = 2, HasIngestedAfter = true };
+        var text = name switch { "accounts" => query.Accounts(), "times" => query.Times(), _ => query.Coverage() };
+        Assert.Equal(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Rules", "Approved", $"2025-04-29.{name}.esql")), Normal(text) + "\n");
+    }
+
+    [Fact]
+    public void Columns_that_no_index_maps_are_not_named_and_nothing_else_changes()
+    {
+        var mapped = EsqlQuery.Columns(Engine.Revision("resilient")).Except(["data_stream.dataset", "kibana.alert.original_data_stream.dataset", "kibana.alert.rule.rule_id", "event.category", "event.module", "user.domain"], StringComparer.Ordinal).ToHashSet(StringComparer.Ordinal);
+        var query = new EsqlQuery(Engine.Revision("resilient"), column: path => mapped.Contains(path) ? path : null) { HasIngestedAfter = true };
+        foreach (var text in new[] { query.Detection(), query.Accounts(), query.Times(), query.Coverage(), query.Count() })
+        {
+            var code = string.Join('\n', Normal(text).Split('\n').Where(line => !line.StartsWith("//", StringComparison.Ordinal)));
+            Assert.DoesNotMatch(@"data_stream\.dataset|rule_id|event\.category|event\.module|user\.domain|\bnull\b", code);
+        }
+
+        Assert.True(query.CanReport);
+        Assert.Contains("COALESCE(event.dataset, kibana.alert.original_event.dataset)", query.Detection(), StringComparison.Ordinal);
+        Assert.False(new EsqlQuery(Engine.Revision(), column: path => path == "kibana.alert.rule.name" ? null : path).CanReport);
+        Assert.False(new EsqlQuery(Engine.Revision(), column: path => path == "source.ip" ? null : path).CanReport);
+    }
+
     [Theory]
     [MemberData(nameof(Revisions))]
     public void The_text_sorts_limits_and_takes_the_window_as_parameters(string name, bool promote)

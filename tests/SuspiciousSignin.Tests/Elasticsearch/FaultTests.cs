@@ -1,0 +1,391 @@
+using SuspiciousSignin.Elasticsearch;
+using SuspiciousSignin.FakeElasticsearch;
+using SuspiciousSignin.Stores;
+using SuspiciousSignin.Tests.Api;
+
+namespace SuspiciousSignin.Tests.Elasticsearch;
+
+/// <summary>What callers see, and what is in the cluster, when the cluster or the way to it fails.</summary>
+public sealed class FaultTests : IAsyncLifetime
+{
+    private static readonly string Finding = Ecs.Batch(Ecs.SignIn(id: "s"), Ecs.MailAccess(id: "m"), Ecs.NetworkAlert(id: "n"));
+
+    private readonly List<FakeNode> _moreNodes = [];
+    private Cluster _cluster = null!;
+
+    public async ValueTask InitializeAsync() => _cluster = await Cluster.StartAsync(Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in _moreNodes)
+        {
+            await node.DisposeAsync();
+        }
+
+        await _cluster.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_cluster_that_is_busy_for_a_moment_is_asked_again()
+    {
+        using var service = await NewServiceAsync();
+        var busy = _cluster.Server.Faults.Add(Fault.QueueFull().On("POST", "/_query/async").Times(2));
+        var answer = await service.RunAsync();
+        Assert.Equal(2, busy.Fired);
+        Assert.Equal("succeeded", (string?)answer.Json!["status"]);
+        Assert.Equal([Ecs.Address], answer.Addresses);
+    }
+
+    [Fact]
+    public async Task A_cluster_that_says_when_to_come_back_is_left_alone_until_then()
+    {
+        using var service = await NewServiceAsync();
+        var busy = _cluster.Server.Faults.Add(Fault.CircuitBreaker().On("POST", "/_query/async").Always().RetryAfter(60));
+        var answer = await service.RunAsync();
+        answer.Problem(503);
+        Assert.Equal(1, busy.Fired);
+        Assert.Equal(TimeSpan.FromSeconds(60), answer.Headers.RetryAfter?.Delta);
+        Assert.Contains("overloaded (circuit_breaking_exception): [parent] Data too large", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string, string> Errors() => new()
+    {
+        { "unauthorized", "Elasticsearch refused the credentials: unable to authenticate" },
+        { "forbidden", "Elasticsearch does not allow this service what it needs: action [indices:data/read/search] is unauthorized" },
+        { "noShard", "503 no_shard_available_action_exception: No shard available" },
+        { "blocked", "503 cluster_block_exception: blocked by" },
+        { "internal", "500 search_phase_execution_exception: Search rejected" },
+        { "plain", "400 error: no handler found" },
+        { "html", "502 BadGateway: the answer is text/html; is there a proxy in between?" },
+        { "otherHtml", "answer of Elasticsearch is no complete JSON" },
+        { "noProduct", "What answers is not Elasticsearch" },
+        { "truncated", "answer of Elasticsearch is no complete JSON" },
+        { "closed", "No Elasticsearch node could be reached" },
+        { "reset", "No Elasticsearch node could be reached" },
+        { "hangs", "no answer within 00:00:01" },
+        { "slowBody", "no answer within 00:00:01" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Errors))]
+    public async Task What_a_failing_cluster_says_is_told_and_no_answer_is_made_up(string kind, string told)
+    {
+        using var service = await NewServiceAsync(options => options.CallTimeout = TimeSpan.FromSeconds(1));
+        _cluster.Server.Faults.Add(OfKind(kind).On("POST", "/_query/async").Always());
+        var answer = await service.RunAsync();
+        answer.Problem(503);
+        Assert.NotNull(answer.Headers.RetryAfter);
+        Assert.Contains(told, (string?)answer.Json!["detail"], StringComparison.Ordinal);
+        Assert.Null(answer.Json["alerts"]);
+        _cluster.Server.Faults.Clear();
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+
+        static Fault OfKind(string kind) => kind switch
+        {
+            "unauthorized" => Fault.Unauthorized(),
+            "forbidden" => Fault.Forbidden(),
+            "noShard" => Fault.NoShard(),
+            "blocked" => Fault.ClusterBlocked(),
+            "internal" => Fault.Error(500, "search_phase_execution_exception", "Search rejected due to missing shards"),
+            "plain" => Fault.PlainError(400, "no handler found for uri [/_query/async] and method [POST]"),
+            "html" => Fault.Html(),
+            "otherHtml" => Fault.Html(200),
+            "noProduct" => Fault.NoProductHeader(),
+            "truncated" => Fault.TruncatedJson(),
+            "closed" => Fault.CloseConnection(),
+            "reset" => Fault.ResetMidBody(),
+            "hangs" => Fault.Hang(),
+            _ => Fault.SlowBody(TimeSpan.FromMilliseconds(400)),
+        };
+    }
+
+    [Fact]
+    public async Task A_dead_node_costs_one_attempt_and_is_then_left_out()
+    {
+        var second = await AddNodeAsync("second");
+        using var service = await NewServiceAsync(options => options.Nodes = [_cluster.Url, second.Url]);
+        await _cluster.Server.Node.StopAsync();
+        foreach (var _ in Enumerable.Range(0, 3))
+        {
+            Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+        }
+
+        Assert.Single(_cluster.Logged, line => line.Contains("is left out for a while", StringComparison.Ordinal));
+        await _cluster.Server.Node.StartAsync();
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+        var health = await service.GetAsync("/health/ready");
+        Assert.Contains("\"livingNodes\":1", health.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_behind_a_broken_proxy_is_passed_over()
+    {
+        var second = await AddNodeAsync("second");
+        using var service = await NewServiceAsync(options => options.Nodes = [_cluster.Url, second.Url]);
+        _cluster.Server.Node.Faults.Add(Fault.Html().Always());
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+    }
+
+    [Fact]
+    public async Task A_cluster_that_failed_repeatedly_is_left_alone_for_a_moment()
+    {
+        using var service = await NewServiceAsync(options => (options.CircuitCalls, options.CircuitBreak) = (2, TimeSpan.FromMinutes(1)), isEmpty: true);
+        _cluster.Server.Faults.Add(Fault.NoShard().Always());
+        foreach (var _ in Enumerable.Range(0, 3))
+        {
+            (await service.RunAsync()).Problem(503);
+        }
+
+        var asked = _cluster.Server.Requests.Count;
+        var answer = await service.RunAsync();
+        answer.Problem(503);
+        Assert.Equal(asked, _cluster.Server.Requests.Count);
+        Assert.Equal(TimeSpan.FromMinutes(1), answer.Headers.RetryAfter?.Delta);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_write_whose_answer_was_lost_is_repeated_and_doubles_nothing(bool withIdentity)
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        _cluster.Server.Faults.Add(Fault.LoseAnswer().On("POST", "*_bulk"));
+        var documents = Enumerable.Range(0, 5).Select(i => Ecs.SignIn(id: withIdentity ? $"{i}" : null)).ToArray();
+        var answer = await service.PostAsync(Ecs.Batch(documents));
+        Assert.Equal(200, (int)answer.Status);
+        Assert.Equal(5, _cluster.Fake.Documents("logs-*").Count);
+        // With an identity nobody can tell who wrote first; the answer says so.
+        Assert.Equal(withIdentity ? (0, 5) : (5, 0), (answer.Number("accepted"), answer.Number("duplicates")));
+        Assert.Equal(withIdentity, answer.Warnings.Contains("writeRepeated"));
+    }
+
+    [Fact]
+    public async Task Items_that_the_cluster_was_too_busy_for_are_sent_again_and_only_they()
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        _cluster.Server.Faults.Add(Fault.RejectBulkItems(_ => _.EndsWith("-1", StringComparison.Ordinal) || _.EndsWith("-3", StringComparison.Ordinal)));
+        var answer = await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 5).Select(_ => Ecs.SignIn())]));
+        Assert.Equal((5, 0, 0), (answer.Number("accepted"), answer.Number("duplicates"), answer.Number("rejectedTotal")));
+        Assert.Equal(5, _cluster.Fake.Documents("logs-*").Count);
+        Assert.Equal([10, 4], _cluster.Server.Requests.Where(request => request.Path.EndsWith("_bulk", StringComparison.Ordinal)).Select(request => request.Body.Split('\n').Length - 1));
+    }
+
+    [Fact]
+    public async Task A_write_that_stays_refused_is_an_error_and_sending_it_again_completes_it()
+    {
+        using var service = await NewServiceAsync(options => options.MaxRetries = 1, isEmpty: true);
+        _cluster.Server.Faults.Add(Fault.RejectBulkItems().Always());
+        var refused = await service.PostAsync(Finding);
+        refused.Problem(503);
+        Assert.Contains("Send the batch again", (string?)refused.Json!["detail"], StringComparison.Ordinal);
+        _cluster.Server.Faults.Clear();
+        Assert.Equal([Ecs.Address], (await service.PostAsync(Finding)).Addresses);
+        Assert.Equal(3, _cluster.Fake.Documents("logs-*").Count);
+    }
+
+    [Fact]
+    public async Task An_event_that_the_cluster_cannot_index_is_rejected_with_its_place_and_reason()
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        var bad = Ecs.SignIn().Replace("\"source\":{", "\"host\":{\"name\":{\"first\":\"a\"}},\"source\":{", StringComparison.Ordinal);
+        var answer = await service.PostAsync(string.Join('\n', Ecs.SignIn(), "", bad, Ecs.MailAccess()), type: "application/x-ndjson");
+        Assert.Equal((3, 2, 1), (answer.Number("received"), answer.Number("accepted"), answer.Number("rejectedTotal")));
+        var rejected = answer.Json!["rejected"]![0]!;
+        Assert.Equal((1, "refusedByStore"), ((int)rejected["index"]!, (string?)rejected["code"]));
+        Assert.Contains("host.name", (string?)rejected["message"], StringComparison.Ordinal);
+        Assert.Equal(2, _cluster.Fake.Documents("logs-*").Count);
+    }
+
+    [Fact]
+    public async Task A_batch_of_many_bytes_goes_in_several_requests_and_is_visible_in_the_end()
+    {
+        using var service = await NewServiceAsync(options => options.BulkBytes = 64 * 1024, isEmpty: true);
+        var documents = Enumerable.Range(0, 600).Select(i => Ecs.SignIn(minutesAgo: i / 60.0)).Append(Ecs.NetworkAlert());
+        var answer = await service.PostAsync(Ecs.Batch([.. documents]));
+        Assert.Equal(601, answer.Number("accepted"));
+        Assert.Equal(600, (int)answer.Json!["alerts"]![0]!["counts"]!["azureSignIn"]!);
+        Assert.True(_cluster.Server.Requests.Count(request => request.Path.EndsWith("_bulk", StringComparison.Ordinal)) > 2);
+        Assert.Single(_cluster.Server.Requests, request => request.Path.EndsWith("_refresh", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_request_that_is_too_long_for_the_cluster_is_halved_until_it_fits()
+    {
+        _cluster.Fake.MaximumContentLength = 16_000;
+        using var service = await NewServiceAsync(isEmpty: true);
+        var huge = Ecs.SignIn().Replace("\"source\":{", $"\"message\":\"{new string('x', 20_000)}\",\"source\":{{", StringComparison.Ordinal);
+        var answer = await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 60).Select(_ => Ecs.SignIn()), huge]));
+        Assert.Equal((60, 1), (answer.Number("accepted"), answer.Number("rejectedTotal")));
+        Assert.Equal((60, "tooLarge"), ((int)answer.Json!["rejected"]![0]!["index"]!, (string?)answer.Json["rejected"]![0]!["code"]));
+        Assert.Equal(60, _cluster.Fake.Documents("logs-*").Count);
+    }
+
+    [Fact]
+    public async Task A_partial_answer_makes_the_run_partial_with_the_reason()
+    {
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add(Fault.Partial().On("POST", "/_query/async").Always());
+        var answer = await service.RunAsync();
+        Assert.Equal("partial", (string?)answer.Json!["status"]);
+        var warning = answer.Json["warnings"]!.AsArray().Single(each => (string?)each!["code"] == "partialResults");
+        Assert.Contains("[fake] disconnected", (string?)warning!["message"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("8.17.0")]
+    [InlineData("8.19.3")]
+    [InlineData("9.1.0")]
+    public async Task A_broken_shard_never_gives_an_answer_that_looks_whole(string version)
+    {
+        _cluster.Fake.Version = ElasticsearchVersion.Parse(version);
+        using var service = await NewServiceAsync();
+        _cluster.Fake.BreakShard(_cluster.Fake.Indices[0].Name);
+        var run = await service.RunAsync();
+        Assert.True((int)run.Status == 503 || (string?)run.Json!["status"] == "partial", run.Text);
+        (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Problem(503);
+        Assert.Empty(_cluster.Fake.OpenPits);
+    }
+
+    [Theory]
+    [InlineData("timedOut")]
+    [InlineData("shardsFailed")]
+    public async Task Evidence_from_some_of_the_shards_is_no_evidence(string kind)
+    {
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add((kind == "timedOut" ? Fault.TimedOut() : Fault.ShardsFailed()).On("POST", "/_search"));
+        var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events");
+        answer.Problem(503);
+        Assert.Contains("only some of the shards", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+        Assert.Empty(_cluster.Fake.OpenPits);
+        Assert.Equal(3, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task A_point_in_time_that_expires_while_it_is_read_is_opened_again()
+    {
+        using var service = await NewServiceAsync();
+        var expired = _cluster.Server.Faults.Add(Fault.PitExpired().On("POST", "/_search"));
+        var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events");
+        Assert.Equal((1, 3), (expired.Fired, answer.Number("total")));
+        Assert.Empty(_cluster.Fake.OpenPits);
+    }
+
+    [Fact]
+    public async Task A_long_query_is_polled_and_then_deleted()
+    {
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add(Fault.StaysRunning(3).On("POST", "/_query/async").When(IsDetection));
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+        var query = Assert.Single(_cluster.Fake.AsyncQueries);
+        Assert.Equal((3, true), (query.Polls, query.Deleted));
+    }
+
+    [Fact]
+    public async Task A_query_that_takes_too_long_is_stopped_and_told()
+    {
+        using var service = await NewServiceAsync(options => options.QueryTimeout = TimeSpan.FromMilliseconds(1));
+        _cluster.Server.Faults.Add(Fault.StaysRunning(int.MaxValue).On("POST", "/_query/async").When(IsDetection));
+        var answer = await service.RunAsync();
+        answer.Problem(503);
+        Assert.Contains("The query was stopped after", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+        Assert.All(_cluster.Fake.AsyncQueries, query => Assert.True(query.Deleted));
+    }
+
+    [Fact]
+    public async Task A_caller_who_goes_away_stops_the_query_in_the_cluster()
+    {
+        var store = _cluster.NewStore();
+        Fill();
+        _cluster.Server.Faults.Add(Fault.StaysRunning(int.MaxValue).On("POST", "/_query/async").When(IsDetection));
+        using var caller = new CancellationTokenSource();
+        var run = store.CorrelateAsync(
+            new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 10 }, caller.Token);
+        while (_cluster.Fake.AsyncQueries.Count == 0 || _cluster.Fake.AsyncQueries[0].Polls == 0)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        await caller.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        Assert.True(Assert.Single(_cluster.Fake.AsyncQueries).Deleted);
+    }
+
+    [Fact]
+    public async Task A_caller_who_goes_away_before_the_query_has_an_id_stops_it_all_the_same()
+    {
+        var store = _cluster.NewStore();
+        Fill();
+        var hang = _cluster.Server.Faults.Add(Fault.Slow(TimeSpan.FromMilliseconds(300)).On("POST", "/_query/async").When(IsDetection));
+        _cluster.Fake.AsyncPolls = int.MaxValue;
+        using var caller = new CancellationTokenSource();
+        var run = store.CorrelateAsync(
+            new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 10 }, caller.Token);
+        while (hang.Fired == 0)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        await caller.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        while (!_cluster.Fake.AsyncQueries.Any(query => query.Deleted))
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
+    public async Task A_query_that_the_cluster_forgot_is_asked_again()
+    {
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add(Fault.StaysRunning(2).On("POST", "/_query/async").When(IsDetection));
+        _cluster.Server.Faults.Add(Fault.AsyncGone().On("GET", "/_query/async/*"));
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+    }
+
+    [Fact]
+    public async Task Credentials_are_in_no_log_line_and_no_answer()
+    {
+        _cluster.Fake.Security.AddUser("elastic", "s3cret-password", "superuser");
+        var credentials = Convert.ToBase64String("elastic:wrong-s3cret"u8);
+        using var service = NewService(options => (options.Username, options.Password) = ("elastic", "wrong-s3cret"));
+        var answer = await service.RunAsync();
+        answer.Problem(503);
+        Assert.Contains("refused the credentials", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+        Assert.DoesNotContain(_cluster.Logged.Append(answer.Text), line => line.Contains("wrong-s3cret", StringComparison.Ordinal) || line.Contains(credentials, StringComparison.Ordinal));
+        Assert.Contains(credentials, _cluster.Server.Requests[^1].Headers["Authorization"], StringComparison.Ordinal);
+    }
+
+    private static bool IsDetection(RecordedRequest request) => request.Body.Contains("the suspicious addresses", StringComparison.Ordinal);
+
+    private async Task<FakeNode> AddNodeAsync(string name)
+    {
+        var node = await FakeNode.StartAsync(_cluster.Fake, name);
+        _moreNodes.Add(node);
+        return node;
+    }
+
+    private TestService NewService(Action<ElasticsearchOptions>? with = null) => new(
+        store: _cluster.NewStore(with), settings: [("Store:Kind", "Elasticsearch"), ("Store:Elasticsearch:Nodes:0", "http://localhost:9200")]);
+
+    /// <summary>The service over the cluster, which by default holds an address to report.</summary>
+    private async Task<TestService> NewServiceAsync(Action<ElasticsearchOptions>? with = null, bool isEmpty = false)
+    {
+        var service = NewService(with);
+        if (!isEmpty)
+        {
+            Assert.Equal([Ecs.Address], (await service.PostAsync(Finding)).Addresses);
+        }
+
+        _cluster.Fake.ForgetRequests();
+        return service;
+    }
+
+    private void Fill()
+    {
+        foreach (var document in new[] { Ecs.SignIn(), Ecs.MailAccess(), Ecs.NetworkAlert() })
+        {
+            _cluster.Fake.Index("logs-suspicious_signin.events-default", document);
+        }
+    }
+}

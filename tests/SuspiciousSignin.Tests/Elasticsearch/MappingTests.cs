@@ -1,0 +1,306 @@
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.DependencyInjection;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.FakeElasticsearch;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+using SuspiciousSignin.Tests.Api;
+
+namespace SuspiciousSignin.Tests.Elasticsearch;
+
+/// <summary>What the store makes of the indices that it finds, and of those that it may not see.</summary>
+public sealed class MappingTests : IAsyncLifetime
+{
+    private const string Ip = Ecs.Address;
+    private Cluster _cluster = null!;
+
+    private FakeCluster Fake => _cluster.Fake;
+
+    public async ValueTask InitializeAsync() => _cluster = await Cluster.StartAsync(Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task A_stock_stack_is_read_as_it_is()
+    {
+        await using var stock = await Cluster.StartAsync(Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()), stock: true);
+        stock.Fake.Index(FakeCluster.AzureSignInLogs, $$"""{"@timestamp":"{{Ecs.Time(20)}}","source.ip":"{{Ip}}","event":{"outcome":"success"},"user":{"name":"ada"} }""");
+        stock.Fake.Index(FakeCluster.Office365Audit, $$"""{"@timestamp":"{{Ecs.Time(10)}}","source.ip":"{{Ip}}","event.action":"MailItemsAccessed","event.outcome":"success","user.name":"ada"}""");
+        stock.Fake.Index(FakeCluster.Alerts, $$"""{"@timestamp":"{{Ecs.Time(30)}}","source.ip":"{{Ip}}","event.dataset":"panw.panos","data_stream.dataset":"panw.panos","kibana.alert.rule.name":"External Alerts","kibana.alert.rule.rule_id":"{{RuleCatalogue.ExternalAlertsRuleId}}","event.kind":"signal"}""");
+        var store = stock.NewStore();
+        foreach (var (revision, found) in new[] { ("2025-04-29", 1), ("resilient", 1), ("2026-05-22", 0) })
+        {
+            // The stock alerts index does not map data_stream.dataset, so the current revision cannot fire there.
+            var result = await RunAsync(store, revision);
+            Assert.Equal(found, result.Findings.Count);
+            Assert.False(result.IsPartial);
+        }
+
+        var finding = (await RunAsync(store)).Findings[0];
+        Assert.Equal(new Measures(3, 1, 1, 1, 3), finding.Counts);
+        Assert.Equal(["azure.signinlogs", "o365.audit", "panw.panos"], finding.Datasets);
+        Assert.Equal(("ada", 1L, 1L), (Assert.Single(finding.Users).Name, finding.Users[0].AzureSignIn, finding.Users[0].MailAccess));
+
+        // Evidence counts what ES|QL counts: the dataset of the sign-in is a constant of its mapping, in no source.
+        var evidence = (await store.ReadEventsAsync(finding.Address, TimeWindow.All, Engine.Revision(), true, 10, null, TestContext.Current.CancellationToken))!;
+        Assert.Equal([EventBucket.NetworkAlert, EventBucket.AzureSignIn, EventBucket.MailAccess], evidence.Events.Select(document => document.Bucket));
+        Assert.Equal("azure.signinlogs", evidence.Events[1].Dataset);
+        Assert.StartsWith(".ds-logs-azure.signinlogs-default-", evidence.Events[1].Index, StringComparison.Ordinal);
+        Assert.Empty(stock.Fake.OpenPits);
+    }
+
+    [Fact]
+    public async Task Without_an_alerts_index_the_answer_says_why_it_is_empty()
+    {
+        FillEvents();
+        var result = await RunAsync(_cluster.NewStore());
+        Assert.Empty(result.Findings);
+        Assert.Contains(result.Warnings, warning => warning.Code == "alertsIndexMissing" && warning.Message.Contains(".alerts-security.*", StringComparison.Ordinal));
+        Assert.Equal(1, result.Coverage.AzureSignIn.Events);
+        Assert.Contains(result.Warnings, warning => warning.Code == "networkAlertWithoutData");
+    }
+
+    [Fact]
+    public async Task An_alerts_index_that_may_not_be_read_makes_the_run_partial_and_the_service_not_ready()
+    {
+        FillEvents();
+        Fake.CreateIndex(FakeCluster.AlertsIndex, FakeCluster.AlertMapping(), hidden: true, FakeCluster.Alerts);
+        Fake.Index(FakeCluster.Alerts, Alert());
+        Fake.Security.AddUser("admin", "admin-password", "superuser");
+        var events = Fake.Security.AddRole("events", ["monitor"], new IndexPrivileges(["logs-*"], ["read", "view_index_metadata", "create_doc"]));
+        var store = _cluster.NewStore(options => options.ApiKey = Fake.Security.AddApiKey("service", "admin", events).Encoded);
+        var result = await RunAsync(store);
+        Assert.True(result.IsPartial);
+        Assert.Contains(result.Warnings, warning => warning.Code == "alertsNotReadable" && warning.Message.Contains("Grant 'read'", StringComparison.Ordinal));
+        using var service = new TestService(store: store);
+        var health = await service.GetAsync("/health/ready");
+        Assert.Equal(503, (int)health.Status);
+        Assert.Contains("read on .alerts-security.*", health.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_documented_role_suffices_for_everything_the_service_does()
+    {
+        Fake.CreateIndex(FakeCluster.AlertsIndex, FakeCluster.AlertMapping(), hidden: true, FakeCluster.Alerts);
+        Fake.Security.AddUser("admin", "admin-password", "superuser");
+        var role = JsonNode.Parse(Cluster.Setup("role.json"))!;
+        var made = Fake.Security.AddRole(
+            "suspicious_signin",
+            Texts(role["cluster"]),
+            [.. role["indices"]!.AsArray().Select(index => new IndexPrivileges(Texts(index!["names"]), Texts(index["privileges"])))]);
+        var store = _cluster.NewStore(options => options.ApiKey = Fake.Security.AddApiKey("service", "admin", made).Encoded);
+        using var service = new TestService(store: store, settings: Settings);
+        Assert.Equal(200, (int)(await service.GetAsync("/health/ready")).Status);
+        Assert.Equal([Ip], (await service.PostAsync(Ecs.Batch(Ecs.SignIn(), Ecs.MailAccess(), Ecs.NetworkAlert()))).Addresses);
+        var run = await service.RunAsync("""{"includeEvents":true}""");
+        Assert.Equal("succeeded", (string?)run.Json!["status"]);
+        Assert.Equal("elasticsearch", (string?)run.Json["store"]);
+        Assert.Equal(3, run.Json["alerts"]![0]!["events"]!.AsArray().Count);
+        Assert.Equal(3, (await service.GetAsync($"/api/v1/ips/{Ip}/events")).Number("total"));
+        Assert.DoesNotContain(_cluster.Server.Requests, request => request.Status is 401 or 403);
+
+        static string[] Texts(JsonNode? node) => [.. node!.AsArray().Select(each => (string)each!)];
+    }
+
+    [Theory]
+    [InlineData("text")]
+    [InlineData("long")]
+    public async Task Indices_that_disagree_on_a_type_are_read_right_and_told_of(string type)
+    {
+        FillEvents();
+        Fake.CreateIndex("logs-odd", Mapping.Replace("OUTCOME", type, StringComparison.Ordinal));
+        Fake.Index("logs-odd", Alert());
+        var result = await RunAsync(_cluster.NewStore());
+        Assert.Equal(Ip, Assert.Single(result.Findings).Address.ToString());
+        var warning = Assert.Single(result.Warnings, warning => warning.Code == "mixedMapping");
+        Assert.Contains($"event.outcome (keyword, {type})", warning.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_column_that_cannot_be_read_is_a_problem_that_names_the_column_and_the_index()
+    {
+        FillEvents();
+        Fake.CreateIndex("logs-odd", """{"properties":{"@timestamp":{"type":"date"},"event":{"properties":{"outcome":{"type":"flattened"}}}}}""");
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+        var answer = await service.RunAsync();
+        answer.Problem(503);
+        Assert.Contains("cannot read event.outcome", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+        Assert.Contains("flattened in logs-odd", (string?)answer.Json["detail"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Addresses_mapped_as_text_are_correlated_with_those_mapped_as_addresses()
+    {
+        FillEvents();
+        Fake.CreateIndex("logs-text", """{"properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"keyword"}}},"event":{"properties":{"dataset":{"type":"keyword"}}},"kibana":{"properties":{"alert":{"properties":{"rule":{"properties":{"name":{"type":"keyword"}}}}}}}}}""");
+        Fake.Index("logs-text", Alert("::ffff:" + Ip));
+        var store = _cluster.NewStore();
+        Assert.Equal(Ip, Assert.Single((await RunAsync(store)).Findings).Address.ToString());
+        var evidence = (await store.ReadEventsAsync(SourceAddress.Parse(Ip), TimeWindow.All, Engine.Revision(), false, 10, null, TestContext.Current.CancellationToken))!;
+        Assert.Equal(3, evidence.Total);
+    }
+
+    [Fact]
+    public async Task A_mapping_that_changes_while_it_is_remembered_is_learned_anew()
+    {
+        var store = _cluster.NewStore(options => options.Indices["2025-04-29"] = ["logs-*"]);
+        using var service = new TestService(store: store, settings: Settings);
+        Assert.Equal([Ip], (await service.PostAsync(Ecs.Batch(Ecs.SignIn(), Ecs.MailAccess(), Ecs.NetworkAlert()))).Addresses);
+        Fake.CreateIndex("logs-odd", """{"properties":{"@timestamp":{"type":"date"},"event":{"properties":{"outcome":{"type":"text"}}}}}""");
+        var answer = await service.RunAsync();
+        Assert.Equal([Ip], answer.Addresses);
+        Assert.Contains("mixedMapping", answer.Warnings);
+    }
+
+    [Fact]
+    public async Task An_empty_cluster_is_an_empty_answer_that_says_so()
+    {
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+        var answer = await service.RunAsync();
+        Assert.Equal(0, answer.Number("total"));
+        Assert.Contains("eventsIndexMissing", answer.Warnings);
+        Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ip}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task Configured_patterns_replace_those_of_the_revision()
+    {
+        Fake.Index("elsewhere-1", Ecs.SignIn());
+        Fake.Index("elsewhere-1", Ecs.NetworkAlert());
+        Assert.Empty((await RunAsync(_cluster.NewStore())).Findings);
+        Fake.CreateIndex("mapped-1", Mapping.Replace("OUTCOME", "keyword", StringComparison.Ordinal));
+        Fake.Index("mapped-1", Ecs.SignIn());
+        Fake.Index("mapped-1", Ecs.NetworkAlert());
+        var result = await RunAsync(_cluster.NewStore(options => options.Indices["2025-04-29"] = ["mapped-*"]));
+        Assert.Equal(2, Assert.Single(result.Findings).Counts.Total);
+    }
+
+    [Theory]
+    [InlineData("8.17.0", 8, false)]
+    [InlineData("8.19.3", 8, true)]
+    [InlineData("9.0.0", 9, false)]
+    [InlineData("9.1.0", 9, true)]
+    [InlineData("serverless", 9, true)]
+    public async Task Each_version_is_asked_only_what_it_knows(string version, int compatibility, bool refusesPartialResults)
+    {
+        Fake.Version = ElasticsearchVersion.Parse(version);
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+        Assert.Equal([Ip], (await service.PostAsync(Ecs.Batch(Ecs.SignIn(), Ecs.MailAccess(), Ecs.NetworkAlert()))).Addresses);
+        Assert.Equal("succeeded", (string?)(await service.RunAsync("""{"includeEvents":true}""")).Json!["status"]);
+        Assert.DoesNotContain(_cluster.Server.Requests, request => request.Status == 400);
+        var queries = _cluster.Server.Requests.Where(request => request.Path == "/_query/async").ToArray();
+        Assert.NotEmpty(queries);
+        Assert.All(queries, query =>
+        {
+            Assert.Equal(refusesPartialResults ? "false" : null, query.Query.GetValueOrDefault("allow_partial_results"));
+            Assert.Equal($"application/vnd.elasticsearch+json;compatible-with={compatibility}", query.Headers["Accept"].Replace(" ", "", StringComparison.Ordinal));
+        });
+    }
+
+    [Fact]
+    public async Task A_version_that_is_too_old_is_told_so()
+    {
+        Fake.Version = ElasticsearchVersion.Parse("8.16.1");
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+        var answer = await service.RunAsync();
+        answer.Problem(503);
+        Assert.Contains("runs Elasticsearch 8.16.1; the rule needs 8.17 or later", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("apiKey", "ApiKey ")]
+    [InlineData("basic", "Basic ")]
+    [InlineData("bearer", "Bearer token-1")]
+    public async Task Each_kind_of_credentials_is_sent(string kind, string sent)
+    {
+        Fake.Security.AddUser("admin", "pass:word", "superuser");
+        Fake.Security.AddBearerToken("token-1", "admin");
+        var store = _cluster.NewStore(options =>
+        {
+            options.ApiKey = kind == "apiKey" ? Fake.Security.AddApiKey("service", "admin").Encoded : null;
+            (options.Username, options.Password) = kind == "basic" ? ("admin", "pass:word") : (null, null);
+            options.BearerToken = kind == "bearer" ? "token-1" : null;
+        });
+        Assert.True((await store.CheckAsync(TestContext.Current.CancellationToken)).IsReady);
+        Assert.All(_cluster.Server.Requests.TakeLast(2), request => Assert.StartsWith(sent, request.Headers["Authorization"], StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_cap_of_the_current_revision_hides_and_tells()
+    {
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+        await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 100).Select(i => Ecs.SignIn(minutesAgo: i)), Ecs.NetworkAlert()]));
+        var answer = await service.RunAsync("""{"revision":"2026-05-22"}""");
+        Assert.Empty(answer.Addresses);
+        Assert.Contains("hiddenByVolume", answer.Warnings);
+        Assert.Equal([Ip], (await service.RunAsync("""{"revision":"resilient"}""")).Addresses);
+    }
+
+    [Fact]
+    public async Task The_smallest_gap_is_found_beyond_the_rows_of_one_answer()
+    {
+        var store = _cluster.NewStore();
+        var documents = Enumerable.Range(0, 10_050).Select(i => Ecs.SignIn(minutesAgo: 400 - (i / 60.0)))
+            .Append(Ecs.NetworkAlert(minutesAgo: 399.5 - (0.25 / 60))).Append(Ecs.NetworkAlert(minutesAgo: 400 - (10_040 / 60.0) - (0.002 / 60)));
+        var batch = await Engine.ReadAsync(Ecs.Batch([.. documents]), options: Cluster.Reading);
+        await store.AppendAsync(batch.Events, TestContext.Current.CancellationToken);
+        Assert.Equal(2, Assert.Single((await RunAsync(store)).Findings).SmallestGap);
+    }
+
+    [Fact]
+    public async Task More_addresses_than_fit_one_query_are_asked_for_in_portions()
+    {
+        var store = _cluster.NewStore();
+        var addresses = Enumerable.Range(0, 1_500).Select(i => $"81.{2 + (i / 250)}.1.{1 + (i % 250)}").ToArray();
+        var batch = await Engine.ReadAsync(Ecs.Batch([.. addresses.SelectMany(ip => new[] { Ecs.SignIn(ip: ip), Ecs.NetworkAlert(ip: ip) })]), options: Cluster.Reading);
+        var service = new CorrelationService(store, Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()), new AlertOptions());
+        var evaluation = await service.EvaluateAsync(batch, new EvaluationQuery { Revision = Engine.Revision() }, TestContext.Current.CancellationToken);
+        Assert.Equal(1_500, evaluation.Alerts.Count);
+        Assert.All(evaluation.Alerts, alert => Assert.Single(alert.Users));
+    }
+
+    [Fact]
+    public void The_template_maps_every_field_that_is_read()
+    {
+        var mapped = new HashSet<string>(StringComparer.Ordinal);
+        Walk(JsonNode.Parse(Cluster.Setup("index-template.json"))!["template"]!["mappings"]!["properties"]!.AsObject(), "");
+        Assert.Empty(EventDocument.Paths.Where(path => !path.StartsWith('_')).Except(mapped));
+        Assert.Empty(RuleCatalogue.Revisions.SelectMany(EsqlQuery.Columns).Except(mapped));
+
+        void Walk(JsonObject properties, string prefix)
+        {
+            foreach (var (name, field) in properties)
+            {
+                if (field!["properties"] is JsonObject inner)
+                {
+                    Walk(inner, prefix + name + ".");
+                }
+                else
+                {
+                    mapped.Add(prefix + name);
+                }
+            }
+        }
+    }
+
+    private const string Mapping = """
+        {"properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"ip"}}},
+          "event":{"properties":{"dataset":{"type":"keyword"},"outcome":{"type":"OUTCOME"}}},
+          "kibana":{"properties":{"alert":{"properties":{"rule":{"properties":{"name":{"type":"keyword"}}}}}}}}}
+        """;
+
+    private static (string, string)[] Settings => [("Store:Kind", "Elasticsearch"), ("Store:Elasticsearch:Nodes:0", "http://localhost:9200")];
+
+    private static string Alert(string ip = Ip) =>
+        $$"""{"@timestamp":"{{Ecs.Time(30)}}","source.ip":"{{ip}}","event.dataset":"zeek.notice","kibana.alert.rule.name":"External Alerts"}""";
+
+    private static Task<CorrelationResult> RunAsync(IEventStore store, string revision = "2025-04-29") => store.CorrelateAsync(
+        new CorrelationQuery { Revision = Engine.Revision(revision), Window = TimeWindow.All, Limit = 10_000 }, TestContext.Current.CancellationToken);
+
+    private void FillEvents()
+    {
+        Fake.Index("logs-suspicious_signin.events-default", Ecs.SignIn());
+        Fake.Index("logs-suspicious_signin.events-default", Ecs.MailAccess());
+    }
+}
