@@ -59,6 +59,10 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         SourceAddress address, TimeWindow window, RuleRevision revision, int limit, string? cursor, CancellationToken cancellationToken = default) =>
         store.ReadEventsAsync(address, window, revision, countedOnly: false, limit, cursor, cancellationToken);
 
+    /// <summary>Keeps events for later runs, without judging them.</summary>
+    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken = default) =>
+        store.AppendAsync(events, cancellationToken);
+
     /// <summary>Judges a batch: over the store that now holds it, or alone where nothing is to be kept.</summary>
     public async Task<Evaluation> EvaluateAsync(EventBatch batch, EvaluationQuery query, CancellationToken cancellationToken = default)
     {

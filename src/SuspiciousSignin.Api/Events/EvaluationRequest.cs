@@ -1,5 +1,6 @@
 using FluentValidation;
 using SuspiciousSignin.Api.Requests;
+using Replay = SuspiciousSignin.Events.TimeShift;
 
 namespace SuspiciousSignin.Api.Events;
 
@@ -21,6 +22,14 @@ public sealed record EvaluationRequest : IWindowRequest
     /// <summary>Judge events up to and including this. Default: the newest event of the batch.</summary>
     public string? To { get; init; }
 
+    /// <summary>
+    /// Replay a recording: moves all events by the same time, <c>@timestamp</c> and <c>event.ingested</c> alike. <c>now</c> moves the newest
+    /// event to the present; a signed duration (<c>+2h</c>, <c>-30m</c>, <c>PT2H</c>, in a URL <c>%2B2h</c>) moves by that much, not beyond the present.
+    /// An event moved by another time is another event, so a recording can be replayed again; an <c>Idempotency-Key</c> makes one replay safe to
+    /// send again. Default: events keep their times.
+    /// </summary>
+    public string? TimeShift { get; init; }
+
     /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool? IncludeEvents { get; init; }
 
@@ -36,5 +45,15 @@ public sealed record EvaluationRequest : IWindowRequest
 
 internal sealed class EvaluationRequestValidator : AbstractValidator<EvaluationRequest>
 {
-    public EvaluationRequestValidator(TimeProvider clock) => this.AddWindowRules(clock);
+    public EvaluationRequestValidator(TimeProvider clock)
+    {
+        this.AddWindowRules(clock);
+        RuleFor(request => request.TimeShift)
+            .Must(text => text is null || Replay.TryParse(text, out _))
+            .WithErrorCode(RequestRules.Malformed)
+            .WithMessage(Replay.Expected);
+        RuleFor(request => request.TimeShift)
+            .Must(text => !Replay.TryParse(text, out var shift) || shift.IsInRange)
+            .WithMessage($"A shift is at most {Replay.Longest.TotalDays} days.");
+    }
 }

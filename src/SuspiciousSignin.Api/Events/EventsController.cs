@@ -124,8 +124,14 @@ public sealed class EventsController(
             return (this.Refuse(refusal.Status, refusal.Detail), null);
         }
 
+        AppliedTimeShift? applied = null;
+        if (TimeShift.TryParse(request.TimeShift, out var shift) && shift.Apply(batch!, clock.GetUtcNow(), out applied) is { } why)
+        {
+            return (this.Refuse(StatusCodes.Status422UnprocessableEntity, $"The events cannot be moved: {why} Nothing was stored.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["timeShift"] = [why] }), null);
+        }
+
         var query = request.ToQuery(clock);
-        var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken);
+        var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken) with { TimeShift = applied };
         metrics.Evaluated(evaluation);
         return (Ok(evaluation), evaluation);
     }

@@ -33,6 +33,13 @@ internal sealed class RunOptions
     public int MaxQueued { get; set; } = 16;
 }
 
+/// <summary>The endpoint that shippers with an Elasticsearch output send to (section <c>Ingest</c>).</summary>
+internal sealed class IngestOptions
+{
+    /// <summary>Whether there is one. Default: with the in-memory store, since who has Elasticsearch sends there.</summary>
+    public bool? Enabled { get; set; }
+}
+
 /// <summary>How long answers are remembered for repeated requests (section <c>Idempotency</c>).</summary>
 internal sealed class IdempotencyOptions
 {
@@ -90,6 +97,7 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxConcurrent).InclusiveBetween(1, 1_000);
             options.RuleFor(o => o.MaxQueued).InclusiveBetween(0, 10_000);
         })
+        .AddChecked<IngestOptions>("Ingest", _ => { })
         .AddChecked<IdempotencyOptions>("Idempotency", options =>
         {
             options.RuleFor(o => o.MaxKeys).InclusiveBetween(1, 100_000);

@@ -24,6 +24,7 @@ public sealed class EventReader(EventReaderOptions options)
     // A store that keeps documents outlives the process, and derives their ids from the identity.
     private readonly IncrementalHash? _lastingIdentity = options.KeepDocuments ? IncrementalHash.CreateHash(HashAlgorithmName.SHA256) : null;
     private readonly List<FieldNode> _seenKeys = [];
+    private readonly List<EcsField> _named = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
@@ -35,12 +36,16 @@ public sealed class EventReader(EventReaderOptions options)
     /// <param name="position">Its place in the batch, from 0.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="record">The event.</param>
+    /// <param name="id">The <c>_id</c> that the request gives the document; null where it gives none. It goes before the document's own.</param>
+    /// <param name="index">The <c>_index</c> likewise.</param>
     /// <returns>Null where the event is accepted, else why it is not.</returns>
-    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record)
+    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
     {
         record = default;
         _document.Clear();
         _seenKeys.Clear();
+        Name(EcsField.Id, id);
+        Name(EcsField.Index, index);
         _refusal = null;
         if (!TryParse(utf8.Span))
         {
@@ -60,7 +65,7 @@ public sealed class EventReader(EventReaderOptions options)
             Addresses = _document.Addresses.ToArray(),
             Payload = Keep(_document.Payload),
             IsKibanaAlert = _document.IsKibanaAlert,
-            Document = options.KeepDocuments ? utf8.ToArray() : default,
+            Document = options.KeepDocuments ? WithName(utf8.Span, id, index) : default,
         };
         return null;
     }
@@ -91,6 +96,24 @@ public sealed class EventReader(EventReaderOptions options)
             Identity = Identify(),
             Payload = Keep(_document.Payload),
         };
+    }
+
+    /// <summary>The document with the name that the request gave it, after its own.</summary>
+    private static byte[] WithName(ReadOnlySpan<byte> utf8, string? id, string? index)
+    {
+        var name = $"{(id is null ? "" : $",\"_id\":{JsonSerializer.Serialize(id)}")}{(index is null ? "" : $",\"_index\":{JsonSerializer.Serialize(index)}")}";
+        var end = utf8.LastIndexOf((byte)'}');
+        return [.. utf8[..end], .. Encoding.UTF8.GetBytes(name), .. utf8[end..]];
+    }
+
+    private void Name(EcsField field, string? value)
+    {
+        _named.Remove(field);
+        if (value is not null)
+        {
+            _document.Add(field, FieldKind.Keyword, Encoding.UTF8.GetBytes(value));
+            _named.Add(field);
+        }
     }
 
     private bool TryParse(ReadOnlySpan<byte> utf8)
@@ -199,6 +222,11 @@ public sealed class EventReader(EventReaderOptions options)
 
     private bool Take(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
     {
+        if (_named.Contains(field))
+        {
+            return true;
+        }
+
         if (kind == FieldKind.Ip)
         {
             _document.AddAddress(value);
