@@ -84,6 +84,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Duplicates = appended.Duplicates.Count,
             Rejected = batch.Rejected,
             RejectedTotal = batch.RejectedTotal,
+            Shapes = batch.Shapes,
             Buckets = BucketCounts.Of(accepted, query.Revision),
             Ignored = IgnoredCounts.Of(accepted, query.Revision, window),
             Status = result.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,

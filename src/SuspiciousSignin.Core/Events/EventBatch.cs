@@ -23,7 +23,10 @@ public static class RejectionCodes
     /// <summary>An object holds a key twice.</summary>
     public const string DuplicateKey = "duplicateKey";
 
-    /// <summary>No <c>@timestamp</c>.</summary>
+    /// <summary>Neither ECS nor a raw record of a known shape.</summary>
+    public const string UnknownShape = "unknownShape";
+
+    /// <summary>No <c>@timestamp</c>, or none of the times that the record's shape has.</summary>
     public const string MissingTimestamp = "missingTimestamp";
 
     /// <summary>A date that is none, or several dates.</summary>
@@ -68,6 +71,7 @@ public sealed class EventBatch
 
     private readonly List<EventRecord> _events = [];
     private readonly List<RejectedEvent> _rejected = [];
+    private readonly SortedDictionary<string, int> _shapes = new(StringComparer.Ordinal);
 
     /// <summary>The accepted events in the order of the body.</summary>
     public IReadOnlyList<EventRecord> Events => _events;
@@ -81,13 +85,20 @@ public sealed class EventBatch
     /// <summary>How many events the body held.</summary>
     public int Received { get; private set; }
 
+    /// <summary>How many of the accepted events had which shape.</summary>
+    public IReadOnlyDictionary<string, int> Shapes => _shapes;
+
+    /// <summary>Whether an envelope was opened, with events in it or without.</summary>
+    internal bool HasEnvelopes { get; set; }
+
     /// <summary>How many of the rejected events were not JSON at all.</summary>
     [JsonIgnore]
     internal int MalformedTotal { get; private set; }
 
-    internal void Accept(EventRecord record)
+    internal void Accept(EventRecord record, string shape)
     {
         Received++;
+        _shapes[shape] = _shapes.GetValueOrDefault(shape) + 1;
         _events.Add(record);
     }
 
@@ -129,6 +140,23 @@ public sealed class EventReaderOptions
     /// Default false: the document's own value is read.
     /// </summary>
     public bool StockAlertMapping { get; set; }
+
+    /// <summary>
+    /// Whether an Entra ID sign-in without <c>properties.status</c> takes its outcome from <c>resultType</c>. Default true; Elastic's pipeline
+    /// holds it for a success.
+    /// </summary>
+    public bool SignInResultTypeFallback { get; set; } = true;
+
+    /// <summary>
+    /// Whether the address of an Entra ID sign-in may be <c>ip:port</c> or <c>[ip]:port</c>. Default true; Elastic's pipeline sets no
+    /// <c>source.ip</c> then.
+    /// </summary>
+    public bool SignInAddressWithPort { get; set; } = true;
+
+    /// <summary>
+    /// Whether an Entra ID sign-in without <c>properties.ipAddress</c> takes <c>callerIpAddress</c>. Default false, as Elastic's pipeline has it.
+    /// </summary>
+    public bool SignInCallerAddressFallback { get; set; }
 
     /// <summary>Whether the documents are kept as they came, for a store that keeps documents.</summary>
     internal bool KeepDocuments { get; init; }

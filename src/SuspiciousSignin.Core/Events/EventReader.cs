@@ -10,7 +10,9 @@ namespace SuspiciousSignin.Events;
 /// Reads one ECS document, nested, dotted or mixed, forward only: known fields are taken down, everything else is checked and skipped, and
 /// no object model is built. One instance serves one batch.
 /// </summary>
-internal sealed class EventReader(EventReaderOptions options)
+/// <param name="options">The bounds.</param>
+/// <param name="deeper">How much deeper than the bound a document may nest.</param>
+internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
 {
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
@@ -20,22 +22,39 @@ internal sealed class EventReader(EventReaderOptions options)
     private readonly EcsDocument _document = new();
     private readonly XxHash128 _identity = new(IdentitySeed);
     private readonly List<FieldNode> _seenKeys = [];
-    private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
+    private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth + deeper };
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
     private int _chunkUsed;
     private (string Code, string Pointer, string Message)? _refusal;
+
+    /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
+    public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.HasEventField || _document.HasSourceIpText));
+
+    /// <summary>Whether the last document is a Kibana alert.</summary>
+    public bool IsKibanaAlert => _document.IsKibanaAlert;
 
     /// <summary>Reads a document.</summary>
     /// <param name="utf8">The JSON text of one document.</param>
     /// <param name="position">Its place in the batch, from 0.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="record">The event.</param>
+    /// <param name="identity">The <c>_id</c> and <c>_index</c> that came beside the document.</param>
     /// <returns>Null where the event is accepted, else why it is not.</returns>
-    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record)
+    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, DocumentIdentity identity = default)
     {
         record = default;
         _document.Clear();
+        if (identity.Id is not null)
+        {
+            _document.Add(EcsField.Id, FieldKind.Keyword, Encoding.UTF8.GetBytes(identity.Id));
+        }
+
+        if (identity.Index is not null)
+        {
+            _document.Add(EcsField.Index, FieldKind.Keyword, Encoding.UTF8.GetBytes(identity.Index));
+        }
+
         _seenKeys.Clear();
         _refusal = null;
         if (!TryParse(utf8.Span))
@@ -133,6 +152,7 @@ internal sealed class EventReader(EventReaderOptions options)
     private bool ReadValue(ref Utf8JsonReader reader, FieldNode node)
     {
         _document.IsKibanaAlert |= node.IsKibanaAlert;
+        _document.HasEventField |= node.IsEventField;
         switch (reader.TokenType)
         {
             case JsonTokenType.StartArray:
@@ -313,3 +333,8 @@ internal sealed class EventReader(EventReaderOptions options)
 
     private static string PointerOf(EcsField field) => "/" + EcsFields.Path(field).Replace('.', '/');
 }
+
+/// <summary>What says beside a document which one it is: a search hit, or the action line of a bulk dump.</summary>
+/// <param name="Id"><c>_id</c>.</param>
+/// <param name="Index"><c>_index</c>.</param>
+internal readonly record struct DocumentIdentity(string? Id, string? Index);
