@@ -35,6 +35,12 @@ public static class RejectionCodes
     /// <summary>An object where the rule needs a value.</summary>
     public const string UnexpectedType = "unexpectedType";
 
+    /// <summary>A bulk action that is not carried out: <c>update</c> or <c>delete</c>.</summary>
+    public const string UnsupportedAction = "unsupportedAction";
+
+    /// <summary>An <c>_id</c> of a bulk action that is empty or too long.</summary>
+    public const string InvalidId = "invalidId";
+
     /// <summary>The store refused the event; its reason is in the message.</summary>
     public const string RefusedByStore = "refusedByStore";
 }

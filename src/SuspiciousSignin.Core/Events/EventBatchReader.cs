@@ -32,7 +32,7 @@ public sealed class EventBatchReader
     private Phase _phase = Phase.Start;
     private JsonReaderState _json = new(new JsonReaderOptions { MaxDepth = int.MaxValue });
     private string? _envelope;
-    private BulkAction? _action;
+    private BulkActionLine? _action;
     private int _line;
     private bool _inOverlongLine;
     private int _overlongDepth;
@@ -156,7 +156,7 @@ public sealed class EventBatchReader
             buffer = buffer.Slice(buffer.End);
             if (_action is not null)
             {
-                RejectAction(_line, "The body ends with an action line; its document is missing.");
+                RejectAction(_line, "The body ends with an action line; the document that belongs in the next line is missing.", RejectionCodes.UnknownShape);
             }
         }
         else if (buffer.Length > _options.MaxEventBytes)
@@ -184,7 +184,7 @@ public sealed class EventBatchReader
             return;
         }
 
-        if (_action is null && BulkAction.Read(line) is { } action)
+        if (_action is null && BulkActionLine.Read(line) is { } action)
         {
             _batch.HasEnvelopes = true;
             if (!action.HasDocument)
@@ -215,12 +215,12 @@ public sealed class EventBatchReader
         }
     }
 
-    private void RejectAction(int line, string message) => _batch.Reject(new RejectedEvent
+    private void RejectAction(int line, string message, string code = RejectionCodes.UnsupportedAction) => _batch.Reject(new RejectedEvent
     {
         Index = _batch.Received,
         Line = line,
         Pointer = "",
-        Code = RejectionCodes.UnknownShape,
+        Code = code,
         Message = message,
     });
 

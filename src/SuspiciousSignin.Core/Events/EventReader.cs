@@ -22,6 +22,7 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
     private readonly EcsDocument _document = new();
     private readonly XxHash128 _identity = new(IdentitySeed);
     private readonly List<FieldNode> _seenKeys = [];
+    private readonly List<EcsField> _named = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth + deeper };
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
@@ -39,23 +40,16 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
     /// <param name="position">Its place in the batch, from 0.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="record">The event.</param>
-    /// <param name="identity">The <c>_id</c> and <c>_index</c> that came beside the document.</param>
+    /// <param name="id">The <c>_id</c> that the request gives the document; null where it gives none. It goes before the document's own.</param>
+    /// <param name="index">The <c>_index</c> likewise.</param>
     /// <returns>Null where the event is accepted, else why it is not.</returns>
-    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, DocumentIdentity identity = default)
+    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
     {
         record = default;
         _document.Clear();
-        if (identity.Id is not null)
-        {
-            _document.Add(EcsField.Id, FieldKind.Keyword, Encoding.UTF8.GetBytes(identity.Id));
-        }
-
-        if (identity.Index is not null)
-        {
-            _document.Add(EcsField.Index, FieldKind.Keyword, Encoding.UTF8.GetBytes(identity.Index));
-        }
-
         _seenKeys.Clear();
+        Name(EcsField.Id, id);
+        Name(EcsField.Index, index);
         _refusal = null;
         if (!TryParse(utf8.Span))
         {
@@ -77,6 +71,16 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
             Document = options.KeepDocuments ? utf8.ToArray() : default,
         };
         return null;
+    }
+
+    private void Name(EcsField field, string? value)
+    {
+        _named.Remove(field);
+        if (value is not null)
+        {
+            _document.Add(field, FieldKind.Keyword, Encoding.UTF8.GetBytes(value));
+            _named.Add(field);
+        }
     }
 
     private bool TryParse(ReadOnlySpan<byte> utf8)
@@ -186,6 +190,11 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
 
     private bool Take(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
     {
+        if (_named.Contains(field))
+        {
+            return true;
+        }
+
         if (kind == FieldKind.Ip)
         {
             _document.AddAddress(value);
@@ -333,8 +342,3 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
 
     private static string PointerOf(EcsField field) => "/" + EcsFields.Path(field).Replace('.', '/');
 }
-
-/// <summary>What says beside a document which one it is: a search hit, or the action line of a bulk dump.</summary>
-/// <param name="Id"><c>_id</c>.</param>
-/// <param name="Index"><c>_index</c>.</param>
-internal readonly record struct DocumentIdentity(string? Id, string? Index);

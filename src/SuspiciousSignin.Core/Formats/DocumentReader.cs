@@ -28,7 +28,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
     private void Read(ReadOnlyMemory<byte> utf8, Place place)
     {
-        var rejected = _reader.Read(utf8, batch.Received, place.Line, out var record, place.Identity);
+        var rejected = _reader.Read(utf8, batch.Received, place.Line, out var record, place.Identity.Id, place.Identity.Index);
         try
         {
             if (!_reader.IsEcs && rejected?.Code is not (RejectionCodes.MalformedJson or RejectionCodes.InvalidText) && TryReadOther(utf8, rejected, place))
@@ -161,11 +161,6 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             }
 
             shape.Map(record, _ecs, options);
-            if (place.Identity.Id is not null)
-            {
-                _ecs.Remove("_id");
-            }
-
             if (_ecs.Refusal is { } refusal)
             {
                 Reject(place, refusal.Code, refusal.Pointer, refusal.Message);
@@ -173,7 +168,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             }
 
             var mapped = _ecs.Write();
-            if (_mapped.Read(mapped, batch.Received, place.Line, out var accepted, place.Identity) is { } rejected)
+            if (_mapped.Read(mapped, batch.Received, place.Line, out var accepted, place.Identity.Id, place.Identity.Index) is { } rejected)
             {
                 batch.Reject(place.Locate(rejected));
             }
@@ -232,3 +227,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             TextPointer.Length == 0 ? rejected : rejected with { Pointer = TextPointer + rejected.Pointer };
     }
 }
+
+/// <summary>What says beside a document which one it is: a search hit, or the action line of a bulk dump.</summary>
+/// <param name="Id"><c>_id</c>.</param>
+/// <param name="Index"><c>_index</c>.</param>
+internal readonly record struct DocumentIdentity(string? Id, string? Index);

@@ -74,8 +74,6 @@ internal sealed class EcsBuilder
         }
     }
 
-    public void Remove(string path) => _values.Remove(path);
-
     /// <summary>Sets <c>@timestamp</c> from the first of the members that is there; refuses the record where none is, or it is no date.</summary>
     public void SetTimestamp(params ReadOnlySpan<(JsonElement Value, string Pointer)> candidates)
     {

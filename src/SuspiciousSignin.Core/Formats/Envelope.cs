@@ -1,5 +1,4 @@
 using System.Text.Json;
-using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Formats;
 

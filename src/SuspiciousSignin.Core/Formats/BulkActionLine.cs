@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text.Json;
-using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Formats;
 
@@ -8,12 +7,12 @@ namespace SuspiciousSignin.Formats;
 /// <param name="Identity">Which document it is.</param>
 /// <param name="HasDocument">Whether a line with a document follows: not after a delete.</param>
 /// <param name="IsPartial">Whether that line holds a part of a document only: after an update.</param>
-internal readonly record struct BulkAction(DocumentIdentity Identity, bool HasDocument, bool IsPartial)
+internal readonly record struct BulkActionLine(DocumentIdentity Identity, bool HasDocument, bool IsPartial)
 {
     private const int MaxLength = 4096;
 
     /// <summary>Reads an action line, or null where the line is none.</summary>
-    public static BulkAction? Read(in ReadOnlySequence<byte> line)
+    public static BulkActionLine? Read(in ReadOnlySequence<byte> line)
     {
         // Most documents end here: their first key begins otherwise.
         if (line.FirstSpan is [(byte)'{', (byte)'"', not ((byte)'i' or (byte)'c' or (byte)'u' or (byte)'d' or (byte)'\\'), ..]
@@ -26,7 +25,7 @@ internal readonly record struct BulkAction(DocumentIdentity Identity, bool HasDo
         {
             using var document = JsonDocument.Parse(line);
             return document.RootElement.Members().ToArray() is [{ Value.ValueKind: JsonValueKind.Object } action] && action.Value.Members().All(IsParameter)
-                ? new BulkAction(
+                ? new BulkActionLine(
                     new DocumentIdentity(action.Value.Get("_id").Text(), action.Value.Get("_index").Text()), action.Name != "delete", action.Name == "update")
                 : null;
         }
