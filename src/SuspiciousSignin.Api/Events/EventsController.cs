@@ -26,7 +26,8 @@ public sealed class EventsController(
 {
     /// <summary>Evaluate a batch of events</summary>
     /// <remarks>
-    /// Takes ECS documents as a JSON array, as <c>{"events":[...]}</c>, or one per line; compressed with gzip, br or deflate. Judges the addresses
+    /// Takes ECS documents and raw records (Entra ID sign-in logs, Microsoft 365 audit records, Suricata and Zeek alerts) as a JSON array, in an
+    /// envelope such as <c>{"events":[...]}</c>, or one per line; compressed with gzip, br or deflate. Judges the addresses
     /// of the batch and says what became of every event. One bad event is rejected with its position and the rest goes on. An
     /// <c>Idempotency-Key</c> makes the request safe to send again.
     /// </remarks>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
+using SuspiciousSignin.Events;
 using SuspiciousSignin.Tests.Api;
 using SuspiciousSignin.Tests.Oracle;
 
@@ -40,6 +41,11 @@ public sealed class RealRecordsTests
         Assert.Equal(counted.WithoutAddress, answer.Number("ignored.noSourceIp"));
         Assert.Equal(counted.Excluded, answer.Number("ignored.excludedNetwork"));
         Assert.Empty(answer.Addresses);
+
+        var batch = await Engine.ReadAsync(Text(path), BatchFormat.NdJson);
+        var accesses = batch.Events.Where(record => record.Classification.IsMailAccess(Engine.Revision())).SelectMany(record => record.Addresses.ToArray());
+        Assert.Equal(counted.AccessesOf.Keys.Order(StringComparer.Ordinal), accesses.Select(address => address.ToString()).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal((269, 133), (counted.MailAccesses, counted.AccessesOf.Count));
     }
 
     [Fact]
