@@ -142,12 +142,6 @@ public sealed class EventReaderOptions
     public int MaxDepth { get; set; } = 64;
 
     /// <summary>
-    /// Whether alert documents read <c>data_stream.*</c> as null, as on clusters with stock Kibana alert indices, which do not map it.
-    /// Default false: the document's own value is read.
-    /// </summary>
-    public bool StockAlertMapping { get; set; }
-
-    /// <summary>
     /// Whether an Entra ID sign-in without <c>properties.status</c> takes its outcome from <c>resultType</c>. Default true; Elastic's pipeline
     /// holds it for a success.
     /// </summary>
@@ -163,6 +157,12 @@ public sealed class EventReaderOptions
     /// Whether an Entra ID sign-in without <c>properties.ipAddress</c> takes <c>callerIpAddress</c>. Default false, as Elastic's pipeline has it.
     /// </summary>
     public bool SignInCallerAddressFallback { get; set; }
+
+    /// <summary>
+    /// Whether alert documents read <c>data_stream.*</c> as null, as on clusters with stock Kibana alert indices, which do not map it.
+    /// Default false: the document's own value is read.
+    /// </summary>
+    public bool StockAlertMapping { get; set; }
 
     /// <summary>Whether the documents are kept as they came, for a store that keeps documents.</summary>
     internal bool KeepDocuments { get; init; }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Hashing;
 using System.Security.Cryptography;
 using System.Text;
@@ -10,9 +11,7 @@ namespace SuspiciousSignin.Events;
 /// Reads one ECS document, nested, dotted or mixed, forward only: known fields are taken down, everything else is checked and skipped, and
 /// no object model is built. One instance serves one batch.
 /// </summary>
-/// <param name="options">The bounds.</param>
-/// <param name="deeper">How much deeper than the bound a document may nest.</param>
-internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
+internal sealed class EventReader(EventReaderOptions options)
 {
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
@@ -23,11 +22,17 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
     private readonly XxHash128 _identity = new(IdentitySeed);
     private readonly List<FieldNode> _seenKeys = [];
     private readonly List<EcsField> _named = [];
-    private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth + deeper };
+    private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
     private int _chunkUsed;
     private (string Code, string Pointer, string Message)? _refusal;
+
+    /// <summary>How much deeper than the bound a document may nest.</summary>
+    public int Deeper
+    {
+        init => _jsonOptions = new JsonReaderOptions { MaxDepth = options.MaxDepth + value };
+    }
 
     /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
     public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.HasEventField || _document.HasSourceIpText));
@@ -68,7 +73,7 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
             Identity = Identify(),
             Addresses = _document.Addresses.ToArray(),
             Payload = Keep(_document.Payload),
-            Document = options.KeepDocuments ? utf8.ToArray() : default,
+            Document = options.KeepDocuments ? WithIdentity(utf8.Span, id, index) : default,
         };
         return null;
     }
@@ -315,6 +320,33 @@ internal sealed class EventReader(EventReaderOptions options, int deeper = 0)
         payload.CopyTo(kept.Span);
         _chunkUsed += payload.Length;
         return kept;
+    }
+
+    /// <summary>The document as if what identifies it had come inside: last, so that it goes before the document's own.</summary>
+    private static byte[] WithIdentity(ReadOnlySpan<byte> utf8, string? id, string? index)
+    {
+        if (id is null && index is null)
+        {
+            return utf8.ToArray();
+        }
+
+        var buffer = new ArrayBufferWriter<byte>(utf8.Length + 128);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            foreach (var (name, value) in new[] { ("_id", id), ("_index", index) })
+            {
+                if (value is not null)
+                {
+                    json.WriteString(name, value);
+                }
+            }
+
+            json.WriteEndObject();
+        }
+
+        var members = utf8[..utf8.LastIndexOf((byte)'}')].TrimEnd(" \t\r\n"u8);
+        return members[^1] == (byte)'{' ? buffer.WrittenSpan.ToArray() : [.. members, (byte)',', .. buffer.WrittenSpan[1..]];
     }
 
     private static bool IsValidWhenDeeper(ReadOnlySpan<byte> utf8)

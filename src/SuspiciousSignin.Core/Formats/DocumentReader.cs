@@ -17,7 +17,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
     private static readonly string KnownShapes = string.Join(", ", RecordShapes.All.Select(shape => shape.Name));
 
     private readonly EventReader _reader = new(options);
-    private readonly EventReader _mapped = new(options, EcsBuilder.DeeperThanRecord);
+    private readonly EventReader _mapped = new(options) { Deeper = EcsBuilder.DeeperThanRecord };
     private readonly EcsBuilder _ecs = new();
 
     /// <summary>Reads a document: adds to the batch what it holds, accepted or rejected.</summary>

@@ -67,7 +67,7 @@ internal sealed class EcsBuilder
     public void SetEndpoint(string path, JsonElement address, JsonElement port)
     {
         Set(path + ".address", address.Text());
-        Set(path + ".port", port);
+        Set(path + ".port", (long?)port.Number());
         if (SourceAddress.TryParse(address.Text(), out _))
         {
             Set(path + ".ip", address.Text());

@@ -31,7 +31,7 @@ internal sealed class EntraSignIn : IRecordShape
         ecs.Set("azure.resource.id", root.Snake("resource_id").Text());
         foreach (var field in RootFields)
         {
-            ecs.Set("azure.signinlogs." + field, root.Snake(field));
+            ecs.Set("azure.signinlogs." + field, root.Snake(field).Text());
         }
 
         var status = signIn.Snake("status");

@@ -52,7 +52,7 @@ internal static class Envelope
             return [new Content(audit)];
         }
 
-        return root.Get("AuditData") switch
+        return root.GetAnyCase("AuditData") switch
         {
             { ValueKind: JsonValueKind.Object } record => [new Content(record)],
             { ValueKind: JsonValueKind.String } text => [new Content(default, default, text.GetString(), "/AuditData")],

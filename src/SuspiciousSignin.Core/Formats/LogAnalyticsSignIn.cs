@@ -33,7 +33,7 @@ internal sealed class LogAnalyticsSignIn : IRecordShape
         ecs.Set("azure.signinlogs.category", row.Get("category").Text() ?? row.Get("type").Text());
         foreach (var field in RowFields)
         {
-            ecs.Set("azure.signinlogs." + field, row.Get(field));
+            ecs.Set("azure.signinlogs." + field, row.Get(field).Text());
         }
     }
 

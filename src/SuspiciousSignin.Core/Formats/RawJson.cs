@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
@@ -46,11 +47,9 @@ internal static class RawJson
         _ => null,
     };
 
-    /// <summary>A number, or a number in text.</summary>
+    /// <summary>A number, or a number in text; one that is too large to be exact is none.</summary>
     public static double? Number(this JsonElement element) =>
-        double.TryParse(element.Text(), System.Globalization.NumberStyles.Float, System.Globalization.CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
-            ? number
-            : null;
+        double.TryParse(element.Text(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) < 9e15 ? number : null;
 
     /// <summary>The members, or none where the element is no object.</summary>
     public static IEnumerable<JsonProperty> Members(this JsonElement element) =>

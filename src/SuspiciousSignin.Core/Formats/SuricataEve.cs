@@ -48,7 +48,7 @@ internal sealed class SuricataEve : IRecordShape
         ecs.Set("rule.id", alert.Get("signature_id").Text());
         ecs.Set("rule.category", alert.Get("category").Text());
         ecs.Set("message", alert.Get("category").Text());
-        ecs.Set("event.severity", alert.Get("severity"));
+        ecs.Set("event.severity", (long?)alert.Get("severity").Number());
         if (alert.Get("action").Text() is { } action)
         {
             ecs.Set("event.type", [action == "blocked" ? "denied" : action]);

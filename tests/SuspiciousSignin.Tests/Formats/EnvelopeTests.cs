@@ -1,7 +1,7 @@
 using System.IO.Pipelines;
 using System.Text;
-using System.Text.Json;
 using SuspiciousSignin.Events;
+using SuspiciousSignin.Formats;
 using SuspiciousSignin.Tests.Api;
 
 namespace SuspiciousSignin.Tests.Formats;
@@ -226,13 +226,41 @@ public sealed class EnvelopeTests
         Assert.Equal("malformedJson", (string?)(await service.PostAsync(Head + "\"x\":NaN}\n" + Ok, type: "application/x-ndjson")).Json!["rejected"]![0]!["code"]);
     }
 
-    [Fact]
-    public async Task The_document_that_a_store_keeps_is_the_one_inside()
+    [Theory]
+    [InlineData("""{"_id":"1","_index":"i","_source":E}""", """{"@timestamp":1,"event.id":"e","_id":"1","_index":"i"}""")]
+    [InlineData("""{"_id":"1","_index":null,"_source":{"_id":"own","@timestamp":1 } }""", """{"_id":"own","@timestamp":1,"_id":"1"}""")]
+    [InlineData("""{"records":[E]}""", """{"@timestamp":1,"event.id":"e"}""")]
+    public async Task The_document_that_a_store_keeps_is_the_one_inside_with_its_identity(string envelope, string expected)
     {
-        var documents = await Normalised.AllAsync($$$"""{"hits":{"hits":[{"_id":"1","_source":{{{Ok}}}}]}}""");
+        var documents = await Normalised.AllAsync(envelope.Replace("E", """{"@timestamp":1,"event.id":"e"}""", StringComparison.Ordinal));
 
-        Assert.Equal(Ok, Assert.Single(documents).GetRawText());
-        Assert.Equal(JsonValueKind.Object, documents[0].ValueKind);
+        Assert.Equal(expected, Assert.Single(documents).GetRawText());
+    }
+
+    [Fact]
+    public void Whatever_becomes_of_a_record_by_accident_it_gets_an_answer()
+    {
+        var random = new Random(5);
+        var (accepted, rejected) = (0, 0);
+        foreach (var text in Raw.All.Select(raw => raw.Record).Append($$$"""{"hits":{"hits":[{"_id":"1","_source":{{{Ok}}}}]}}""").Append("""{"AuditData":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}"""))
+        {
+            var bytes = Encoding.UTF8.GetBytes(text);
+            for (var i = 0; i < 1_500; i++)
+            {
+                var mutated = bytes.ToArray();
+                for (var n = random.Next(1, 4); n > 0; n--)
+                {
+                    mutated[random.Next(mutated.Length)] = random.Next(3) == 0 ? (byte)random.Next(256) : (byte)"{}[]\",:\\0e-+. u"[random.Next(15)];
+                }
+
+                var batch = new EventBatch();
+                new DocumentReader(new EventReaderOptions { KeepDocuments = true }, batch).Read(mutated, 1);
+                Assert.Equal(batch.Received, batch.Events.Count + batch.RejectedTotal);
+                (accepted, rejected) = (accepted + batch.Events.Count, rejected + batch.RejectedTotal);
+            }
+        }
+
+        Assert.True(accepted > 1_000 && rejected > 1_000, $"{accepted} accepted, {rejected} rejected");
     }
 
     private static async Task<(int Received, int Accepted)> CountsAsync(string body, BatchFormat format, EventReaderOptions options)
