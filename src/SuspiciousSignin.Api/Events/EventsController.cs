@@ -21,6 +21,7 @@ public sealed class EventsController(
     IValidator<EvaluationRequest> validator,
     IdempotencyCache idempotency,
     EventReaderOptions readerOptions,
+    RunOptions runs,
     ServiceMetrics metrics,
     TimeProvider clock) : ControllerBase
 {
@@ -125,7 +126,7 @@ public sealed class EventsController(
             return (this.Refuse(refusal.Status, refusal.Detail), null);
         }
 
-        var query = request.ToQuery(clock);
+        var query = request.ToQuery(clock, runs.Promote);
         var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken);
         metrics.Evaluated(evaluation);
         return (Ok(evaluation), evaluation);

@@ -380,7 +380,8 @@ public sealed class EventBatchReader
                 return false;
             }
 
-            if (!isEcs && reader.TokenType == JsonTokenType.StartArray && (envelope is "events" or "records" || (envelope == "value" && isGraphPage) || (envelope == "hits" && isInHits)))
+            if (reader.TokenType == JsonTokenType.StartArray
+                && (envelope == "events" || (!isEcs && (envelope == "records" || (envelope == "value" && isGraphPage) || (envelope == "hits" && isInHits)))))
             {
                 (_phase, _envelope, _batch.HasEnvelopes) = (Phase.Events, envelope, true);
                 return true;

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Hashing;
 using System.Security.Cryptography;
 using System.Text;
@@ -330,7 +329,7 @@ internal sealed class EventReader(EventReaderOptions options)
             return utf8.ToArray();
         }
 
-        var buffer = new ArrayBufferWriter<byte>(utf8.Length + 128);
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>(128);
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();

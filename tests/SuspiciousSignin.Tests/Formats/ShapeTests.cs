@@ -338,6 +338,20 @@ public sealed class ShapeTests
         Assert.Equal("ada@example.com", ((string?)answer.Json!["alerts"]![0]!["users"]![0]!["email"])!, StringComparer.OrdinalIgnoreCase);
     }
 
+    [Fact]
+    public async Task A_setting_promotes_raw_alerts_where_a_request_does_not_say()
+    {
+        using var service = new TestService(settings: [("Runs:Promote", "true")]);
+        var batch = $"[{Raw.Suricata},{Raw.Mail}]";
+
+        Assert.Equal(["81.2.69.144"], (await service.PostAsync(batch)).Addresses);
+        Assert.Equal(["81.2.69.144"], (await service.RunAsync()).Addresses);
+        Assert.Equal(["81.2.69.144"], (await service.GetAsync("/api/v1/ips/81.2.69.144/alerts")).Addresses);
+        Assert.Contains("networkAlert", (await service.GetAsync("/api/v1/ips/81.2.69.144/events")).Text, StringComparison.Ordinal);
+        Assert.Empty((await service.RunAsync("""{"promote":false}""")).Addresses);
+        Assert.Empty((await service.PostAsync(batch, "?promote=false")).Addresses);
+    }
+
     private static EventDocument EventDocumentOf(EventBatch batch)
     {
         var record = Assert.Single(batch.Events);
