@@ -97,6 +97,9 @@ public sealed class EventBatch
     /// <summary>Whether an envelope was opened, with events in it or without.</summary>
     internal bool HasEnvelopes { get; set; }
 
+    /// <summary>How many envelopes say that they hold less than there is: failed shards, a time-out, a next page.</summary>
+    internal int IncompleteEnvelopes { get; set; }
+
     /// <summary>How many of the rejected events were not JSON at all.</summary>
     [JsonIgnore]
     internal int MalformedTotal { get; private set; }

@@ -32,6 +32,7 @@ public sealed class EventBatchReader
     private Phase _phase = Phase.Start;
     private JsonReaderState _json = new(new JsonReaderOptions { MaxDepth = int.MaxValue });
     private string? _envelope;
+    private bool _isIncomplete;
     private BulkActionLine? _action;
     private int _line;
     private bool _inOverlongLine;
@@ -97,6 +98,7 @@ public sealed class EventBatchReader
             body.AdvanceTo(buffer.Start, buffer.End);
             if (refusal is not null || result.IsCompleted)
             {
+                _batch.IncompleteEnvelopes += _isIncomplete ? 1 : 0;
                 return refusal ?? CheckWhole(format);
             }
         }
@@ -323,6 +325,7 @@ public sealed class EventBatchReader
                 return true;
 
             case Phase.AfterEvents:
+                _isIncomplete |= reader.CurrentDepth == 1 && SaysIncomplete(reader);
                 var isMoreEvents = reader.ValueTextEquals(_envelope) || (reader.CurrentDepth == 1 && EnvelopeName(ref reader) is "events" or "records");
                 if (!reader.Read() || !reader.TrySkip())
                 {
@@ -346,7 +349,7 @@ public sealed class EventBatchReader
     private bool TryFindEvents(ref Utf8JsonReader reader, in ReadOnlySequence<byte> buffer)
     {
         var start = reader.TokenStartIndex;
-        var (isGraphPage, isEcs) = (false, false);
+        var (isGraphPage, isEcs, saysIncomplete) = (false, false, false);
         while (reader.Read())
         {
             if (reader.TokenType == JsonTokenType.EndObject)
@@ -373,6 +376,7 @@ public sealed class EventBatchReader
             // The response of a search has its hits one object deeper.
             var isInHits = reader.CurrentDepth > 1;
             isGraphPage |= reader.ValueTextEquals("@odata.context"u8) || reader.ValueTextEquals("@odata.nextLink"u8);
+            saysIncomplete |= !isInHits && SaysIncomplete(reader);
             isEcs |= reader.ValueTextEquals("@timestamp"u8);
             var envelope = isInHits ? (reader.ValueTextEquals("hits"u8) ? "hits" : null) : EnvelopeName(ref reader);
             if (!reader.Read())
@@ -384,6 +388,7 @@ public sealed class EventBatchReader
                 && (envelope == "events" || (!isEcs && (envelope == "records" || (envelope == "value" && isGraphPage) || (envelope == "hits" && isInHits)))))
             {
                 (_phase, _envelope, _batch.HasEnvelopes) = (Phase.Events, envelope, true);
+                _isIncomplete = saysIncomplete;
                 return true;
             }
 
@@ -399,6 +404,32 @@ public sealed class EventBatchReader
         }
 
         return false;
+    }
+
+    /// <summary>Whether the member that the reader is at says that an envelope holds less than there is.</summary>
+    private static bool SaysIncomplete(Utf8JsonReader reader)
+    {
+        var isShards = reader.ValueTextEquals("_shards"u8);
+        var isTimedOut = reader.ValueTextEquals("timed_out"u8);
+        if (!(isShards || isTimedOut || reader.ValueTextEquals("@odata.nextLink"u8)) || !reader.Read())
+        {
+            return false;
+        }
+
+        if (!isShards)
+        {
+            return reader.TokenType == (isTimedOut ? JsonTokenType.True : JsonTokenType.String);
+        }
+
+        if (!JsonDocument.TryParseValue(ref reader, out var shards))
+        {
+            return false;
+        }
+
+        using (shards)
+        {
+            return Envelope.HasFailed(shards.RootElement);
+        }
     }
 
     /// <summary>The name of the member, if one may hold events under it.</summary>

@@ -72,7 +72,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
                 }
                 else
                 {
-                    ReadAll(utf8, contents, place);
+                    ReadAll(utf8, contents, Envelope.IsIncomplete(root), place);
                 }
 
                 return true;
@@ -103,9 +103,10 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         return true;
     }
 
-    private void ReadAll(ReadOnlyMemory<byte> utf8, IEnumerable<Envelope.Content> contents, Place place)
+    private void ReadAll(ReadOnlyMemory<byte> utf8, IEnumerable<Envelope.Content> contents, bool isIncomplete, Place place)
     {
         batch.HasEnvelopes = true;
+        batch.IncompleteEnvelopes += isIncomplete ? 1 : 0;
         if (place.Envelopes == MaxEnvelopes)
         {
             Reject(place, RejectionCodes.TooDeep, "", $"More than {MaxEnvelopes} envelopes lie in each other.");

@@ -60,6 +60,13 @@ internal static class Envelope
         };
     }
 
+    /// <summary>Whether the envelope says that it holds less than there is: failed shards, a time-out, a next page.</summary>
+    public static bool IsIncomplete(JsonElement root) =>
+        root.Get("timed_out").ValueKind == JsonValueKind.True || root.Get("@odata.nextLink").ValueKind == JsonValueKind.String || HasFailed(root.Get("_shards"));
+
+    /// <summary>Whether a search could not look into all shards.</summary>
+    public static bool HasFailed(JsonElement shards) => shards.Get("failed").Number() > 0;
+
     /// <summary>Whether the envelope itself, not what it holds, has a key twice: one of the two would be lost.</summary>
     public static bool HasTwice(JsonElement root) =>
         new[] { root, root.Get("hits") }.Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));

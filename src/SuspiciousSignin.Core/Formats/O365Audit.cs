@@ -206,7 +206,8 @@ internal sealed partial class O365Audit : IRecordShape
     {
         if (list.ValueKind != JsonValueKind.Array)
         {
-            list.WriteTo(json);
+            // The pipeline drops what is no list either.
+            json.WriteNullValue();
             return;
         }
 

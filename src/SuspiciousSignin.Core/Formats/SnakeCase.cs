@@ -24,7 +24,7 @@ internal static class SnakeCase
         ["applied_conditional_access_policy"] = "applied_conditional_access_policies",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    /// <summary>The record with its keys so named.</summary>
+    /// <summary>The record with its keys so named, null and empty text left out.</summary>
     /// <param name="record">The record, a JSON object.</param>
     /// <param name="unwrapText">Whether its members may be JSON in text.</param>
     /// <exception cref="JsonException">Two keys of one object come out the same.</exception>
@@ -34,7 +34,7 @@ internal static class SnakeCase
         using (var json = new Utf8JsonWriter(buffer, EcsBuilder.WriterOptions))
         {
             json.WriteStartObject();
-            foreach (var property in record.EnumerateObject())
+            foreach (var property in record.EnumerateObject().Where(HasValue))
             {
                 json.WritePropertyName(Of(property.Name));
                 if (unwrapText)
@@ -75,13 +75,17 @@ internal static class SnakeCase
         return Renamed.GetValueOrDefault(snake, snake);
     }
 
+    // The pipeline drops what is empty; and empty text in place of an object would not fit an index.
+    private static bool HasValue(JsonProperty property) =>
+        property.Value.ValueKind != JsonValueKind.Null && !(property.Value.ValueKind == JsonValueKind.String && property.Value.ValueEquals(""u8));
+
     private static void Write(Utf8JsonWriter json, JsonElement element)
     {
         switch (element.ValueKind)
         {
             case JsonValueKind.Object:
                 json.WriteStartObject();
-                foreach (var property in element.EnumerateObject())
+                foreach (var property in element.EnumerateObject().Where(HasValue))
                 {
                     json.WritePropertyName(Of(property.Name));
                     Write(json, property.Value);

@@ -227,6 +227,27 @@ public sealed class EnvelopeTests
     }
 
     [Theory]
+    [InlineData("""{"@odata.context":"c","@odata.nextLink":"n","value":[E]}""", 1)]
+    [InlineData("""{"@odata.context":"c","value":[E],"@odata.nextLink":"n"}""", 1)]
+    [InlineData("""{"took":1,"timed_out":true,"hits":{"hits":[E]}}""", 1)]
+    [InlineData("""{"took":1,"timed_out":false,"_shards":{"total":2,"failed":1},"hits":{"hits":[E]}}""", 1)]
+    [InlineData("""{"hits":{"hits":[E]},"_shards":{"total":2,"failed":1}}""", 1)]
+    [InlineData("""{"took":1,"timed_out":false,"_shards":{"total":2,"failed":0},"hits":{"hits":[E]}}""", 0)]
+    [InlineData("""{"@odata.context":"c","@odata.nextLink":null,"value":[E]}""", 0)]
+    [InlineData("""[E]""", 0)]
+    public async Task An_envelope_that_says_there_is_more_is_told(string envelope, int count)
+    {
+        var body = envelope.Replace("E", Ok, StringComparison.Ordinal);
+        using var service = new TestService();
+        foreach (var type in new[] { "application/json", "application/x-ndjson" })
+        {
+            var answer = await service.PostAsync(body, "?store=false", type);
+            Assert.Equal(1, answer.Number("accepted"));
+            Assert.Equal(count, answer.Warnings.Count(code => code == "incompleteEnvelope"));
+        }
+    }
+
+    [Theory]
     [InlineData("""{"_id":"1","_index":"i","_source":E}""", """{"@timestamp":1,"event.id":"e","_id":"1","_index":"i"}""")]
     [InlineData("""{"_id":"1","_index":null,"_source":{"_id":"own","@timestamp":1 } }""", """{"_id":"own","@timestamp":1,"_id":"1"}""")]
     [InlineData("""{"records":[E]}""", """{"@timestamp":1,"event.id":"e"}""")]
