@@ -17,7 +17,8 @@ internal sealed class EntraSignIn : IRecordShape
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
-        var root = SnakeCase.Rewrite(record);
+        // Some exports hold the properties as text.
+        var root = SnakeCase.Rewrite(record, unwrapText: true);
         var signIn = root.Snake("properties");
         ecs.SetTimestamp(
             (signIn.Get("created_at"), "/properties/createdDateTime"), (root.Snake("time"), "/time"), (root.Get("created_at"), "/createdDateTime"));

@@ -108,6 +108,19 @@ public sealed class ShapeTests
         Normalised.Text(await Normalised.OneAsync($$$"""{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","properties":{"status":{{{status}}}}}"""), "event.outcome"));
 
     [Fact]
+    public async Task The_properties_of_a_diagnostic_record_may_be_text() => Assert.Equal(
+        "failure",
+        Normalised.Text(await Normalised.OneAsync("""{"category":"SignInLogs","properties":"{\"createdDateTime\":\"2026-03-14T05:00:00Z\",\"status\":{\"errorCode\":50126}}"}"""), "event.outcome"));
+
+    [Fact]
+    public async Task A_document_of_an_integrations_index_has_its_dataset()
+    {
+        var batch = await Engine.ReadAsync("""{"hits":{"hits":[{"_index":".ds-logs-azure.signinlogs-default-2026.03.14-000001","_id":"1","_source":{"@timestamp":"2026-03-14T05:00:00Z","source":{"ip":"8.8.8.8"},"event":{"outcome":"success"}}}]}}""");
+
+        Assert.True(Assert.Single(batch.Events).Classification.IsAzureSignIn(Engine.Revision()));
+    }
+
+    [Fact]
     public async Task A_sign_in_of_one_line_is_a_success_without_address()
     {
         var document = await Normalised.OneAsync("""{"Category":"SignInLogs","Time":"2026-03-14T05:00:00Z"}""");
