@@ -79,6 +79,10 @@ public sealed class EventBatch
     private readonly List<RejectedEvent> _rejected = [];
     private readonly SortedDictionary<string, int> _shapes = new(StringComparer.Ordinal);
 
+    // Most batches are of one shape, so runs of it are counted, not single events.
+    private string? _runShape;
+    private int _runLength;
+
     /// <summary>The accepted events in the order of the body.</summary>
     public IReadOnlyList<EventRecord> Events => _events;
 
@@ -92,7 +96,14 @@ public sealed class EventBatch
     public int Received { get; private set; }
 
     /// <summary>How many of the accepted events had which shape.</summary>
-    public IReadOnlyDictionary<string, int> Shapes => _shapes;
+    public IReadOnlyDictionary<string, int> Shapes
+    {
+        get
+        {
+            EndRun();
+            return _shapes;
+        }
+    }
 
     /// <summary>Whether an envelope was opened, with events in it or without.</summary>
     internal bool HasEnvelopes { get; set; }
@@ -107,8 +118,23 @@ public sealed class EventBatch
     internal void Accept(EventRecord record, string shape)
     {
         Received++;
-        _shapes[shape] = _shapes.GetValueOrDefault(shape) + 1;
+        if (!ReferenceEquals(shape, _runShape))
+        {
+            EndRun();
+            _runShape = shape;
+        }
+
+        _runLength++;
         _events.Add(record);
+    }
+
+    private void EndRun()
+    {
+        if (_runShape is not null)
+        {
+            _shapes[_runShape] = _shapes.GetValueOrDefault(_runShape) + _runLength;
+            (_runShape, _runLength) = (null, 0);
+        }
     }
 
     internal void Reject(RejectedEvent rejected)
