@@ -66,9 +66,9 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             var root = document.RootElement;
             if (Envelope.Open(root) is { } contents)
             {
-                if (hasDuplicates && Envelope.HasTwice(root))
+                if (Envelope.HasTwice(root))
                 {
-                    Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice; which one is meant cannot be told.");
+                    Reject(place, RejectionCodes.DuplicateKey, "", "An envelope holds the same key, or its list of events, twice; which one is meant cannot be told.");
                 }
                 else
                 {

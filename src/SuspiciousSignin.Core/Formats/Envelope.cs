@@ -67,9 +67,10 @@ internal static class Envelope
     /// <summary>Whether a search could not look into all shards.</summary>
     public static bool HasFailed(JsonElement shards) => shards.Get("failed").Number() > 0;
 
-    /// <summary>Whether the envelope itself, not what it holds, has a key twice: one of the two would be lost.</summary>
+    /// <summary>Whether the envelope itself, not what it holds, has a key or its list twice: one of the two would be lost.</summary>
     public static bool HasTwice(JsonElement root) =>
-        new[] { root, root.Get("hits") }.Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
+        (root.Get("events").ValueKind == JsonValueKind.Array && root.Get("records").ValueKind == JsonValueKind.Array)
+        || new[] { root, root.Get("hits") }.Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
 
     /// <summary>Whether a document of no known shape has members that only an ECS document has, so that it lacks no more than its time.</summary>
     public static bool IsMeantAsEcs(JsonElement root) =>

@@ -115,9 +115,13 @@ public sealed class EnvelopeTests
     public async Task A_body_whose_events_would_be_lost_is_refused(string body) =>
         Assert.Equal(400, (await Engine.TryReadAsync(body.Replace("E", Ok, StringComparison.Ordinal))).Refusal?.Status);
 
-    [Fact]
-    public async Task An_envelope_in_a_line_that_has_its_events_twice_is_rejected() =>
-        Assert.Equal("duplicateKey", Assert.Single((await Engine.ReadAsync($$"""{"records":[{{Ok}}],"records":[]}""" + "\n" + Ok, BatchFormat.NdJson)).Rejected).Code);
+    [Theory]
+    [InlineData("""{"records":[E],"records":[]}""")]
+    [InlineData("""{"records":[E],"events":[E]}""")]
+    [InlineData("""{"hits":{"hits":[E],"hits":[E]}}""")]
+    public async Task An_envelope_in_a_line_that_has_its_events_twice_is_rejected(string envelope) => Assert.Equal(
+        "duplicateKey",
+        Assert.Single((await Engine.ReadAsync(envelope.Replace("E", Ok, StringComparison.Ordinal) + "\n" + Ok, BatchFormat.NdJson)).Rejected).Code);
 
     [Fact]
     public async Task The_bounds_hold_for_what_an_envelope_holds()
