@@ -74,6 +74,14 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         }
 
         var warnings = appended.Warnings.ToList();
+        if (batch.IncompleteEnvelopes > 0)
+        {
+            warnings.Add(new Warning(
+                "incompleteEnvelope",
+                "Search responses or Graph pages say that there is more than they hold: failed shards, a time-out, or a next page. Fetch the rest and send it too.",
+                batch.IncompleteEnvelopes));
+        }
+
         var window = WindowOf(batch, query, warnings);
         var addresses = batch.Events.SelectMany(record => record.Addresses.ToArray()).ToHashSet();
         var result = await judge.CorrelateAsync(
@@ -88,6 +96,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Duplicates = appended.Duplicates.Count,
             Rejected = batch.Rejected,
             RejectedTotal = batch.RejectedTotal,
+            Shapes = batch.Shapes,
             Buckets = BucketCounts.Of(accepted, query.Revision),
             Ignored = IgnoredCounts.Of(accepted, query.Revision, window),
             Status = result.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,

@@ -119,6 +119,12 @@ public sealed record Evaluation
     /// <summary>How many were not accepted in all.</summary>
     public required int RejectedTotal { get; init; }
 
+    /// <summary>
+    /// How many of the documents that could be read had which shape: <c>ecs</c>, <c>kibanaAlert</c>, or a raw shape; adds up to
+    /// <c>received</c> less those rejected when read.
+    /// </summary>
+    public required IReadOnlyDictionary<string, int> Shapes { get; init; }
+
     /// <summary>What the accepted events are to the revision; adds up to <c>accepted</c>.</summary>
     public required BucketCounts Buckets { get; init; }
 

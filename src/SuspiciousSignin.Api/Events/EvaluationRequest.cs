@@ -13,7 +13,7 @@ public sealed record EvaluationRequest : IWindowRequest
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default false.</summary>
+    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
     public bool? Promote { get; init; }
 
     /// <summary>Judge events later than this: RFC 3339 or date math. Default: 8 hours before <c>to</c>.</summary>
@@ -33,9 +33,9 @@ public sealed record EvaluationRequest : IWindowRequest
     /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool? IncludeEvents { get; init; }
 
-    internal EvaluationQuery ToQuery(TimeProvider clock) => new()
+    internal EvaluationQuery ToQuery(TimeProvider clock, bool promote) => new()
     {
-        Revision = this.Rule(Promote),
+        Revision = this.Rule(Promote ?? promote),
         Store = Store ?? true,
         From = RequestRules.Milliseconds(From, clock, roundUp: false),
         To = RequestRules.Milliseconds(To, clock, roundUp: true),

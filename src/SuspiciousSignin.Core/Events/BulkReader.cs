@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
+using SuspiciousSignin.Formats;
 
 namespace SuspiciousSignin.Events;
 
@@ -58,7 +59,7 @@ public sealed class BulkReader
     ];
 
     private readonly EventReaderOptions _options;
-    private readonly EventReader? _reader;
+    private readonly DocumentReader? _reader;
     private readonly string? _defaultIndex;
     private readonly List<BulkItem> _items = [];
     private readonly EventBatch _batch = new();
@@ -69,7 +70,7 @@ public sealed class BulkReader
     private int _line;
 
     private BulkReader(EventReaderOptions options, string? defaultIndex, bool readDocuments) =>
-        (_options, _defaultIndex, _reader) = (options, defaultIndex, readDocuments ? new EventReader(options) : null);
+        (_options, _defaultIndex, _reader) = (options, defaultIndex, readDocuments ? new DocumentReader(options, _batch) : null);
 
     /// <summary>Reads a body to its end.</summary>
     /// <param name="body">The body, decompressed.</param>
@@ -197,17 +198,9 @@ public sealed class BulkReader
             utf8 = rented.AsMemory(0, (int)line.Length);
         }
 
-        var first = _batch.Events.Count;
-        if (_reader.Read(utf8, _batch.Received, _line, out var record, id, index) is { } refusal)
-        {
-            rejected = refusal;
-            _batch.Reject(refusal);
-        }
-        else
-        {
-            _batch.Accept(record);
-        }
-
+        var (first, rejectedBefore) = (_batch.Events.Count, _batch.RejectedTotal);
+        _reader.Read(utf8, _line, new DocumentIdentity(id, index));
+        rejected = _batch.RejectedTotal > rejectedBefore ? _batch.LatestRejected : null;
         _items.Add(new BulkItem(action, index, id, first, _batch.Events.Count - first, rejected));
         if (rented is not null)
         {

@@ -31,6 +31,18 @@ public sealed class EventReader(EventReaderOptions options)
     private int _chunkUsed;
     private (string Code, string Pointer, string Message)? _refusal;
 
+    /// <summary>How much deeper than the bound a document may nest.</summary>
+    public int Deeper
+    {
+        init => _jsonOptions = new JsonReaderOptions { MaxDepth = options.MaxDepth + value };
+    }
+
+    /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
+    public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.HasEventField || _document.HasSourceIpText));
+
+    /// <summary>Whether the last document is a Kibana alert.</summary>
+    public bool IsKibanaAlert => _document.IsKibanaAlert;
+
     /// <summary>Reads a document.</summary>
     /// <param name="utf8">The JSON text of one document.</param>
     /// <param name="position">Its place in the batch, from 0.</param>
@@ -65,7 +77,7 @@ public sealed class EventReader(EventReaderOptions options)
             Addresses = _document.Addresses.ToArray(),
             Payload = Keep(_document.Payload),
             IsKibanaAlert = _document.IsKibanaAlert,
-            Document = options.KeepDocuments ? WithName(utf8.Span, id, index) : default,
+            Document = options.KeepDocuments ? WithIdentity(utf8.Span, id, index) : default,
         };
         return null;
     }
@@ -96,14 +108,6 @@ public sealed class EventReader(EventReaderOptions options)
             Identity = Identify(),
             Payload = Keep(_document.Payload),
         };
-    }
-
-    /// <summary>The document with the name that the request gave it, after its own.</summary>
-    private static byte[] WithName(ReadOnlySpan<byte> utf8, string? id, string? index)
-    {
-        var name = $"{(id is null ? "" : $",\"_id\":{JsonSerializer.Serialize(id)}")}{(index is null ? "" : $",\"_index\":{JsonSerializer.Serialize(index)}")}";
-        var end = utf8.LastIndexOf((byte)'}');
-        return [.. utf8[..end], .. Encoding.UTF8.GetBytes(name), .. utf8[end..]];
     }
 
     private void Name(EcsField field, string? value)
@@ -189,6 +193,7 @@ public sealed class EventReader(EventReaderOptions options)
     private bool ReadValue(ref Utf8JsonReader reader, FieldNode node)
     {
         _document.IsKibanaAlert |= node.IsKibanaAlert;
+        _document.HasEventField |= node.IsEventField;
         switch (reader.TokenType)
         {
             case JsonTokenType.StartArray:
@@ -369,6 +374,33 @@ public sealed class EventReader(EventReaderOptions options)
         payload.CopyTo(kept.Span);
         _chunkUsed += payload.Length;
         return kept;
+    }
+
+    /// <summary>The document as if what identifies it had come inside: last, so that it goes before the document's own.</summary>
+    private static byte[] WithIdentity(ReadOnlySpan<byte> utf8, string? id, string? index)
+    {
+        if (id is null && index is null)
+        {
+            return utf8.ToArray();
+        }
+
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>(128);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            foreach (var (name, value) in new[] { ("_id", id), ("_index", index) })
+            {
+                if (value is not null)
+                {
+                    json.WriteString(name, value);
+                }
+            }
+
+            json.WriteEndObject();
+        }
+
+        var members = utf8[..utf8.LastIndexOf((byte)'}')].TrimEnd(" \t\r\n"u8);
+        return members[^1] == (byte)'{' ? buffer.WrittenSpan.ToArray() : [.. members, (byte)',', .. buffer.WrittenSpan[1..]];
     }
 
     private static bool IsValidWhenDeeper(ReadOnlySpan<byte> utf8)
