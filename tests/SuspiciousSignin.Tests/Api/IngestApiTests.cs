@@ -105,6 +105,22 @@ public sealed class IngestApiTests
         Assert.Equal("azureSignIn", (string?)events.Json!["events"]![0]!["bucket"]);
     }
 
+    [Fact]
+    public async Task Raw_records_and_envelopes_are_read_as_in_any_batch()
+    {
+        using var service = new TestService();
+        const string Suricata = """{"timestamp":"2026-03-14T05:30:00.250000+0000","event_type":"alert","src_ip":"81.2.69.144","src_port":50122,"dest_ip":"195.82.54.10","dest_port":443,"proto":"TCP","alert":{"action":"allowed","gid":1,"signature_id":9000001,"rev":1,"signature":"LOCAL","category":"Attempted User Privilege Gain","severity":1}}""";
+
+        var answer = await BulkAsync(service, Lines(
+            """{"create":{"_index":"raw","_id":"1"}}""", Suricata,
+            """{"create":{"_index":"raw"}}""", $$"""{"records":[{{Ecs.SignIn(id: "a")}},{{Ecs.SignIn(id: "b")}}]}""",
+            """{"create":{"_index":"raw"}}""", $$"""{"records":[{{Ecs.SignIn(id: "a")}},{{Ecs.SignIn(id: "b")}}]}""",
+            """{"create":{"_index":"raw"}}""", $$"""{"records":[{{Ecs.SignIn(id: "c")}},{"a":1}]}"""));
+
+        Assert.Equal(["create 201 created", "create 201 created", "create 409 version_conflict_engine_exception", "create 400 document_parsing_exception"], Items(answer));
+        Assert.Equal(4, await StoredAsync(service));
+    }
+
     [Theory]
     [InlineData("", "empty")]
     [InlineData("{\"create\":{\"_index\":\"x\"}}\n{\"@timestamp\":1}", "terminated by a newline")]
