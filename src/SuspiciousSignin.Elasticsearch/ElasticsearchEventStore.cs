@@ -110,7 +110,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
     {
         var summary = new WindowSummary(query.Revision);
         var run = new Run(query, indices);
-        if (indices.Any)
+        if (indices.Any && indices.Column("source.ip") is not null)
         {
             foreach (var addresses in ChunksOf(query.Addresses))
             {

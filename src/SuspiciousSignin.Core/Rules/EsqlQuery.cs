@@ -57,7 +57,7 @@ public sealed class EsqlQuery
     public int Addresses { get; init; }
 
     /// <summary>Whether the indices have what it takes to report any address; if not, <see cref="Detection"/> has nothing to ask.</summary>
-    public bool CanReport => !_report.IsNever;
+    public bool CanReport => !_keep.IsNever && !_report.IsNever;
 
     /// <summary>The near misses that <see cref="Coverage"/> counts, in the order of its columns <c>miss_0</c>, <c>miss_1</c>, ...</summary>
     public IReadOnlyList<(NearMiss Miss, EsqlPredicate Condition)> Misses { get; }

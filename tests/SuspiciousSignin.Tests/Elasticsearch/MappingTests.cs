@@ -164,6 +164,20 @@ public sealed class MappingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Events_without_an_address_anywhere_are_told_of()
+    {
+        Fake.CreateIndex("logs-bare", """{"dynamic":"false","properties":{"@timestamp":{"type":"date"},"event":{"properties":{"dataset":{"type":"keyword"}}}}}""");
+        Fake.Index("logs-bare", Ecs.SignIn());
+        var store = _cluster.NewStore();
+        var result = await RunAsync(store);
+        Assert.Empty(result.Findings);
+        Assert.Contains(result.Warnings, warning => warning.Code == "sourceIpUnmapped");
+        var one = await store.CorrelateAsync(
+            new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 1, Addresses = [SourceAddress.Parse(Ip)] }, TestContext.Current.CancellationToken);
+        Assert.Empty(one.Findings);
+    }
+
+    [Fact]
     public async Task Configured_patterns_replace_those_of_the_revision()
     {
         Fake.Index("elsewhere-1", Ecs.SignIn());
