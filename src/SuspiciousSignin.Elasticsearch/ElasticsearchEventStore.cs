@@ -28,13 +28,13 @@ internal sealed class ElasticsearchEventStore : IEventStore
     private readonly EvidenceReader _evidence;
 
     public ElasticsearchEventStore(
-        ElasticsearchClient client, Nodes nodes, ElasticsearchOptions options, TimeProvider clock, ILogger<ElasticsearchEventStore> logger)
+        ElasticsearchClient client, Nodes nodes, ElasticsearchOptions options, EventReaderOptions readerOptions, TimeProvider clock, ILogger<ElasticsearchEventStore> logger)
     {
         (_client, _nodes, _options) = (client, nodes, options);
-        _mappings = new Mappings(client, options, clock);
+        _mappings = new Mappings(client, options, readerOptions.AlertDatasets, clock);
         _esql = new EsqlQueries(client, options, clock, logger);
         _writer = new EventWriter(client, options, clock);
-        _evidence = new EvidenceReader(client, logger);
+        _evidence = new EvidenceReader(client, readerOptions.AlertDatasets, logger);
     }
 
     /// <inheritdoc/>

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
 using Polly;
+using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Elasticsearch;
@@ -56,6 +57,7 @@ public static class ElasticsearchRegistration
             provider.GetRequiredService<ElasticsearchClient>(),
             provider.GetRequiredService<Nodes>(),
             provider.GetRequiredService<ElasticsearchOptions>(),
+            provider.GetRequiredService<EventReaderOptions>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ElasticsearchEventStore>>()));
     }

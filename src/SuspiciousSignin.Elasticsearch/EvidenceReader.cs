@@ -15,12 +15,12 @@ namespace SuspiciousSignin.Elasticsearch;
 /// events, not between two searches: events of the same time are put in the order of their ids, so that the next page, read from another point
 /// in time, goes on exactly there.
 /// </summary>
-internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger logger)
+internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOnlyList<string> alertDatasets, ILogger logger)
 {
     private const int HitsPerSearch = 1_000;
     private const string KeepAlive = "1m";
 
-    private static readonly EventReaderOptions ReaderOptions = new() { MaxDepth = 512 };
+    private readonly EventReaderOptions _readerOptions = new() { MaxDepth = 512, AlertDatasets = alertDatasets };
 
     /// <summary>Reads a page.</summary>
     /// <param name="start">Where it starts; null for the beginning.</param>
@@ -30,7 +30,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
         var pit = await OpenAsync(indices, cancellationToken);
         try
         {
-            var page = new Page(revision, countedOnly, limit, start);
+            var page = new Page(_readerOptions, revision, countedOnly, limit, start);
             var total = 0L;
             if (start is not null)
             {
@@ -192,9 +192,9 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, ILogger
     }
 
     /// <summary>Collects hits in the order of their times until one more is there than the page holds and no earlier one can follow.</summary>
-    private sealed class Page(RuleRevision revision, bool countedOnly, int limit, Place? start)
+    private sealed class Page(EventReaderOptions readerOptions, RuleRevision revision, bool countedOnly, int limit, Place? start)
     {
-        private readonly EventReader _reader = new(ReaderOptions);
+        private readonly EventReader _reader = new(readerOptions);
         private readonly HashSet<string> _columns = new(ColumnsOf(revision), StringComparer.Ordinal);
         private readonly List<(Place Place, EventDocument Document)> _events = [];
         private int _settled;

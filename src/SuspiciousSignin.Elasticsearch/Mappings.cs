@@ -34,8 +34,10 @@ internal sealed record MappedIndices
 /// Looks before it queries: an ES|QL query that names one column which no index maps fails as a whole, and an index that may not be read
 /// looks the same as one that is not there.
 /// </summary>
-internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions options, TimeProvider clock)
+internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions options, IReadOnlyList<string> alertDatasets, TimeProvider clock)
 {
+    private static readonly string[] DatasetPaths = ["event.dataset", "data_stream.dataset"];
+
     private static readonly HashSet<string> KeywordTypes = ["keyword", "text", "constant_keyword", "wildcard", "match_only_text"];
 
     /// <summary>The types that <c>TO_STRING</c> takes, so that indices of different opinions read alike.</summary>
@@ -103,7 +105,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         var patterns = PatternsOf(revision);
         var alertPatterns = patterns.Where(pattern => pattern.StartsWith('.')).ToArray();
         var eventPatterns = patterns.Except(alertPatterns, StringComparer.Ordinal).ToArray();
-        var (anyIndex, fields) = await FieldCapsAsync(patterns, EsqlQuery.Columns(revision), cancellationToken);
+        var (anyIndex, fields) = await FieldCapsAsync(patterns, [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)], cancellationToken);
         var warnings = new List<Warning>();
         var isPartial = false;
         foreach (var (kind, some, isAlerts) in new[] { ("events", eventPatterns, false), ("alerts", alertPatterns, true) })
@@ -141,6 +143,11 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             }
         }
 
+        if (WithAlertDatasets(columns) is { } widened)
+        {
+            columns["event.kind"] = widened;
+        }
+
         if (mixed.Count > 0)
         {
             warnings.Add(new Warning("mixedMapping", $"Indices disagree on the type of {string.Join("; ", mixed)}. It is read as text, which is right but slower. Align the mappings.", mixed.Count));
@@ -160,6 +167,20 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             Warnings = warnings,
             IsPartial = isPartial,
         };
+    }
+
+    /// <summary><c>event.kind</c> where some datasets are alerts whatever it says; null where there are none, or no dataset is mapped.</summary>
+    private string? WithAlertDatasets(Dictionary<string, string> columns)
+    {
+        string[] datasets = [.. DatasetPaths.Select(columns.GetValueOrDefault).OfType<string>()];
+        if (alertDatasets.Count == 0 || datasets.Length == 0)
+        {
+            return null;
+        }
+
+        var dataset = datasets.Length == 1 ? datasets[0] : $"COALESCE({string.Join(", ", datasets)})";
+        var otherwise = columns.TryGetValue("event.kind", out var kind) ? $", {kind}" : "";
+        return $"CASE({dataset} IN ({string.Join(", ", alertDatasets.Select(name => $"\"{name}\""))}), \"alert\"{otherwise})";
     }
 
     /// <summary>How ES|QL reads a path of these types, or null where it cannot.</summary>

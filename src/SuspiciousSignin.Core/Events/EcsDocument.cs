@@ -31,6 +31,9 @@ internal sealed class EcsDocument
     /// <summary>Whether any known <c>event.*</c> field was seen.</summary>
     public bool HasEventField { get; set; }
 
+    /// <summary>Whether it is of a dataset whose events are alerts whatever <c>event.kind</c> says.</summary>
+    public bool IsOfAlertDataset { get; set; }
+
     /// <summary>Whether any <c>source.ip</c> value was there, an address or not.</summary>
     public bool HasSourceIpText { get; set; }
 
@@ -43,7 +46,7 @@ internal sealed class EcsDocument
     public void Clear()
     {
         Array.Clear(_slots);
-        (_length, _addressCount) = (0, 0);
+        (_length, _addressCount, IsOfAlertDataset) = (0, 0, false);
         (Timestamp, Ingested, IsKibanaAlert, HasEventField, HasSourceIpText) = (null, null, false, false, false);
     }
 

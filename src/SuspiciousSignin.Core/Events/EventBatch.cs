@@ -206,6 +206,12 @@ public sealed class EventReaderOptions
     /// </summary>
     public bool StockAlertMapping { get; set; }
 
+    /// <summary>
+    /// Datasets whose events <c>promote</c> counts as raw network alerts although their <c>event.kind</c> is not <c>alert</c>, such as those of
+    /// a sensor that does not set it. Default none.
+    /// </summary>
+    public IReadOnlyList<string> AlertDatasets { get; set; } = [];
+
     /// <summary>Whether the documents are kept as they came; set by the service where its store needs them, never by configuration.</summary>
     public bool KeepDocuments { get; set; }
 }

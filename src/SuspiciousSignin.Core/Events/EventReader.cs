@@ -291,6 +291,19 @@ public sealed class EventReader(EventReaderOptions options)
         {
             _document.Add(EcsField.Dataset, FieldKind.Keyword, Encoding.UTF8.GetBytes(dataset));
         }
+
+        _document.IsOfAlertDataset = IsOfAlertDataset();
+    }
+
+    private bool IsOfAlertDataset()
+    {
+        if (options.AlertDatasets.Count == 0)
+        {
+            return false;
+        }
+
+        var field = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
+        return _document.Count(field) == 1 && options.AlertDatasets.Contains(Encoding.UTF8.GetString(_document.First(field)), StringComparer.Ordinal);
     }
 
     /// <summary>

@@ -127,6 +127,8 @@ public abstract class EsqlPredicate
 
     internal static EsqlPredicate IsNull(EsqlColumn column) => new NullTest(column);
 
+    internal static EsqlPredicate IsAlertKind() => new AlertKind(new Membership(new EsqlColumn(EcsField.Kind), ["alert"]));
+
     internal static EsqlPredicate SourceIpParses() => new SourceIpTest();
 
     internal static EsqlPredicate SourceIpIsMultiValued() => new MultiValuedSourceIp();
@@ -298,6 +300,21 @@ public abstract class EsqlPredicate
 
             return false;
         }
+    }
+
+    /// <summary>
+    /// Whether the document is an alert: by its <c>event.kind</c>, or by its dataset where the settings say so. For a cluster they say it in the
+    /// expression that reads the column.
+    /// </summary>
+    private sealed class AlertKind(EsqlPredicate kind) : EsqlPredicate
+    {
+        public override IEnumerable<string> Columns => kind.Columns;
+
+        public override string ToString() => kind.ToString()!;
+
+        internal override EsqlPredicate Fold(Func<string, string?> column) => kind.Fold(column);
+
+        internal override bool? Test(EcsDocument document) => document.IsOfAlertDataset ? true : kind.Test(document);
     }
 
     private sealed class NullTest(EsqlColumn operand) : EsqlPredicate

@@ -54,7 +54,7 @@ public static class RuleCatalogue
 
     /// <summary>What External Alerts itself promotes: any alert document but those of Elastic's own endpoint and cloud sensors.</summary>
     private static readonly EsqlPredicate IsRawAlert = All(
-        Is(new EsqlColumn(EcsField.Kind), "alert"),
+        IsAlertKind(),
         Any(IsNull(ModuleColumn), Not(Is(ModuleColumn, "endpoint", "endgame", "cloud_defend"))));
 
     private static readonly NearMiss RenamedExternalAlert = new(

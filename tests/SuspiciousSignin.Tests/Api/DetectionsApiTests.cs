@@ -8,6 +8,19 @@ namespace SuspiciousSignin.Tests.Api;
 public sealed class DetectionsApiTests
 {
     [Fact]
+    public async Task Datasets_whose_events_are_alerts_count_with_promote_whatever_their_kind()
+    {
+        foreach (var (dataset, reported) in new[] { ("acme.sensor", 1), ("acme.other", 0) })
+        {
+            using var service = new TestService(settings: [("Events:AlertDatasets:0", "acme.sensor")]);
+            await service.PostAsync(Ecs.Batch(
+                Ecs.SignIn(), $$"""{"@timestamp":"{{Ecs.Time(30)}}","source.ip":"{{Ecs.Address}}","event.dataset":"{{dataset}}","event.kind":"event"}"""));
+            Assert.Equal(reported, (await service.RunAsync("""{"promote":true}""")).Addresses.Length);
+            Assert.Empty((await service.RunAsync()).Addresses);
+        }
+    }
+
+    [Fact]
     public async Task An_empty_body_runs_the_default_revision_over_the_last_eight_hours()
     {
         using var service = new TestService();

@@ -67,7 +67,11 @@ internal sealed class Cluster : IAsyncDisposable
         return NewServices(options, []).GetRequiredKeyedService<IEventStore>(ElasticsearchRegistration.Kind);
     }
 
-    private ServiceProvider NewServices(Action<ElasticsearchOptions>? with = null)
+    /// <summary>A store for which events of these datasets are alerts.</summary>
+    public IEventStore NewStore(string[] alertDatasets) =>
+        NewServices(null, new EventReaderOptions { AlertDatasets = alertDatasets }).GetRequiredKeyedService<IEventStore>(ElasticsearchRegistration.Kind);
+
+    private ServiceProvider NewServices(Action<ElasticsearchOptions>? with = null, EventReaderOptions? reading = null)
     {
         var options = new ElasticsearchOptions { Nodes = [new Uri(Url.GetLeftPart(UriPartial.Authority))], PollWait = TimeSpan.FromMilliseconds(100) };
         if (Url.UserInfo.Split(':') is [var user, var password])
@@ -77,13 +81,14 @@ internal sealed class Cluster : IAsyncDisposable
 
         options.CertificateFingerprint = _server is null ? Environment.GetEnvironmentVariable("SUSPICIOUSSIGNIN_TEST_ELASTICSEARCH_FINGERPRINT") : null;
         with?.Invoke(options);
-        var services = NewServices(options, Logged);
+        var services = NewServices(options, Logged, reading);
         _services.Add(services);
         return services;
     }
 
-    private static ServiceProvider NewServices(ElasticsearchOptions options, List<string> logged) => new ServiceCollection()
+    private static ServiceProvider NewServices(ElasticsearchOptions options, List<string> logged, EventReaderOptions? reading = null) => new ServiceCollection()
         .AddSingleton(options)
+        .AddSingleton(reading ?? Reading)
 #pragma warning disable RS0030 // Sockets do not follow a fake clock.
         .AddSingleton(TimeProvider.System)
 #pragma warning restore RS0030

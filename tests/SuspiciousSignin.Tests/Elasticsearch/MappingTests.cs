@@ -164,6 +164,21 @@ public sealed class MappingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Datasets_whose_events_are_alerts_count_with_promote_whatever_their_kind()
+    {
+        FillEvents();
+        Fake.Index("logs-suspicious_signin.events-default", $$"""{"@timestamp":"{{Ecs.Time(30)}}","source.ip":"{{Ip}}","event.dataset":"acme.sensor","event.kind":"event"}""");
+        var query = new CorrelationQuery { Revision = Engine.Revision(promote: true), Window = TimeWindow.All, Limit = 10 };
+        Assert.Empty((await _cluster.NewStore().CorrelateAsync(query, TestContext.Current.CancellationToken)).Findings);
+        var store = _cluster.NewStore(["acme.sensor"]);
+        var finding = Assert.Single((await store.CorrelateAsync(query, TestContext.Current.CancellationToken)).Findings);
+        Assert.Equal(1, finding.Counts.NetworkAlert);
+        Assert.Empty((await store.CorrelateAsync(query with { Revision = Engine.Revision() }, TestContext.Current.CancellationToken)).Findings);
+        var evidence = (await store.ReadEventsAsync(finding.Address, TimeWindow.All, query.Revision, true, 10, null, TestContext.Current.CancellationToken))!;
+        Assert.Equal(EventBucket.NetworkAlert, evidence.Events[0].Bucket);
+    }
+
+    [Fact]
     public async Task Events_without_an_address_anywhere_are_told_of()
     {
         Fake.CreateIndex("logs-bare", """{"dynamic":"false","properties":{"@timestamp":{"type":"date"},"event":{"properties":{"dataset":{"type":"keyword"}}}}}""");
