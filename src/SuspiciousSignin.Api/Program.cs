@@ -1,4 +1,5 @@
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Ingest;
 
 if (args is ["healthcheck", ..])
 {
@@ -28,6 +29,7 @@ builder.Services
     .AddEventStore()
     .AddCorrelation()
     .AddHttpApi()
+    .AddIngest()
     .AddApiKeys()
     .AddApiDocuments()
     .AddObservability()
@@ -37,6 +39,7 @@ var app = builder.Build();
 app.Services.CheckOptions();
 app.UseProblems();
 app.UseRouting();
+app.UseIngest();
 app.UseRequestDecompression();
 app.UseAuthentication();
 app.UseAuthorization();

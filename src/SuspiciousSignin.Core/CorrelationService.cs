@@ -59,6 +59,10 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         SourceAddress address, TimeWindow window, RuleRevision revision, int limit, string? cursor, CancellationToken cancellationToken = default) =>
         store.ReadEventsAsync(address, window, revision, countedOnly: false, limit, cursor, cancellationToken);
 
+    /// <summary>Keeps events for later runs, without judging them.</summary>
+    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken = default) =>
+        store.AppendAsync(events, cancellationToken);
+
     /// <summary>Judges a batch: over the store that now holds it, or alone where nothing is to be kept.</summary>
     public async Task<Evaluation> EvaluateAsync(EventBatch batch, EvaluationQuery query, CancellationToken cancellationToken = default)
     {
@@ -70,6 +74,14 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         }
 
         var warnings = appended.Warnings.ToList();
+        if (batch.IncompleteEnvelopes > 0)
+        {
+            warnings.Add(new Warning(
+                "incompleteEnvelope",
+                "Search responses or Graph pages say that there is more than they hold: failed shards, a time-out, or a next page. Fetch the rest and send it too.",
+                batch.IncompleteEnvelopes));
+        }
+
         var window = WindowOf(batch, query, warnings);
         var addresses = batch.Events.SelectMany(record => record.Addresses.ToArray()).ToHashSet();
         var result = await judge.CorrelateAsync(
@@ -84,6 +96,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Duplicates = appended.Duplicates.Count,
             Rejected = batch.Rejected,
             RejectedTotal = batch.RejectedTotal,
+            Shapes = batch.Shapes,
             Buckets = BucketCounts.Of(accepted, query.Revision),
             Ignored = IgnoredCounts.Of(accepted, query.Revision, window),
             Status = result.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,

@@ -119,6 +119,12 @@ public sealed record Evaluation
     /// <summary>How many were not accepted in all.</summary>
     public required int RejectedTotal { get; init; }
 
+    /// <summary>
+    /// How many of the documents that could be read had which shape: <c>ecs</c>, <c>kibanaAlert</c>, or a raw shape; adds up to
+    /// <c>received</c> less those rejected when read.
+    /// </summary>
+    public required IReadOnlyDictionary<string, int> Shapes { get; init; }
+
     /// <summary>What the accepted events are to the revision; adds up to <c>accepted</c>.</summary>
     public required BucketCounts Buckets { get; init; }
 
@@ -127,6 +133,9 @@ public sealed record Evaluation
 
     /// <summary>Whether the judgement is whole.</summary>
     public required RunStatus Status { get; init; }
+
+    /// <summary>By how much the events were moved, where <c>timeShift</c> was asked for.</summary>
+    public AppliedTimeShift? TimeShift { get; init; }
 
     /// <summary>The window over which the alerts were judged.</summary>
     public required WindowBounds Window { get; init; }
@@ -145,7 +154,10 @@ public sealed record Evaluation
 /// <param name="Other">Everything else.</param>
 public sealed record BucketCounts(int AzureSignIn, int MailAccess, int NetworkAlert, int Other)
 {
-    internal static BucketCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision)
+    /// <summary>Counts events.</summary>
+    /// <param name="events">The events.</param>
+    /// <param name="revision">The revision whose verdicts are counted.</param>
+    public static BucketCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision)
     {
         var counts = events.CountBy(record => record.Classification.BucketOf(revision)).ToDictionary();
         return new BucketCounts(

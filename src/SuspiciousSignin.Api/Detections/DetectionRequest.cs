@@ -19,7 +19,7 @@ public sealed record DetectionRequest : IWindowRequest
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default false.</summary>
+    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
     public bool? Promote { get; init; }
 
     /// <summary>Only these addresses, at most 1,000. Default: all.</summary>
@@ -31,9 +31,9 @@ public sealed record DetectionRequest : IWindowRequest
     /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool? IncludeEvents { get; init; }
 
-    internal DetectionQuery ToQuery(TimeProvider clock) => new()
+    internal DetectionQuery ToQuery(TimeProvider clock, bool promote) => new()
     {
-        Revision = this.Rule(Promote),
+        Revision = this.Rule(Promote ?? promote),
         Window = this.Window(clock),
         IngestedAfter = RequestRules.Milliseconds(IngestedAfter, clock, roundUp: false),
         SourceIps = SourceIps is null ? null : [.. SourceIps.Select(SourceAddress.Parse).Distinct()],

@@ -12,7 +12,8 @@ namespace SuspiciousSignin.Api.Detections;
 [Authorize(Scopes.DetectionsRun)]
 [Route("api/v1/detections")]
 [Tags("Detections")]
-public sealed class DetectionsController(CorrelationService correlation, IValidator<DetectionRequest> validator, ServiceMetrics metrics, TimeProvider clock) : ControllerBase
+public sealed class DetectionsController(
+    CorrelationService correlation, IValidator<DetectionRequest> validator, RunOptions runs, ServiceMetrics metrics, TimeProvider clock) : ControllerBase
 {
     /// <summary>Run the detection over a window</summary>
     /// <remarks>
@@ -50,7 +51,7 @@ public sealed class DetectionsController(CorrelationService correlation, IValida
             return this.Invalid(invalid, inBody: true);
         }
 
-        var run = await correlation.RunAsync(request.ToQuery(clock), cancellationToken);
+        var run = await correlation.RunAsync(request.ToQuery(clock, runs.Promote), cancellationToken);
         metrics.Ran(run);
         return Ok(run);
     }

@@ -1,5 +1,6 @@
 using FluentValidation;
 using SuspiciousSignin.Api.Requests;
+using Replay = SuspiciousSignin.Events.TimeShift;
 
 namespace SuspiciousSignin.Api.Events;
 
@@ -12,7 +13,7 @@ public sealed record EvaluationRequest : IWindowRequest
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default false.</summary>
+    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
     public bool? Promote { get; init; }
 
     /// <summary>Judge events later than this: RFC 3339 or date math. Default: 8 hours before <c>to</c>.</summary>
@@ -21,12 +22,20 @@ public sealed record EvaluationRequest : IWindowRequest
     /// <summary>Judge events up to and including this. Default: the newest event of the batch.</summary>
     public string? To { get; init; }
 
+    /// <summary>
+    /// Replay a recording: moves all events by the same time, <c>@timestamp</c> and <c>event.ingested</c> alike. <c>now</c> moves the newest
+    /// event to the present; a signed duration (<c>+2h</c>, <c>-30m</c>, <c>PT2H</c>, in a URL <c>%2B2h</c>) moves by that much, not beyond the present.
+    /// An event moved by another time is another event, so a recording can be replayed again; an <c>Idempotency-Key</c> makes one replay safe to
+    /// send again. Default: events keep their times.
+    /// </summary>
+    public string? TimeShift { get; init; }
+
     /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool? IncludeEvents { get; init; }
 
-    internal EvaluationQuery ToQuery(TimeProvider clock) => new()
+    internal EvaluationQuery ToQuery(TimeProvider clock, bool promote) => new()
     {
-        Revision = this.Rule(Promote),
+        Revision = this.Rule(Promote ?? promote),
         Store = Store ?? true,
         From = RequestRules.Milliseconds(From, clock, roundUp: false),
         To = RequestRules.Milliseconds(To, clock, roundUp: true),
@@ -36,5 +45,15 @@ public sealed record EvaluationRequest : IWindowRequest
 
 internal sealed class EvaluationRequestValidator : AbstractValidator<EvaluationRequest>
 {
-    public EvaluationRequestValidator(TimeProvider clock) => this.AddWindowRules(clock);
+    public EvaluationRequestValidator(TimeProvider clock)
+    {
+        this.AddWindowRules(clock);
+        RuleFor(request => request.TimeShift)
+            .Must(text => text is null || Replay.TryParse(text, out _))
+            .WithErrorCode(RequestRules.Malformed)
+            .WithMessage(Replay.Expected);
+        RuleFor(request => request.TimeShift)
+            .Must(text => !Replay.TryParse(text, out var shift) || shift.IsInRange)
+            .WithMessage($"A shift is at most {Replay.Longest.TotalDays} days.");
+    }
 }

@@ -21,12 +21,14 @@ public sealed class EventsController(
     IValidator<EvaluationRequest> validator,
     IdempotencyCache idempotency,
     EventReaderOptions readerOptions,
+    RunOptions runs,
     ServiceMetrics metrics,
     TimeProvider clock) : ControllerBase
 {
     /// <summary>Evaluate a batch of events</summary>
     /// <remarks>
-    /// Takes ECS documents as a JSON array, as <c>{"events":[...]}</c>, or one per line; compressed with gzip, br or deflate. Judges the addresses
+    /// Takes ECS documents and raw records (Entra ID sign-in logs, Microsoft 365 audit records, Suricata and Zeek alerts) as a JSON array, in an
+    /// envelope such as <c>{"events":[...]}</c>, or one per line; compressed with gzip, br or deflate. Judges the addresses
     /// of the batch and says what became of every event. One bad event is rejected with its position and the rest goes on. An
     /// <c>Idempotency-Key</c> makes the request safe to send again.
     /// </remarks>
@@ -124,8 +126,14 @@ public sealed class EventsController(
             return (this.Refuse(refusal.Status, refusal.Detail), null);
         }
 
-        var query = request.ToQuery(clock);
-        var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken);
+        AppliedTimeShift? applied = null;
+        if (TimeShift.TryParse(request.TimeShift, out var shift) && shift.Apply(batch!, clock.GetUtcNow(), out applied) is { } why)
+        {
+            return (this.Refuse(StatusCodes.Status422UnprocessableEntity, $"The events cannot be moved: {why} Nothing was stored.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["timeShift"] = [why] }), null);
+        }
+
+        var query = request.ToQuery(clock, runs.Promote);
+        var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken) with { TimeShift = applied };
         metrics.Evaluated(evaluation);
         return (Ok(evaluation), evaluation);
     }

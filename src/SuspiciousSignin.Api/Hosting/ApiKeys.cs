@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
+using SuspiciousSignin.Api.Ingest;
 
 namespace SuspiciousSignin.Api.Hosting;
 
@@ -40,7 +41,10 @@ internal sealed class ApiKeyOptions
     public IList<string> Scopes { get; set; } = [];
 }
 
-/// <summary>API keys in <c>Authorization: ApiKey</c>, <c>Authorization: Bearer</c> or <c>X-API-Key</c>; never in the URL.</summary>
+/// <summary>
+/// API keys in <c>Authorization: ApiKey</c>, <c>Authorization: Bearer</c> or <c>X-API-Key</c>; never in the URL. Shippers send them together with
+/// their name: <c>ApiKey</c> with the Base64 of <c>name:key</c>, or as user and password in <c>Basic</c>.
+/// </summary>
 internal static class ApiKeys
 {
     public const string Scheme = "ApiKey";
@@ -97,7 +101,8 @@ internal sealed partial class ApiKeyHandler(
 {
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        if (KeyOf(Request) is not { } key)
+        var keys = KeysOf(Request);
+        if (keys.Count == 0)
         {
             return Task.FromResult(AuthenticateResult.NoResult());
         }
@@ -106,9 +111,12 @@ internal sealed partial class ApiKeyHandler(
         foreach (var candidate in auth.ApiKeys)
         {
             var salt = Convert.FromHexString(candidate.Hash.AsSpan(0, 32));
-            var isIt = CryptographicOperations.FixedTimeEquals(
-                Encoding.ASCII.GetBytes(ApiKeys.HashOf(key, salt)), Encoding.ASCII.GetBytes(candidate.Hash));
-            owner = isIt ? candidate : owner;
+            foreach (var (name, key) in keys)
+            {
+                var isIt = CryptographicOperations.FixedTimeEquals(
+                    Encoding.ASCII.GetBytes(ApiKeys.HashOf(key, salt)), Encoding.ASCII.GetBytes(candidate.Hash));
+                owner = isIt && (name is null || name == candidate.Name) ? candidate : owner;
+            }
         }
 
         if (owner is null)
@@ -125,6 +133,12 @@ internal sealed partial class ApiKeyHandler(
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         Response.Headers.WWWAuthenticate = "ApiKey realm=\"SuspiciousSignin\"";
+        if (ElasticsearchErrors.AreFor(Context))
+        {
+            // Clients of HTTP libraries that send a password only where asked for one.
+            Response.Headers.Append("WWW-Authenticate", "Basic realm=\"SuspiciousSignin\", charset=\"UTF-8\"");
+        }
+
         return Problems.WriteAsync(Context, StatusCodes.Status401Unauthorized, "Send a valid key as 'Authorization: ApiKey KEY', 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.");
     }
 
@@ -135,23 +149,36 @@ internal sealed partial class ApiKeyHandler(
         return Problems.WriteAsync(Context, StatusCodes.Status403Forbidden, $"The key lacks the scope '{scope}'.");
     }
 
-    private static string? KeyOf(HttpRequest request)
+    /// <summary>What the request may mean as a key, with the owner's name where it came with one.</summary>
+    private static List<(string? Name, string Key)> KeysOf(HttpRequest request)
     {
         if (request.Headers["X-API-Key"] is [{ Length: > 0 } header])
         {
-            return header;
+            return [(null, header)];
         }
 
-        var authorization = request.Headers.Authorization.ToString();
-        foreach (var scheme in new[] { "ApiKey ", "Bearer " })
+        var authorization = request.Headers.Authorization.ToString().Split(' ', 2, StringSplitOptions.TrimEntries);
+        if (authorization is not [var scheme, { Length: > 0 } text])
         {
-            if (authorization.StartsWith(scheme, StringComparison.OrdinalIgnoreCase))
-            {
-                return authorization[scheme.Length..].Trim();
-            }
+            return [];
         }
 
-        return null;
+        return scheme.ToUpperInvariant() switch
+        {
+            "BEARER" => [(null, text)],
+            "APIKEY" => [(null, text), .. NamedKey(text)],
+            "BASIC" => NamedKey(text),
+            _ => [],
+        };
+    }
+
+    private static List<(string? Name, string Key)> NamedKey(string base64)
+    {
+        var bytes = new byte[base64.Length];
+        return Convert.TryFromBase64String(base64, bytes, out var length)
+            && Encoding.UTF8.GetString(bytes, 0, length).Split(':', 2) is [var name, { Length: > 0 } key]
+            ? [(name, key)]
+            : [];
     }
 
     private static partial class Log

@@ -90,7 +90,15 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
         return Task.CompletedTask;
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (store is MemoryEventStore memory)
+        {
+            Log.Forgotten(logger, memory.Count);
+        }
+
+        return Task.CompletedTask;
+    }
 
     private static partial class Log
     {
@@ -105,6 +113,9 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
 
         [LoggerMessage(4, LogLevel.Warning, "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of a batch that was never acknowledged; they were taken away")]
         public static partial void Torn(ILogger logger, string place, long bytes);
+
+        [LoggerMessage(5, LogLevel.Information, "Stopped; {Events} events held in memory are forgotten")]
+        public static partial void Forgotten(ILogger logger, int events);
     }
 }
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.RateLimiting;
+using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Stores;
 
@@ -87,6 +88,12 @@ internal static class Problems
 
     public static async Task WriteAsync(HttpContext context, int status, string detail)
     {
+        if (ElasticsearchErrors.AreFor(context))
+        {
+            await ElasticsearchErrors.WriteAsync(context, status, detail);
+            return;
+        }
+
         context.Response.StatusCode = status;
         await context.RequestServices.GetRequiredService<IProblemDetailsService>().TryWriteAsync(new ProblemDetailsContext
         {

@@ -1,4 +1,6 @@
 using System.Diagnostics.Metrics;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
@@ -38,13 +40,25 @@ public sealed class ServiceMetrics
 
     internal void Evaluated(Evaluation evaluation)
     {
-        Count("azureSignIn", evaluation.Buckets.AzureSignIn);
-        Count("mailAccess", evaluation.Buckets.MailAccess);
-        Count("networkAlert", evaluation.Buckets.NetworkAlert);
-        Count("other", evaluation.Buckets.Other);
+        Count(evaluation.Buckets);
         _rejected.Add(evaluation.RejectedTotal);
         _duplicates.Add(evaluation.Duplicates);
         _alerts.Add(evaluation.Alerts.Count);
+    }
+
+    internal void Ingested(IReadOnlyList<EventRecord> accepted, int rejected, int duplicates)
+    {
+        Count(BucketCounts.Of(accepted, RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!));
+        _rejected.Add(rejected);
+        _duplicates.Add(duplicates);
+    }
+
+    private void Count(BucketCounts buckets)
+    {
+        Count("azureSignIn", buckets.AzureSignIn);
+        Count("mailAccess", buckets.MailAccess);
+        Count("networkAlert", buckets.NetworkAlert);
+        Count("other", buckets.Other);
     }
 
     private void Count(string bucket, int events) => _events.Add(events, new KeyValuePair<string, object?>("bucket", bucket));

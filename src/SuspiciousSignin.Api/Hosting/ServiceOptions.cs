@@ -23,14 +23,24 @@ internal sealed class StoreOptions
     public ElasticsearchOptions Elasticsearch { get; set; } = new();
 }
 
-/// <summary>How many runs may go on at once (section <c>Runs</c>).</summary>
-internal sealed class RunOptions
+/// <summary>How many runs may go on at once, and what they count (section <c>Runs</c>).</summary>
+public sealed class RunOptions
 {
     /// <summary>Runs at once. Default 8; 1 to 1,000.</summary>
     public int MaxConcurrent { get; set; } = 8;
 
     /// <summary>Runs that may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
     public int MaxQueued { get; set; } = 16;
+
+    /// <summary>Whether raw network alerts count as External Alerts where a request does not say. Default false.</summary>
+    public bool Promote { get; set; }
+}
+
+/// <summary>The endpoint that shippers with an Elasticsearch output send to (section <c>Ingest</c>).</summary>
+internal sealed class IngestOptions
+{
+    /// <summary>Whether there is one. Default: with the in-memory store, since who has Elasticsearch sends there.</summary>
+    public bool? Enabled { get; set; }
 }
 
 /// <summary>How long answers are remembered for repeated requests (section <c>Idempotency</c>).</summary>
@@ -90,6 +100,7 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxConcurrent).InclusiveBetween(1, 1_000);
             options.RuleFor(o => o.MaxQueued).InclusiveBetween(0, 10_000);
         })
+        .AddChecked<IngestOptions>("Ingest", _ => { })
         .AddChecked<IdempotencyOptions>("Idempotency", options =>
         {
             options.RuleFor(o => o.MaxKeys).InclusiveBetween(1, 100_000);

@@ -15,7 +15,7 @@ public sealed record AddressAlertsRequest : IWindowRequest
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts count as External Alerts. Default false.</summary>
+    /// <summary>Whether raw network alerts count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
     public bool? Promote { get; init; }
 
     /// <summary>The most alerts to return, 1 to 1,000. Default 100.</summary>

@@ -40,6 +40,7 @@ public sealed class IpsController(
     CorrelationService correlation,
     IValidator<AddressAlertsRequest> alertsValidator,
     IValidator<AddressEventsRequest> eventsValidator,
+    RunOptions runs,
     ServiceMetrics metrics,
     TimeProvider clock) : ControllerBase
 {
@@ -86,7 +87,7 @@ public sealed class IpsController(
         var run = await correlation.RunAsync(
             new DetectionQuery
             {
-                Revision = request.Rule(request.Promote),
+                Revision = request.Rule(request.Promote ?? runs.Promote),
                 Window = request.Window(clock),
                 SourceIps = [address],
                 Limit = request.Limit ?? 100,
@@ -129,7 +130,7 @@ public sealed class IpsController(
         var window = new TimeWindow(
             RequestRules.Milliseconds(request.From, clock, roundUp: false) ?? TimeWindow.All.From,
             RequestRules.Milliseconds(request.To, clock, roundUp: true) ?? TimeWindow.All.To);
-        var page = await correlation.EventsOfAsync(address, window, request.Rule(), request.Limit ?? 100, request.Cursor, cancellationToken);
+        var page = await correlation.EventsOfAsync(address, window, request.Rule(runs.Promote), request.Limit ?? 100, request.Cursor, cancellationToken);
         return page is null
             ? this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["cursor"] = ["Not a cursor of ours."] })
             : Ok(new AddressEvents(address.ToString(), page.Total, page.Next is not null, page.Events, page.Next));

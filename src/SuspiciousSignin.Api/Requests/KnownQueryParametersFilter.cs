@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Mvc.Abstractions;
 using Microsoft.AspNetCore.Mvc.Filters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Ingest;
 
 namespace SuspiciousSignin.Api.Requests;
 
@@ -15,6 +16,12 @@ internal sealed class KnownQueryParametersFilter : IActionFilter
 
     public void OnActionExecuting(ActionExecutingContext context)
     {
+        if (context.ActionDescriptor.EndpointMetadata.OfType<SpeaksElasticsearchAttribute>().Any())
+        {
+            // Clients of Elasticsearch send many that mean nothing here, such as refresh and timeout.
+            return;
+        }
+
         var known = _known.GetOrAdd(context.ActionDescriptor.Id, _ => NamesOf(context.ActionDescriptor));
         var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
         foreach (var (name, values) in context.HttpContext.Request.Query)

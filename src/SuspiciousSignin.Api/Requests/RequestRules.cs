@@ -45,8 +45,8 @@ internal static class RequestRules
         .WithMessage(TimeExpression.Expected);
 
     /// <summary>The revision asked for.</summary>
-    public static RuleRevision Rule(this IWindowRequest request, bool? promote = null) =>
-        RuleCatalogue.Find(request.Revision ?? RuleCatalogue.DefaultRevision, promote ?? false)!;
+    public static RuleRevision Rule(this IWindowRequest request, bool promote) =>
+        RuleCatalogue.Find(request.Revision ?? RuleCatalogue.DefaultRevision, promote)!;
 
     /// <summary>The window of a valid request: by default the rule's look-back until now.</summary>
     public static TimeWindow Window(this IWindowRequest request, TimeProvider clock) => request.WindowOrNull(clock)!.Value;

@@ -28,6 +28,9 @@ internal sealed class EcsDocument
     /// <summary>Whether any <c>kibana.alert.*</c> field was seen.</summary>
     public bool IsKibanaAlert { get; set; }
 
+    /// <summary>Whether any known <c>event.*</c> field was seen.</summary>
+    public bool HasEventField { get; set; }
+
     /// <summary>Whether any <c>source.ip</c> value was there, an address or not.</summary>
     public bool HasSourceIpText { get; set; }
 
@@ -41,7 +44,7 @@ internal sealed class EcsDocument
     {
         Array.Clear(_slots);
         (_length, _addressCount) = (0, 0);
-        (Timestamp, Ingested, IsKibanaAlert, HasSourceIpText) = (null, null, false, false);
+        (Timestamp, Ingested, IsKibanaAlert, HasEventField, HasSourceIpText) = (null, null, false, false, false);
     }
 
     /// <summary>How many distinct values the field has: 0 is null, more than 1 is multi-valued.</summary>

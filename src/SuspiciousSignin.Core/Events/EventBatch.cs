@@ -23,7 +23,10 @@ public static class RejectionCodes
     /// <summary>An object holds a key twice.</summary>
     public const string DuplicateKey = "duplicateKey";
 
-    /// <summary>No <c>@timestamp</c>.</summary>
+    /// <summary>Neither ECS nor a raw record of a known shape.</summary>
+    public const string UnknownShape = "unknownShape";
+
+    /// <summary>No <c>@timestamp</c>, or none of the times that the record's shape has.</summary>
     public const string MissingTimestamp = "missingTimestamp";
 
     /// <summary>A date that is none, or several dates.</summary>
@@ -31,6 +34,12 @@ public static class RejectionCodes
 
     /// <summary>An object where the rule needs a value.</summary>
     public const string UnexpectedType = "unexpectedType";
+
+    /// <summary>A bulk action that is not carried out: <c>update</c> or <c>delete</c>.</summary>
+    public const string UnsupportedAction = "unsupportedAction";
+
+    /// <summary>An <c>_id</c> of a bulk action that is empty or too long.</summary>
+    public const string InvalidId = "invalidId";
 
     /// <summary>The store refused the event; its reason is in the message.</summary>
     public const string RefusedByStore = "refusedByStore";
@@ -68,6 +77,11 @@ public sealed class EventBatch
 
     private readonly List<EventRecord> _events = [];
     private readonly List<RejectedEvent> _rejected = [];
+    private readonly SortedDictionary<string, int> _shapes = new(StringComparer.Ordinal);
+
+    // Most batches are of one shape, so runs of it are counted, not single events.
+    private string? _runShape;
+    private int _runLength;
 
     /// <summary>The accepted events in the order of the body.</summary>
     public IReadOnlyList<EventRecord> Events => _events;
@@ -78,17 +92,61 @@ public sealed class EventBatch
     /// <summary>How many events were rejected.</summary>
     public int RejectedTotal { get; private set; }
 
+    /// <summary>The rejected event that was added last.</summary>
+    internal RejectedEvent? LatestRejected { get; private set; }
+
     /// <summary>How many events the body held.</summary>
     public int Received { get; private set; }
+
+    /// <summary>How many of the accepted events had which shape.</summary>
+    public IReadOnlyDictionary<string, int> Shapes
+    {
+        get
+        {
+            EndRun();
+            return _shapes;
+        }
+    }
+
+    /// <summary>Whether an envelope was opened, with events in it or without.</summary>
+    internal bool HasEnvelopes { get; set; }
+
+    /// <summary>How many envelopes say that they hold less than there is: failed shards, a time-out, a next page.</summary>
+    internal int IncompleteEnvelopes { get; set; }
 
     /// <summary>How many of the rejected events were not JSON at all.</summary>
     [JsonIgnore]
     internal int MalformedTotal { get; private set; }
 
-    internal void Accept(EventRecord record)
+    internal void Accept(EventRecord record, string shape)
     {
         Received++;
+        if (!ReferenceEquals(shape, _runShape))
+        {
+            EndRun();
+            _runShape = shape;
+        }
+
+        _runLength++;
         _events.Add(record);
+    }
+
+    /// <summary>Puts other events into the place of the accepted ones.</summary>
+    internal void Replace(Func<EventRecord, EventRecord> change)
+    {
+        for (var i = 0; i < _events.Count; i++)
+        {
+            _events[i] = change(_events[i]);
+        }
+    }
+
+    private void EndRun()
+    {
+        if (_runShape is not null)
+        {
+            _shapes[_runShape] = _shapes.GetValueOrDefault(_runShape) + _runLength;
+            (_runShape, _runLength) = (null, 0);
+        }
     }
 
     internal void Reject(RejectedEvent rejected)
@@ -102,6 +160,7 @@ public sealed class EventBatch
     internal void RejectLater(RejectedEvent rejected)
     {
         RejectedTotal++;
+        LatestRejected = rejected;
         if (_rejected.Count < MaxRejectionsTold)
         {
             _rejected.Add(rejected);
@@ -123,6 +182,23 @@ public sealed class EventReaderOptions
 
     /// <summary>How deep an event may nest. Default 64; 8 to 512.</summary>
     public int MaxDepth { get; set; } = 64;
+
+    /// <summary>
+    /// Whether an Entra ID sign-in without <c>properties.status</c> takes its outcome from <c>resultType</c>. Default true; Elastic's pipeline
+    /// holds it for a success.
+    /// </summary>
+    public bool SignInResultTypeFallback { get; set; } = true;
+
+    /// <summary>
+    /// Whether the address of an Entra ID sign-in may be <c>ip:port</c> or <c>[ip]:port</c>. Default true; Elastic's pipeline sets no
+    /// <c>source.ip</c> then.
+    /// </summary>
+    public bool SignInAddressWithPort { get; set; } = true;
+
+    /// <summary>
+    /// Whether an Entra ID sign-in without <c>properties.ipAddress</c> takes <c>callerIpAddress</c>. Default false, as Elastic's pipeline has it.
+    /// </summary>
+    public bool SignInCallerAddressFallback { get; set; }
 
     /// <summary>
     /// Whether alert documents read <c>data_stream.*</c> as null, as on clusters with stock Kibana alert indices, which do not map it.

@@ -1,16 +1,17 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text.Json;
+using SuspiciousSignin.Formats;
 
 namespace SuspiciousSignin.Events;
 
 /// <summary>How the events of a body are set apart.</summary>
 public enum BatchFormat
 {
-    /// <summary>A JSON array of events, an object <c>{"events":[...]}</c>, or one event.</summary>
+    /// <summary>A JSON array of events, an envelope around one, such as <c>{"events":[...]}</c>, or one event.</summary>
     Json,
 
-    /// <summary>One event per line.</summary>
+    /// <summary>One event per line, or an action line before each, as in a bulk dump.</summary>
     NdJson,
 }
 
@@ -26,11 +27,13 @@ public sealed class EventBatchReader
     private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
 
     private readonly EventReaderOptions _options;
-    private readonly EventReader _reader;
+    private readonly DocumentReader _reader;
     private readonly EventBatch _batch = new();
     private Phase _phase = Phase.Start;
     private JsonReaderState _json = new(new JsonReaderOptions { MaxDepth = int.MaxValue });
-    private bool _inEnvelope;
+    private string? _envelope;
+    private bool _isIncomplete;
+    private BulkActionLine? _action;
     private int _line;
     private bool _inOverlongLine;
     private int _overlongDepth;
@@ -38,7 +41,7 @@ public sealed class EventBatchReader
     private EventBatchReader(EventReaderOptions options)
     {
         _options = options;
-        _reader = new EventReader(options);
+        _reader = new DocumentReader(options, _batch);
     }
 
     private enum Phase
@@ -95,6 +98,7 @@ public sealed class EventBatchReader
             body.AdvanceTo(buffer.Start, buffer.End);
             if (refusal is not null || result.IsCompleted)
             {
+                _batch.IncompleteEnvelopes += _isIncomplete ? 1 : 0;
                 return refusal ?? CheckWhole(format);
             }
         }
@@ -118,7 +122,7 @@ public sealed class EventBatchReader
     }
 
     private BodyRefusal? CheckWhole(BatchFormat format) =>
-        format == BatchFormat.NdJson && _batch.Received == _batch.MalformedTotal
+        format == BatchFormat.NdJson && _batch.Received == _batch.MalformedTotal && !_batch.HasEnvelopes
             ? new BodyRefusal(400, _batch.Received == 0
                 ? "The body is empty: expected one event (a JSON object) per line."
                 : "No line of the body is JSON: expected one event (a JSON object) per line. For a JSON array send application/json.")
@@ -152,6 +156,10 @@ public sealed class EventBatchReader
         {
             ReadLine(buffer);
             buffer = buffer.Slice(buffer.End);
+            if (_action is not null)
+            {
+                RejectAction(_line, "The body ends with an action line; the document that belongs in the next line is missing.", RejectionCodes.UnknownShape);
+            }
         }
         else if (buffer.Length > _options.MaxEventBytes)
         {
@@ -168,16 +176,55 @@ public sealed class EventBatchReader
         _line++;
         if (_inOverlongLine || line.Length > _options.MaxEventBytes)
         {
-            _inOverlongLine = false;
+            (_inOverlongLine, _action) = (false, null);
             RejectTooLarge(_line);
             return;
         }
 
-        if (!IsBlank(line))
+        if (IsBlank(line))
         {
-            ReadEvent(line, _line);
+            return;
+        }
+
+        if (_action is null && BulkActionLine.Read(line) is { } action)
+        {
+            _batch.HasEnvelopes = true;
+            if (!action.HasDocument)
+            {
+                RejectAction(_line, "A delete action has no document.");
+                return;
+            }
+
+            _action = action;
+            return;
+        }
+
+        ReadAfterAction(line);
+    }
+
+    /// <summary>Reads the document line, with the identity that the action line before it gave.</summary>
+    private void ReadAfterAction(ReadOnlySequence<byte> line)
+    {
+        var action = _action;
+        _action = null;
+        if (action is { IsPartial: true })
+        {
+            RejectAction(_line, "An update action holds a part of a document, which cannot be judged.");
+        }
+        else
+        {
+            ReadEvent(line, _line, action?.Identity ?? default);
         }
     }
+
+    private void RejectAction(int line, string message, string code = RejectionCodes.UnsupportedAction) => _batch.Reject(new RejectedEvent
+    {
+        Index = _batch.Received,
+        Line = line,
+        Pointer = "",
+        Code = code,
+        Message = message,
+    });
 
     private BodyRefusal? ReadJson(ref ReadOnlySequence<byte> buffer, bool isCompleted)
     {
@@ -235,7 +282,7 @@ public sealed class EventBatchReader
                 return true;
 
             case Phase.Events when reader.TokenType == JsonTokenType.EndArray:
-                _phase = _inEnvelope ? Phase.AfterEvents : Phase.End;
+                _phase = _envelope is not null ? Phase.AfterEvents : Phase.End;
                 return true;
 
             case Phase.Events:
@@ -274,46 +321,80 @@ public sealed class EventBatchReader
                 return true;
 
             case Phase.AfterEvents when reader.TokenType == JsonTokenType.EndObject:
-                _phase = Phase.End;
+                _phase = reader.CurrentDepth == 0 ? Phase.End : Phase.AfterEvents;
                 return true;
 
             case Phase.AfterEvents:
-                if (reader.ValueTextEquals("events"u8))
+                _isIncomplete |= reader.CurrentDepth == 1 && SaysIncomplete(reader);
+                var isMoreEvents = reader.ValueTextEquals(_envelope) || (reader.CurrentDepth == 1 && EnvelopeName(ref reader) is "events" or "records");
+                if (!reader.Read() || !reader.TrySkip())
                 {
-                    refusal = new BodyRefusal(400, "The body holds the member 'events' twice.");
-                    return true;
+                    return false;
                 }
 
-                return reader.Read() && reader.TrySkip();
+                // Only an array or an object could hold events that would be lost.
+                if (isMoreEvents && reader.TokenType is JsonTokenType.EndArray or JsonTokenType.EndObject)
+                {
+                    refusal = new BodyRefusal(400, $"The body holds events twice: after '{_envelope}' comes another such member. Nothing of it was stored.");
+                }
+
+                return true;
 
             default:
                 return true;
         }
     }
 
-    /// <summary>An object at the top is an envelope where it has an array named 'events', else it is one event.</summary>
+    /// <summary>An object at the top is an envelope where it has an array of events, else it is one event.</summary>
     private bool TryFindEvents(ref Utf8JsonReader reader, in ReadOnlySequence<byte> buffer)
     {
         var start = reader.TokenStartIndex;
+        var (isGraphPage, isEcs, saysIncomplete) = (false, false, false);
         while (reader.Read())
         {
             if (reader.TokenType == JsonTokenType.EndObject)
             {
+                if (reader.CurrentDepth > 0)
+                {
+                    continue;
+                }
+
                 _phase = Phase.End;
-                ReadEvent(buffer.Slice(start, reader.BytesConsumed - start), null);
+                var length = reader.BytesConsumed - start;
+                if (length > _options.MaxEventBytes)
+                {
+                    RejectTooLarge(null);
+                }
+                else
+                {
+                    ReadEvent(buffer.Slice(start, length), null);
+                }
+
                 return true;
             }
 
-            var isEvents = reader.ValueTextEquals("events"u8);
+            // The response of a search has its hits one object deeper.
+            var isInHits = reader.CurrentDepth > 1;
+            isGraphPage |= reader.ValueTextEquals("@odata.context"u8) || reader.ValueTextEquals("@odata.nextLink"u8);
+            saysIncomplete |= !isInHits && SaysIncomplete(reader);
+            isEcs |= reader.ValueTextEquals("@timestamp"u8);
+            var envelope = isInHits ? (reader.ValueTextEquals("hits"u8) ? "hits" : null) : EnvelopeName(ref reader);
             if (!reader.Read())
             {
                 return false;
             }
 
-            if (isEvents && reader.TokenType == JsonTokenType.StartArray)
+            if (reader.TokenType == JsonTokenType.StartArray
+                && (envelope == "events" || (!isEcs && (envelope == "records" || (envelope == "value" && isGraphPage) || (envelope == "hits" && isInHits)))))
             {
-                (_phase, _inEnvelope) = (Phase.Events, true);
+                (_phase, _envelope, _batch.HasEnvelopes) = (Phase.Events, envelope, true);
+                _isIncomplete = saysIncomplete;
                 return true;
+            }
+
+            if (envelope == "hits" && !isInHits && reader.TokenType == JsonTokenType.StartObject)
+            {
+                continue;
             }
 
             if (!reader.TrySkip())
@@ -325,7 +406,41 @@ public sealed class EventBatchReader
         return false;
     }
 
-    private void ReadEvent(in ReadOnlySequence<byte> document, int? line)
+    /// <summary>Whether the member that the reader is at says that an envelope holds less than there is.</summary>
+    private static bool SaysIncomplete(Utf8JsonReader reader)
+    {
+        var isShards = reader.ValueTextEquals("_shards"u8);
+        var isTimedOut = reader.ValueTextEquals("timed_out"u8);
+        if (!(isShards || isTimedOut || reader.ValueTextEquals("@odata.nextLink"u8)) || !reader.Read())
+        {
+            return false;
+        }
+
+        if (!isShards)
+        {
+            return reader.TokenType == (isTimedOut ? JsonTokenType.True : JsonTokenType.String);
+        }
+
+        if (!JsonDocument.TryParseValue(ref reader, out var shards))
+        {
+            return false;
+        }
+
+        using (shards)
+        {
+            return Envelope.HasFailed(shards.RootElement);
+        }
+    }
+
+    /// <summary>The name of the member, if one may hold events under it.</summary>
+    private static string? EnvelopeName(ref Utf8JsonReader reader) =>
+        reader.ValueTextEquals("events"u8) ? "events"
+        : reader.ValueTextEquals("records"u8) ? "records"
+        : reader.ValueTextEquals("value"u8) ? "value"
+        : reader.ValueTextEquals("hits"u8) ? "hits"
+        : null;
+
+    private void ReadEvent(in ReadOnlySequence<byte> document, int? line, DocumentIdentity identity = default)
     {
         byte[]? rented = null;
         ReadOnlyMemory<byte> utf8;
@@ -340,15 +455,7 @@ public sealed class EventBatchReader
             utf8 = rented.AsMemory(0, (int)document.Length);
         }
 
-        if (_reader.Read(utf8, _batch.Received, line, out var record) is { } rejected)
-        {
-            _batch.Reject(rejected);
-        }
-        else
-        {
-            _batch.Accept(record);
-        }
-
+        _reader.Read(utf8, line, identity);
         if (rented is not null)
         {
             ArrayPool<byte>.Shared.Return(rented);

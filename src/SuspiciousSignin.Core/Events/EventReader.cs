@@ -24,23 +24,40 @@ public sealed class EventReader(EventReaderOptions options)
     // A store that keeps documents outlives the process, and derives their ids from the identity.
     private readonly IncrementalHash? _lastingIdentity = options.KeepDocuments ? IncrementalHash.CreateHash(HashAlgorithmName.SHA256) : null;
     private readonly List<FieldNode> _seenKeys = [];
+    private readonly List<EcsField> _named = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
     private int _chunkUsed;
     private (string Code, string Pointer, string Message)? _refusal;
 
+    /// <summary>How much deeper than the bound a document may nest.</summary>
+    public int Deeper
+    {
+        init => _jsonOptions = new JsonReaderOptions { MaxDepth = options.MaxDepth + value };
+    }
+
+    /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
+    public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.HasEventField || _document.HasSourceIpText));
+
+    /// <summary>Whether the last document is a Kibana alert.</summary>
+    public bool IsKibanaAlert => _document.IsKibanaAlert;
+
     /// <summary>Reads a document.</summary>
     /// <param name="utf8">The JSON text of one document.</param>
     /// <param name="position">Its place in the batch, from 0.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="record">The event.</param>
+    /// <param name="id">The <c>_id</c> that the request gives the document; null where it gives none. It goes before the document's own.</param>
+    /// <param name="index">The <c>_index</c> likewise.</param>
     /// <returns>Null where the event is accepted, else why it is not.</returns>
-    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record)
+    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
     {
         record = default;
         _document.Clear();
         _seenKeys.Clear();
+        Name(EcsField.Id, id);
+        Name(EcsField.Index, index);
         _refusal = null;
         if (!TryParse(utf8.Span))
         {
@@ -60,7 +77,7 @@ public sealed class EventReader(EventReaderOptions options)
             Addresses = _document.Addresses.ToArray(),
             Payload = Keep(_document.Payload),
             IsKibanaAlert = _document.IsKibanaAlert,
-            Document = options.KeepDocuments ? utf8.ToArray() : default,
+            Document = options.KeepDocuments ? WithIdentity(utf8.Span, id, index) : default,
         };
         return null;
     }
@@ -91,6 +108,16 @@ public sealed class EventReader(EventReaderOptions options)
             Identity = Identify(),
             Payload = Keep(_document.Payload),
         };
+    }
+
+    private void Name(EcsField field, string? value)
+    {
+        _named.Remove(field);
+        if (value is not null)
+        {
+            _document.Add(field, FieldKind.Keyword, Encoding.UTF8.GetBytes(value));
+            _named.Add(field);
+        }
     }
 
     private bool TryParse(ReadOnlySpan<byte> utf8)
@@ -166,6 +193,7 @@ public sealed class EventReader(EventReaderOptions options)
     private bool ReadValue(ref Utf8JsonReader reader, FieldNode node)
     {
         _document.IsKibanaAlert |= node.IsKibanaAlert;
+        _document.HasEventField |= node.IsEventField;
         switch (reader.TokenType)
         {
             case JsonTokenType.StartArray:
@@ -199,6 +227,11 @@ public sealed class EventReader(EventReaderOptions options)
 
     private bool Take(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
     {
+        if (_named.Contains(field))
+        {
+            return true;
+        }
+
         if (kind == FieldKind.Ip)
         {
             _document.AddAddress(value);
@@ -341,6 +374,33 @@ public sealed class EventReader(EventReaderOptions options)
         payload.CopyTo(kept.Span);
         _chunkUsed += payload.Length;
         return kept;
+    }
+
+    /// <summary>The document as if what identifies it had come inside: last, so that it goes before the document's own.</summary>
+    private static byte[] WithIdentity(ReadOnlySpan<byte> utf8, string? id, string? index)
+    {
+        if (id is null && index is null)
+        {
+            return utf8.ToArray();
+        }
+
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>(128);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            foreach (var (name, value) in new[] { ("_id", id), ("_index", index) })
+            {
+                if (value is not null)
+                {
+                    json.WriteString(name, value);
+                }
+            }
+
+            json.WriteEndObject();
+        }
+
+        var members = utf8[..utf8.LastIndexOf((byte)'}')].TrimEnd(" \t\r\n"u8);
+        return members[^1] == (byte)'{' ? buffer.WrittenSpan.ToArray() : [.. members, (byte)',', .. buffer.WrittenSpan[1..]];
     }
 
     private static bool IsValidWhenDeeper(ReadOnlySpan<byte> utf8)

@@ -18,6 +18,9 @@ internal sealed class FieldNode
     /// <summary>Whether only Kibana alert documents reach this node.</summary>
     public bool IsKibanaAlert { get; private set; }
 
+    /// <summary>Whether this is a field of ECS' <c>event.*</c>, which every ECS document has.</summary>
+    public bool IsEventField { get; private set; }
+
     public bool HasChildren => _children.Count > 0;
 
     /// <summary>The node that a key leads to, or null where no field lies that way.</summary>
@@ -47,7 +50,11 @@ internal sealed class FieldNode
             var child = node.Child(name);
             if (child is null)
             {
-                child = new FieldNode { IsKibanaAlert = soFar.StartsWith("kibana.alert.", StringComparison.Ordinal) };
+                child = new FieldNode
+                {
+                    IsKibanaAlert = soFar.StartsWith("kibana.alert.", StringComparison.Ordinal),
+                    IsEventField = soFar.StartsWith("event.", StringComparison.Ordinal) && soFar.Length > "event.".Length,
+                };
                 node._children.Add((name, child));
             }
 

@@ -1,0 +1,364 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text;
+using System.Text.Json;
+using SuspiciousSignin.Formats;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>What a line of a bulk request asks for.</summary>
+public enum BulkAction
+{
+    /// <summary>Add the document, or replace the one of the same <c>_id</c>.</summary>
+    Index,
+
+    /// <summary>Add the document unless there is one of the same <c>_id</c>.</summary>
+    Create,
+
+    /// <summary>Change a document: not carried out here.</summary>
+    Update,
+
+    /// <summary>Remove a document: not carried out here.</summary>
+    Delete,
+}
+
+/// <summary>One action of a bulk request.</summary>
+/// <param name="Action">What was asked for.</param>
+/// <param name="Index">Where to, in the caller's words.</param>
+/// <param name="Id">The <c>_id</c>, where the caller gave one.</param>
+/// <param name="FirstEvent">The place of its first event in <see cref="BulkBatch.Events"/>.</param>
+/// <param name="EventCount">How many events it has: none where it was rejected.</param>
+/// <param name="Rejected">Why it, or an event of it, was rejected.</param>
+public readonly record struct BulkItem(BulkAction Action, string Index, string? Id, int FirstEvent, int EventCount, RejectedEvent? Rejected);
+
+/// <summary>A bulk request as read.</summary>
+/// <param name="Items">Its actions, in order.</param>
+/// <param name="Events">The events of those that have one.</param>
+/// <param name="NamesPipeline">Whether an action wants a pipeline to work on its document; none will.</param>
+public sealed record BulkBatch(IReadOnlyList<BulkItem> Items, IReadOnlyList<EventRecord> Events, bool NamesPipeline);
+
+/// <summary>
+/// Reads the body of an Elasticsearch bulk request as it arrives, line by line: an action, then for all but <c>delete</c> a document. The
+/// documents are read as those of any batch; a bad one is rejected alone. A line of action that cannot be read ends the request, since what
+/// follows cannot be told apart any more.
+/// </summary>
+public sealed class BulkReader
+{
+    /// <summary>Elasticsearch's own bound, <c>IndexRequest.MAX_DOCUMENT_ID_LENGTH_IN_BYTES</c>.</summary>
+    private const int MaxIdBytes = 512;
+
+    /// <summary>Elasticsearch's own bound on the names of indices.</summary>
+    private const int MaxIndexBytes = 255;
+
+    // What the API description lists, and what older clients still send; none of it has a meaning here but the first three.
+    private static readonly string[] KnownMetadata =
+    [
+        "_index", "_id", "op_type", "routing", "version", "version_type", "if_seq_no", "if_primary_term", "require_alias", "require_data_stream",
+        "pipeline", "dynamic_templates", "list_executed_pipelines", "retry_on_conflict", "_type", "_routing", "_version", "_version_type", "_parent", "parent",
+        "_retry_on_conflict",
+    ];
+
+    private readonly EventReaderOptions _options;
+    private readonly DocumentReader? _reader;
+    private readonly string? _defaultIndex;
+    private readonly List<BulkItem> _items = [];
+    private readonly EventBatch _batch = new();
+    private (BulkAction Action, string Index, string? Id)? _pending;
+    private string _latestIndex = "";
+    private bool _inOverlongLine;
+    private bool _namesPipeline;
+    private int _line;
+
+    private BulkReader(EventReaderOptions options, string? defaultIndex, bool readDocuments) =>
+        (_options, _defaultIndex, _reader) = (options, defaultIndex, readDocuments ? new DocumentReader(options, _batch) : null);
+
+    /// <summary>Reads a body to its end.</summary>
+    /// <param name="body">The body, decompressed.</param>
+    /// <param name="defaultIndex">The index of actions that name none; null where the request names none either.</param>
+    /// <param name="options">The bounds.</param>
+    /// <param name="readDocuments">False to read the actions only, for a request that is not going to be carried out.</param>
+    /// <returns>The actions, or why the body was refused; exactly one of the two.</returns>
+    public static async Task<(BulkBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
+        PipeReader body, string? defaultIndex, EventReaderOptions options, bool readDocuments = true, CancellationToken cancellationToken = default)
+    {
+        var reader = new BulkReader(options, defaultIndex, readDocuments);
+        var refusal = await reader.ReadBodyAsync(body, cancellationToken);
+        return refusal is null ? (new BulkBatch(reader._items, reader._batch.Events, reader._namesPipeline), null) : (null, refusal);
+    }
+
+    private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, CancellationToken cancellationToken)
+    {
+        var total = 0L;
+        while (true)
+        {
+            var result = await body.ReadAsync(cancellationToken);
+            var buffer = result.Buffer;
+            var unread = buffer.Length;
+            var refusal = ReadLines(ref buffer);
+            total += unread - buffer.Length;
+            if (refusal is null && total + buffer.Length > _options.MaxBodyBytes)
+            {
+                refusal = new BodyRefusal(413, $"The body is longer than {_options.MaxBodyBytes} bytes after decompression. Send it in several requests.");
+            }
+
+            var isWhole = buffer.IsEmpty && !_inOverlongLine;
+            body.AdvanceTo(buffer.Start, buffer.End);
+            if (refusal is not null || result.IsCompleted)
+            {
+                return refusal ?? CheckWhole(total, isWhole);
+            }
+        }
+    }
+
+    private BodyRefusal? CheckWhole(long total, bool endsWithNewline)
+    {
+        if (total == 0 && endsWithNewline)
+        {
+            return new BodyRefusal(400, "The body is empty: expected a line of action, then a line with the document.");
+        }
+
+        if (!endsWithNewline)
+        {
+            return new BodyRefusal(400, "The bulk request must be terminated by a newline [\\n]. It may have been cut short; nothing of it was stored.");
+        }
+
+        return _pending is not null
+            ? new BodyRefusal(400, $"The document of the action in line {_line} is missing: it belongs in the next line. Nothing of the request was stored.")
+            : _items.Count == 0 ? new BodyRefusal(400, "The body holds no action.") : null;
+    }
+
+    private BodyRefusal? ReadLines(ref ReadOnlySequence<byte> buffer)
+    {
+        while (buffer.PositionOf((byte)'\n') is { } end)
+        {
+            var line = buffer.Slice(0, end);
+            buffer = buffer.Slice(buffer.GetPosition(1, end));
+            if (ReadLine(line) is { } refusal)
+            {
+                return refusal;
+            }
+        }
+
+        if (buffer.Length > _options.MaxEventBytes)
+        {
+            // An overlong line is dropped as it arrives, and told once it ends.
+            _inOverlongLine = true;
+            buffer = buffer.Slice(buffer.End);
+        }
+
+        return null;
+    }
+
+    private BodyRefusal? ReadLine(in ReadOnlySequence<byte> line)
+    {
+        _line++;
+        var isTooLong = _inOverlongLine || line.Length > _options.MaxEventBytes;
+        _inOverlongLine = false;
+        if (_pending is { } pending)
+        {
+            _pending = null;
+            ReadDocument(pending.Action, pending.Index, pending.Id, line, isTooLong);
+            return _batch.Received > _options.MaxEvents ? TooMany() : null;
+        }
+
+        if (isTooLong)
+        {
+            return Malformed($"it is longer than {_options.MaxEventBytes} bytes");
+        }
+
+        if (IsBlank(line))
+        {
+            return null;
+        }
+
+        if (_items.Count == _options.MaxEvents)
+        {
+            return TooMany();
+        }
+
+        return ReadAction(line);
+    }
+
+    private void ReadDocument(BulkAction action, string index, string? id, in ReadOnlySequence<byte> line, bool isTooLong)
+    {
+        var rejected = WhyNotCarriedOut(action, id)
+            ?? (isTooLong ? Reject(RejectionCodes.TooLarge, $"The event is longer than {_options.MaxEventBytes} bytes.") : null);
+        if (rejected is not null || _reader is null)
+        {
+            _items.Add(new BulkItem(action, index, id, 0, 0, rejected));
+            return;
+        }
+
+        byte[]? rented = null;
+        var utf8 = line.First;
+        if (!line.IsSingleSegment)
+        {
+            rented = ArrayPool<byte>.Shared.Rent((int)line.Length);
+            line.CopyTo(rented);
+            utf8 = rented.AsMemory(0, (int)line.Length);
+        }
+
+        var (first, rejectedBefore) = (_batch.Events.Count, _batch.RejectedTotal);
+        _reader.Read(utf8, _line, new DocumentIdentity(id, index));
+        rejected = _batch.RejectedTotal > rejectedBefore ? _batch.LatestRejected : null;
+        _items.Add(new BulkItem(action, index, id, first, _batch.Events.Count - first, rejected));
+        if (rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private RejectedEvent? WhyNotCarriedOut(BulkAction action, string? id)
+    {
+        if (action is BulkAction.Update or BulkAction.Delete)
+        {
+            return Reject(RejectionCodes.UnsupportedAction, "Events are added and never changed: only index and create are carried out.");
+        }
+
+        return id is not null && (id.Length == 0 || Encoding.UTF8.GetByteCount(id) > MaxIdBytes)
+            ? Reject(RejectionCodes.InvalidId, $"An _id has 1 to {MaxIdBytes} bytes.")
+            : null;
+    }
+
+    private RejectedEvent Reject(string code, string message) =>
+        new() { Index = _items.Count, Line = _line, Pointer = "", Code = code, Message = message };
+
+    private BodyRefusal? ReadAction(in ReadOnlySequence<byte> line)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = 16 });
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.StartObject)
+            {
+                return Malformed("expected an object such as {\"create\":{}}");
+            }
+
+            reader.Read();
+            BulkAction? named = reader.TokenType != JsonTokenType.PropertyName ? null
+                : reader.ValueTextEquals("index"u8) ? BulkAction.Index
+                : reader.ValueTextEquals("create"u8) ? BulkAction.Create
+                : reader.ValueTextEquals("update"u8) ? BulkAction.Update
+                : reader.ValueTextEquals("delete"u8) ? BulkAction.Delete
+                : null;
+            if (named is not { } action)
+            {
+                return Malformed("expected one of the actions index, create, update and delete");
+            }
+
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.StartObject)
+            {
+                return Malformed("expected an object after the action");
+            }
+
+            string? index = null, id = null;
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                if (KnownKey(ref reader) is not { } key)
+                {
+                    return Malformed("it holds a parameter that bulk actions do not have");
+                }
+
+                reader.Read();
+                _namesPipeline |= key == "pipeline" && reader.TokenType == JsonTokenType.String && !reader.ValueTextEquals("_none"u8);
+                if (key is "_index" or "_id" or "op_type")
+                {
+                    if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray)
+                    {
+                        return Malformed($"{key} is text");
+                    }
+
+                    var value = TextOrNull(ref reader);
+                    (index, id) = key switch { "_index" => (value, id), "_id" => (index, value), _ => (index, id) };
+                    action = key == "op_type" && value == "create" && action == BulkAction.Index ? BulkAction.Create : action;
+                }
+
+                reader.Skip();
+            }
+
+            if (!reader.Read() || reader.TokenType != JsonTokenType.EndObject)
+            {
+                return Malformed("expected one action per line");
+            }
+
+            // Anything after the object ends in a JsonException.
+            reader.Read();
+            return Begin(action, index ?? _defaultIndex, id);
+        }
+        catch (JsonException)
+        {
+            return Malformed("it is not valid JSON");
+        }
+        catch (InvalidOperationException)
+        {
+            // What Utf8JsonReader throws for text that is not UTF-8, or an escaped lone surrogate.
+            return Malformed("a string in it is not valid text");
+        }
+    }
+
+    private BodyRefusal? Begin(BulkAction action, string? index, string? id)
+    {
+        if (string.IsNullOrEmpty(index))
+        {
+            return Malformed("_index is missing, in it and in the path of the request");
+        }
+
+        if (Encoding.UTF8.GetByteCount(index) > MaxIndexBytes)
+        {
+            return Malformed($"_index is longer than {MaxIndexBytes} bytes");
+        }
+
+        // Most requests name one index throughout: keep one string of it.
+        index = _latestIndex = index == _latestIndex ? _latestIndex : index;
+        if (action == BulkAction.Delete)
+        {
+            _items.Add(new BulkItem(action, index, id, 0, 0, WhyNotCarriedOut(action, id)));
+        }
+        else
+        {
+            _pending = (action, index, id);
+        }
+
+        return null;
+    }
+
+    private static string? KnownKey(ref Utf8JsonReader reader)
+    {
+        foreach (var known in KnownMetadata)
+        {
+            if (reader.ValueTextEquals(known))
+            {
+                return known;
+            }
+        }
+
+        return null;
+    }
+
+    private static string? TextOrNull(ref Utf8JsonReader reader) => reader.TokenType switch
+    {
+        JsonTokenType.Null => null,
+        JsonTokenType.String => reader.GetString(),
+        _ => Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan),
+    };
+
+    private BodyRefusal TooMany() =>
+        new(413, $"The body holds more than {_options.MaxEvents} events. Send them in several requests.");
+
+    private BodyRefusal Malformed(string why) =>
+        new(400, $"Malformed action/metadata line [{_line}]: {why}. Nothing of the request was stored.");
+
+    private static bool IsBlank(in ReadOnlySequence<byte> line)
+    {
+        foreach (var segment in line)
+        {
+            if (segment.Span.ContainsAnyExcept(" \t\r"u8))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

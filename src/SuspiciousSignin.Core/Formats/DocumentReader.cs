@@ -1,0 +1,235 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Formats;
+
+/// <summary>
+/// Reads one document of any shape into the batch. An ECS document is read forward, once, by <see cref="EventReader"/>. Only what that does not
+/// know for ECS is parsed: an envelope is opened and each document in it read in turn; a raw record becomes the ECS document that Elastic's
+/// pipeline would make of it, which then is read like any other.
+/// </summary>
+internal sealed class DocumentReader(EventReaderOptions options, EventBatch batch)
+{
+    /// <summary>How deep envelopes may lie in each other: search response, hit, row, text, record; and one more.</summary>
+    private const int MaxEnvelopes = 6;
+
+    private static readonly string KnownShapes = string.Join(", ", RecordShapes.All.Select(shape => shape.Name));
+
+    private readonly EventReader _reader = new(options);
+    private readonly EventReader _mapped = new(options) { Deeper = EcsBuilder.DeeperThanRecord };
+    private readonly EcsBuilder _ecs = new();
+
+    /// <summary>Reads a document: adds to the batch what it holds, accepted or rejected.</summary>
+    /// <param name="utf8">The JSON text of the document.</param>
+    /// <param name="line">Its line in an NDJSON body, from 1.</param>
+    /// <param name="identity">The <c>_id</c> and <c>_index</c> that came beside it.</param>
+    public void Read(ReadOnlyMemory<byte> utf8, int? line, DocumentIdentity identity = default) => Read(utf8, new Place(line, identity, "", 0));
+
+    private void Read(ReadOnlyMemory<byte> utf8, Place place)
+    {
+        var rejected = _reader.Read(utf8, batch.Received, place.Line, out var record, place.Identity.Id, place.Identity.Index);
+        try
+        {
+            if (!_reader.IsEcs && rejected?.Code is not (RejectionCodes.MalformedJson or RejectionCodes.InvalidText) && TryReadOther(utf8, rejected, place))
+            {
+                return;
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            // What System.Text.Json throws for an escaped lone surrogate.
+            Reject(place, RejectionCodes.InvalidText, "", "A string escapes half of a surrogate pair, which is no character.");
+            return;
+        }
+
+        if (rejected is not null)
+        {
+            batch.Reject(place.Locate(rejected));
+        }
+        else
+        {
+            batch.Accept(record, _reader.IsKibanaAlert ? RecordShapes.KibanaAlert : RecordShapes.Ecs);
+        }
+    }
+
+    /// <summary>Reads an envelope or a raw record; false where the document is neither, and what the ECS reader says of it stands.</summary>
+    private bool TryReadOther(ReadOnlyMemory<byte> utf8, RejectedEvent? rejected, Place place)
+    {
+        if (Parse(utf8, out var hasDuplicates) is not { } document)
+        {
+            return false;
+        }
+
+        using (document)
+        {
+            var root = document.RootElement;
+            if (Envelope.Open(root) is { } contents)
+            {
+                if (Envelope.HasTwice(root))
+                {
+                    Reject(place, RejectionCodes.DuplicateKey, "", "An envelope holds the same key, or its list of events, twice; which one is meant cannot be told.");
+                }
+                else
+                {
+                    ReadAll(utf8, contents, Envelope.IsIncomplete(root), place);
+                }
+
+                return true;
+            }
+
+            // Depth is bounded for records as they came. Envelopes may be deeper, for each document in them is looked at anew.
+            if (root.ValueKind != JsonValueKind.Object || rejected?.Code == RejectionCodes.TooDeep)
+            {
+                return false;
+            }
+
+            foreach (var shape in RecordShapes.All)
+            {
+                if (shape.Matches(root))
+                {
+                    ReadRecord(shape, root, hasDuplicates, place);
+                    return true;
+                }
+            }
+
+            if (rejected?.Code != RejectionCodes.MissingTimestamp || Envelope.IsMeantAsEcs(root))
+            {
+                return false;
+            }
+        }
+
+        Reject(place, RejectionCodes.UnknownShape, "", $"Neither an ECS document (with @timestamp and event.*) nor a record of a known shape: {KnownShapes}.");
+        return true;
+    }
+
+    private void ReadAll(ReadOnlyMemory<byte> utf8, IEnumerable<Envelope.Content> contents, bool isIncomplete, Place place)
+    {
+        batch.HasEnvelopes = true;
+        batch.IncompleteEnvelopes += isIncomplete ? 1 : 0;
+        if (place.Envelopes == MaxEnvelopes)
+        {
+            Reject(place, RejectionCodes.TooDeep, "", $"More than {MaxEnvelopes} envelopes lie in each other.");
+            return;
+        }
+
+        foreach (var content in contents)
+        {
+            var inside = place with
+            {
+                Envelopes = place.Envelopes + 1,
+                Identity = content.Identity == default ? place.Identity : content.Identity,
+            };
+            if (content.Text is { } text)
+            {
+                ReadText(text, inside with { TextPointer = content.Pointer });
+            }
+            else
+            {
+                Read(SliceOf(utf8, content.Element), inside);
+            }
+
+            // The caller refuses the body as a whole.
+            if (batch.Received > options.MaxEvents)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Reads a record that stood as text in another.</summary>
+    private void ReadText(string text, Place place)
+    {
+        var utf8 = System.Text.Encoding.UTF8.GetBytes(text);
+        if (Parse(utf8, out _) is not { } document)
+        {
+            Reject(place, RejectionCodes.UnexpectedType, "", "Expected an audit record as JSON text.");
+            return;
+        }
+
+        document.Dispose();
+        Read(utf8, place);
+    }
+
+    private void ReadRecord(IRecordShape shape, JsonElement record, bool hasDuplicates, Place place)
+    {
+        _ecs.Clear();
+        try
+        {
+            if (hasDuplicates)
+            {
+                throw new JsonException();
+            }
+
+            shape.Map(record, _ecs, options);
+            if (_ecs.Refusal is { } refusal)
+            {
+                Reject(place, refusal.Code, refusal.Pointer, refusal.Message);
+                return;
+            }
+
+            var mapped = _ecs.Write();
+            if (_mapped.Read(mapped, batch.Received, place.Line, out var accepted, place.Identity.Id, place.Identity.Index) is { } rejected)
+            {
+                batch.Reject(place.Locate(rejected));
+            }
+            else
+            {
+                batch.Accept(accepted, shape.Name);
+            }
+        }
+        catch (JsonException)
+        {
+            Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice; which one is meant cannot be told.");
+        }
+    }
+
+    private JsonDocument? Parse(ReadOnlyMemory<byte> utf8, out bool hasDuplicates)
+    {
+        var parsing = new JsonDocumentOptions { MaxDepth = options.MaxDepth + EcsBuilder.DeeperThanRecord, AllowDuplicateProperties = false };
+        hasDuplicates = false;
+        try
+        {
+            return JsonDocument.Parse(utf8, parsing);
+        }
+        catch (JsonException)
+        {
+            hasDuplicates = true;
+        }
+
+        try
+        {
+            return JsonDocument.Parse(utf8, parsing with { AllowDuplicateProperties = true });
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static ReadOnlyMemory<byte> SliceOf(ReadOnlyMemory<byte> utf8, JsonElement element)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(element);
+        utf8.Span.Overlaps(raw, out var start);
+        return utf8.Slice(start, raw.Length);
+    }
+
+    private void Reject(Place place, string code, string pointer, string message) => batch.Reject(place.Locate(
+        new RejectedEvent { Index = batch.Received, Line = place.Line, Pointer = pointer, Code = code, Message = message }));
+
+    /// <summary>Where a document stands.</summary>
+    /// <param name="Line">Its line in an NDJSON body.</param>
+    /// <param name="Identity">What came beside it.</param>
+    /// <param name="TextPointer">Where its text stands in the row around it.</param>
+    /// <param name="Envelopes">How many envelopes are around it.</param>
+    private readonly record struct Place(int? Line, DocumentIdentity Identity, string TextPointer, int Envelopes)
+    {
+        public RejectedEvent Locate(RejectedEvent rejected) =>
+            TextPointer.Length == 0 ? rejected : rejected with { Pointer = TextPointer + rejected.Pointer };
+    }
+}
+
+/// <summary>What says beside a document which one it is: a search hit, or the action line of a bulk dump.</summary>
+/// <param name="Id"><c>_id</c>.</param>
+/// <param name="Index"><c>_index</c>.</param>
+internal readonly record struct DocumentIdentity(string? Id, string? Index);

@@ -1,0 +1,84 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace SuspiciousSignin.Formats;
+
+/// <summary>Reads raw records leniently: what is missing or of another kind reads as undefined, never as a fault.</summary>
+internal static class RawJson
+{
+    /// <summary>The member of that name, or undefined where there is none or the element is no object.</summary>
+    public static JsonElement Get(this JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) ? value : default;
+
+    /// <summary>The member of that ASCII name in any casing, the exact one first.</summary>
+    public static JsonElement GetAnyCase(this JsonElement element, string name)
+    {
+        if (element.Get(name) is { ValueKind: not JsonValueKind.Undefined } exact || element.ValueKind != JsonValueKind.Object)
+        {
+            return element.Get(name);
+        }
+
+        foreach (var property in element.EnumerateObject())
+        {
+            if (Ascii.EqualsIgnoreCase(JsonMarshal.GetRawUtf8PropertyName(property), name))
+            {
+                return property.Value;
+            }
+        }
+
+        return default;
+    }
+
+    /// <summary>Whether the element has a member of that name, null or not.</summary>
+    public static bool Has(this JsonElement element, string name) => element.Get(name).ValueKind != JsonValueKind.Undefined;
+
+    /// <summary>The text of a string, number or boolean; null for everything else, empty text included.</summary>
+    public static string? Text(this JsonElement element) => element.TextOrEmpty() is { Length: > 0 } text ? text : null;
+
+    /// <summary>As <see cref="Text"/>, but empty text stays.</summary>
+    public static string? TextOrEmpty(this JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.String => element.GetString(),
+        JsonValueKind.Number => element.GetRawText(),
+        JsonValueKind.True => "true",
+        JsonValueKind.False => "false",
+        _ => null,
+    };
+
+    /// <summary>A number, or a number in text; one that is too large to be exact is none.</summary>
+    public static double? Number(this JsonElement element) =>
+        double.TryParse(element.Text(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) < 9e15 ? number : null;
+
+    /// <summary>The members, or none where the element is no object.</summary>
+    public static IEnumerable<JsonProperty> Members(this JsonElement element) =>
+        element.ValueKind == JsonValueKind.Object ? element.EnumerateObject() : [];
+
+    /// <summary>The items, or none where the element is no array.</summary>
+    public static IEnumerable<JsonElement> Items(this JsonElement element) =>
+        element.ValueKind == JsonValueKind.Array ? element.EnumerateArray() : [];
+
+    /// <summary>
+    /// Writes an element; text that holds a JSON object or a list of them is written as what it holds, for Log Analytics gives nested objects
+    /// as text in some tables.
+    /// </summary>
+    public static void WriteUnwrapped(this JsonElement element, Utf8JsonWriter json, Action<Utf8JsonWriter, JsonElement> write)
+    {
+        if (element.ValueKind == JsonValueKind.String && element.GetString() is ['{', ..] or ['[', '{' or ']', ..])
+        {
+            try
+            {
+                using var inner = JsonDocument.Parse(element.GetString()!, new JsonDocumentOptions { AllowDuplicateProperties = false });
+                write(json, inner.RootElement);
+                return;
+            }
+            catch (JsonException)
+            {
+                // Text that only looks like JSON stays text.
+            }
+        }
+
+        write(json, element);
+    }
+}

@@ -1,0 +1,55 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Formats;
+
+/// <summary>A line of Zeek's notice log in JSON.</summary>
+internal sealed class ZeekNotice : IRecordShape
+{
+    public string Name => "zeekNotice";
+
+    public bool Matches(JsonElement record) => record.Has("note") && record.Has("ts");
+
+    public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
+    {
+        var time = record.Get("ts");
+        if (time.ValueKind == JsonValueKind.Number && RawTime.TryParseEpochSeconds(time.GetRawText(), out var milliseconds))
+        {
+            ecs.SetTimestamp(milliseconds);
+        }
+        else
+        {
+            ecs.SetTimestamp((time, "/ts"));
+        }
+
+        ecs.Set("event.dataset", "zeek.notice");
+        ecs.Set("event.module", "zeek");
+        ecs.Set("data_stream.dataset", "zeek.notice");
+        ecs.Set("event.kind", "alert");
+        ecs.Set("event.category", ["intrusion_detection"]);
+        ecs.Set("event.type", record.Get("dropped").ValueKind switch
+        {
+            JsonValueKind.True => ["info", "denied"],
+            JsonValueKind.False => ["info", "allowed"],
+            _ => ["info"],
+        });
+        ecs.SetEndpoint("source", Either(Connection(record, "orig_h"), record.Get("src")), Connection(record, "orig_p"));
+        ecs.SetEndpoint(
+            "destination", Either(Connection(record, "resp_h"), record.Get("dst")), Either(Connection(record, "resp_p"), record.Get("p")));
+        ecs.Set("network.transport", record.Get("proto").Text()?.ToLowerInvariant());
+        ecs.Set("event.id", record.Get("uid").Text());
+        ecs.Set("rule.name", record.Get("note").Text());
+        ecs.Set("rule.description", record.Get("msg").Text());
+        ecs.Set("zeek.notice", record);
+
+        // uid names the connection: two notices of one connection are two events, so the identity is that of the whole record.
+        ecs.Set("_id", "zeek-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(record.GetRawText())).AsSpan(0, 16)));
+    }
+
+    /// <summary>A member of the connection's <c>id</c>, which Zeek writes dotted and others nested.</summary>
+    private static JsonElement Connection(JsonElement record, string name) => Either(record.Get("id." + name), record.Get("id").Get(name));
+
+    private static JsonElement Either(JsonElement first, JsonElement second) => first.Text() is not null ? first : second;
+}

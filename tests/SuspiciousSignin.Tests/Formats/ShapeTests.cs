@@ -1,0 +1,380 @@
+using System.Text.Json.Nodes;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Formats;
+using SuspiciousSignin.Tests.Api;
+
+namespace SuspiciousSignin.Tests.Formats;
+
+public sealed class ShapeTests
+{
+    [Fact]
+    public async Task Shapes_mix_in_one_batch_in_any_form_of_body_and_the_answer_counts_them()
+    {
+        string[] records = [.. Raw.All.Select(raw => raw.Record), Ecs.SignIn(), Ecs.NetworkAlert()];
+        var bodies = new (string Body, BatchFormat Format)[]
+        {
+            ($"[{string.Join(',', records)}]", BatchFormat.Json),
+            ($"{{\"events\":[{string.Join(',', records)}]}}", BatchFormat.Json),
+            ($"{{\"records\":[{string.Join(',', records)}]}}", BatchFormat.Json),
+            (string.Join('\n', records), BatchFormat.NdJson),
+            ($"{{\"records\":[{string.Join(',', records)}]}}\n", BatchFormat.NdJson),
+            ($"[{string.Join(',', records)}]\r\n", BatchFormat.NdJson),
+            ($"[{{\"records\":[{string.Join(',', records)}]}}]", BatchFormat.Json),
+        };
+        foreach (var (body, format) in bodies)
+        {
+            var batch = await Engine.ReadAsync(body, format);
+            Assert.Equal((10, 10, 0), (batch.Received, batch.Events.Count, batch.RejectedTotal));
+            Assert.Equal(Enumerable.Range(0, 10), batch.Events.Select(record => record.Position));
+            Assert.Equal([.. Raw.All.Select(raw => raw.Shape).Append("ecs").Append("kibanaAlert").Order(StringComparer.Ordinal)], batch.Shapes.Keys);
+            Assert.All(batch.Shapes.Values, count => Assert.Equal(1, count));
+        }
+    }
+
+    [Fact]
+    public async Task Every_record_becomes_an_ecs_document_of_its_dataset()
+    {
+        foreach (var (record, shape, dataset) in Raw.All)
+        {
+            var batch = await Engine.ReadAsync(record);
+            Assert.Equal([shape], batch.Shapes.Keys);
+            var document = await Normalised.OneAsync(record);
+            Assert.Equal(dataset, Normalised.Text(document, "event.dataset"));
+            Assert.Equal(dataset, Normalised.Text(document, "data_stream.dataset"));
+            Assert.Equal(shape == "azureLog" ? null : "81.2.69.144", Normalised.Text(document, "source.ip"));
+
+            // What was written reads as what it is: an ECS document.
+            Assert.Equal(["ecs"], (await Engine.ReadAsync(document.GetRawText())).Shapes.Keys);
+        }
+    }
+
+    [Fact]
+    public void Every_shape_has_a_name_of_its_own()
+    {
+        var names = RecordShapes.All.Select(shape => shape.Name).Append(RecordShapes.Ecs).Append(RecordShapes.KibanaAlert).ToArray();
+        Assert.Equal(names.Length, names.Distinct(StringComparer.Ordinal).Count());
+    }
+
+    [Fact]
+    public async Task A_diagnostic_record_takes_the_time_of_the_sign_in_and_tells_who_where_and_with_what()
+    {
+        var document = await Normalised.OneAsync(Raw.Entra);
+
+        Assert.Equal("2026-03-14T05:00:00.999Z", Normalised.Text(document, "@timestamp"));
+        Assert.Equal("by claim", Normalised.Text(document, "message"));
+        Assert.Equal("3000000", Normalised.Text(document, "event.duration"));
+        Assert.Equal("4", Normalised.Text(document, "log.level"));
+        Assert.Equal("t1", Normalised.Text(document, "azure.tenant_id"));
+        Assert.Equal(("NL", "Delft", "ZH"), (Normalised.Text(document, "geo.country_iso_code"), Normalised.Text(document, "geo.city_name"), Normalised.Text(document, "geo.region_name")));
+        var shown = EventDocumentOf(await Engine.ReadAsync(Raw.Entra));
+        Assert.Equal(("ada@example.com", "ada@example.com", "u1", "Ada"), (shown.User!.Name, shown.User.Email, shown.User.Id, shown.User.FullName));
+        Assert.Equal(("d1", true), (shown.Device!.Id, shown.Device.IsCompliant));
+        Assert.Equal(("Mail", "low", "SignInLogs"), (shown.SignIn!.AppName, shown.SignIn.RiskLevel, shown.SignIn.Category));
+        Assert.Equal(["MFA"], shown.SignIn.ConditionalAccessPolicies!);
+    }
+
+    [Theory]
+    [InlineData("SignInLogs")]
+    [InlineData("NonInteractiveUserSignInLogs")]
+    [InlineData("ServicePrincipalSignInLogs")]
+    [InlineData("ManagedIdentitySignInLogs")]
+    [InlineData("ADFSSignInLogs")]
+    public async Task All_sign_in_logs_are_read_whatever_the_casing_of_their_keys(string category)
+    {
+        var record = Raw.Entra.Replace("\"SignInLogs\"", $"\"{category}\"", StringComparison.Ordinal);
+        var expected = Fields(await Normalised.OneAsync(record));
+        foreach (var casing in new Func<string, string>[] { Pascal, SnakeCase.Of, key => key.ToLowerInvariant(), key => key.ToUpperInvariant() })
+        {
+            Assert.Equal(expected, Fields(await Normalised.OneAsync(Rekey(JsonNode.Parse(record)!, casing).ToJsonString())));
+        }
+
+        static string Pascal(string key) => char.ToUpperInvariant(key[0]) + key[1..];
+        static string Fields(System.Text.Json.JsonElement document) => string.Join('|', new[]
+        {
+            "@timestamp", "source.ip", "event.outcome", "event.action", "event.id", "user.name", "user.id", "message", "geo.city_name",
+            "geo.country_iso_code", "azure.tenant_id",
+        }.Select(path => Normalised.Text(document, path)));
+    }
+
+    [Theory]
+    [InlineData("""{"errorCode":0}""", "success")]
+    [InlineData("""{"errorCode":"0"}""", "success")]
+    [InlineData("""{"errorCode":50126}""", "failure")]
+    [InlineData("""{"errorCode":"50126"}""", "failure")]
+    [InlineData("{}", "success")]
+    [InlineData("null", "success")]
+    public async Task The_outcome_of_a_sign_in_is_its_error_code(string status, string expected) => Assert.Equal(
+        expected,
+        Normalised.Text(await Normalised.OneAsync($$$"""{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","properties":{"status":{{{status}}}}}"""), "event.outcome"));
+
+    [Fact]
+    public async Task The_properties_of_a_diagnostic_record_may_be_text() => Assert.Equal(
+        "failure",
+        Normalised.Text(await Normalised.OneAsync("""{"category":"SignInLogs","properties":"{\"createdDateTime\":\"2026-03-14T05:00:00Z\",\"status\":{\"errorCode\":50126}}"}"""), "event.outcome"));
+
+    [Fact]
+    public async Task A_document_of_an_integrations_index_has_its_dataset()
+    {
+        var batch = await Engine.ReadAsync("""{"hits":{"hits":[{"_index":".ds-logs-azure.signinlogs-default-2026.03.14-000001","_id":"1","_source":{"@timestamp":"2026-03-14T05:00:00Z","source":{"ip":"8.8.8.8"},"event":{"outcome":"success"}}}]}}""");
+
+        Assert.True(Assert.Single(batch.Events).Classification.IsAzureSignIn(Engine.Revision()));
+    }
+
+    [Fact]
+    public async Task A_sign_in_of_one_line_is_a_success_without_address()
+    {
+        var document = await Normalised.OneAsync("""{"Category":"SignInLogs","Time":"2026-03-14T05:00:00Z"}""");
+
+        Assert.Equal(("success", null), (Normalised.Text(document, "event.outcome"), Normalised.Text(document, "source.ip")));
+    }
+
+    [Fact]
+    public async Task Where_a_sign_in_departs_from_elastics_pipeline_a_setting_switches_it()
+    {
+        const string NoStatus = """{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","resultType":"50126","properties":{"id":"1"}}""";
+        const string WithPort = """{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","properties":{"ipAddress":"81.2.69.144:443"}}""";
+        const string Caller = """{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","callerIpAddress":"81.2.69.144","properties":{"ipAddress":""}}""";
+        var elastic = new EventReaderOptions { SignInResultTypeFallback = false, SignInAddressWithPort = false, SignInCallerAddressFallback = false };
+
+        Assert.Equal("failure", Normalised.Text(await Normalised.OneAsync(NoStatus), "event.outcome"));
+        Assert.Equal("success", Normalised.Text(await Normalised.OneAsync(NoStatus, elastic), "event.outcome"));
+        Assert.Equal("81.2.69.144", Normalised.Text(await Normalised.OneAsync(WithPort), "source.ip"));
+        Assert.Equal((null, "81.2.69.144:443"), (Normalised.Text(await Normalised.OneAsync(WithPort, elastic), "source.ip"), Normalised.Text(await Normalised.OneAsync(WithPort, elastic), "source.address")));
+        Assert.Null(Normalised.Text(await Normalised.OneAsync(Caller), "source.ip"));
+        Assert.Equal("81.2.69.144", Normalised.Text(await Normalised.OneAsync(Caller, new EventReaderOptions { SignInCallerAddressFallback = true }), "source.ip"));
+    }
+
+    [Fact]
+    public async Task A_graph_sign_in_is_read_with_its_nulls()
+    {
+        var document = await Normalised.OneAsync(Raw.Graph);
+
+        Assert.Equal(("failure", "bad password", "Sign-in activity"), (Normalised.Text(document, "event.outcome"), Normalised.Text(document, "message"), Normalised.Text(document, "event.action")));
+        Assert.Equal(("NonInteractiveUserSignInLogs", "NL"), (Normalised.Text(document, "azure.signinlogs.category"), Normalised.Text(document, "geo.country_iso_code")));
+    }
+
+    [Fact]
+    public async Task A_row_of_log_analytics_is_read_with_its_objects_in_text()
+    {
+        var document = await Normalised.OneAsync(Raw.LogAnalytics);
+
+        Assert.Equal(("2026-03-14T05:00:00.500Z", "failure", "t1"), (Normalised.Text(document, "@timestamp"), Normalised.Text(document, "event.outcome"), Normalised.Text(document, "azure.tenant_id")));
+        Assert.Equal(("Delft", "NL"), (Normalised.Text(document, "geo.city_name"), Normalised.Text(document, "geo.country_iso_code")));
+        var shown = EventDocumentOf(await Engine.ReadAsync(Raw.LogAnalytics));
+        Assert.Equal(("d1", true, true), (shown.Device!.Id, shown.Device.IsCompliant, shown.SignIn!.IsInteractive));
+        Assert.Equal("success", Normalised.Text(await Normalised.OneAsync("""{"ResultType":0,"IPAddress":"1.1.1.1","TimeGenerated":"2026-03-14T05:00:00Z","Status":"{broken"}"""), "event.outcome"));
+    }
+
+    [Fact]
+    public async Task Mail_access_keeps_what_triage_needs()
+    {
+        var shown = EventDocumentOf(await Engine.ReadAsync(Raw.Mail));
+
+        Assert.Equal(("Ada", "example.com", "Ada@example.com", "Ada@example.com"), (shown.User!.Name, shown.User.Domain, shown.User.Email, shown.User.Id));
+        Assert.Equal(("Exchange", "ada@example.com", "0", "Bind", 2L, false), (shown.Mail!.Workload, shown.Mail.MailboxOwner, shown.Mail.LogonType, shown.Mail.AccessType, shown.Mail.OperationCount, shown.Mail.ExternalAccess));
+        Assert.Equal(("ses", "tok", "abc"), (shown.SessionId, shown.TokenId, shown.TenantId));
+        var document = await Normalised.OneAsync(Raw.Mail);
+        Assert.Equal(["web", "email"], Normalised.Texts(document, "event.category"));
+        Assert.Equal(["info", "access"], Normalised.Texts(document, "event.type"));
+        Assert.Equal("ExchangeItemAggregated", Normalised.Text(document, "event.code"));
+    }
+
+    [Fact]
+    public async Task A_row_of_office_activity_is_the_same_record_under_other_names()
+    {
+        var document = await Normalised.OneAsync(Raw.Office);
+
+        Assert.Equal(("81.2.69.144", "4711", "o1"), (Normalised.Text(document, "source.ip"), Normalised.Text(document, "source.port"), Normalised.Text(document, "event.id")));
+        Assert.Equal(("MailItemsAccessed", "success", "Exchange"), (Normalised.Text(document, "event.action"), Normalised.Text(document, "event.outcome"), Normalised.Text(document, "event.provider")));
+        Assert.Equal("Sync", EventDocumentOf(await Engine.ReadAsync(Raw.Office)).Mail!.AccessType);
+    }
+
+    [Theory]
+    [InlineData("\"Succeeded\"", "success")]
+    [InlineData("\"PARTIALLYSUCCEEDED\"", "success")]
+    [InlineData("\"true\"", "success")]
+    [InlineData("\"failed\"", "failure")]
+    [InlineData("\"False\"", "failure")]
+    [InlineData("\"Failure\"", "success")]
+    [InlineData("\"InProgress\"", "success")]
+    [InlineData("\"\"", "success")]
+    [InlineData("null", "success")]
+    public async Task The_outcome_of_an_audit_record_is_read_as_the_pipeline_reads_it(string status, string expected) => Assert.Equal(
+        expected,
+        Normalised.Text(await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","RecordType":1,"Operation":"x","ResultStatus":{{status}}}"""), "event.outcome"));
+
+    [Theory]
+    [InlineData("81.2.69.144", "81.2.69.144", null, null)]
+    [InlineData("81.2.69.144:443", "81.2.69.144", "443", null)]
+    [InlineData("[81.2.69.144]:443", "81.2.69.144", "443", null)]
+    [InlineData("[81.2.69.144]", "81.2.69.144", null, null)]
+    [InlineData("::ffff:81.2.69.144", "81.2.69.144", null, null)]
+    [InlineData("[::ffff:81.2.69.144]:443", "81.2.69.144", "443", null)]
+    [InlineData("::FFFF:81.2.69.144", "::FFFF:81.2.69.144", null, null)]
+    [InlineData("2a02:cf40::1", "2a02:cf40::1", null, null)]
+    [InlineData("[2a02:cf40::1]:443", "2a02:cf40::1", "443", null)]
+    [InlineData("[2a02:cf40::1]", "2a02:cf40::1", null, null)]
+    [InlineData("::1", "::1", null, null)]
+    [InlineData("81.2.69.144:0", null, null, "81.2.69.144:0")]
+    [InlineData("localhost", null, null, "localhost")]
+    [InlineData("[localhost]:12345", null, null, "[localhost]:12345")]
+    [InlineData("host.example:12345", null, null, "host.example:12345")]
+    [InlineData("NAME (10.90.0.1)", "10.90.0.1", null, "NAME")]
+    [InlineData("[NAME (10.90.0.1)]", "10.90.0.1", null, "NAME")]
+    [InlineData("NAME (10.900.0.1)", null, null, "NAME")]
+    [InlineData("81.2.69.999", null, null, "81.2.69.999")]
+    [InlineData("010.0.0.1", null, null, "010.0.0.1")]
+    [InlineData("１.１.１.１", null, null, "１.１.１.１")]
+    [InlineData("no address at all", null, null, null)]
+    [InlineData("", null, null, null)]
+    public async Task An_address_is_read_in_every_form_that_audit_records_have(string text, string? ip, string? port, string? domain)
+    {
+        var document = await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","RecordType":50,"Operation":"x","ClientIPAddress":"{{text}}","ClientIP":"9.9.9.9"}""");
+
+        Assert.Equal((ip, port, domain), (Normalised.Text(document, "source.ip"), Normalised.Text(document, "source.port"), Normalised.Text(document, "client.domain")));
+    }
+
+    [Fact]
+    public async Task The_first_address_that_is_not_null_counts() => Assert.Equal(
+        "9.9.9.9",
+        Normalised.Text(await Normalised.OneAsync("""{"CreationTime":"2026-03-14T05:00:00","RecordType":15,"ClientIPAddress":null,"ActorIpAddress":"9.9.9.9"}"""), "source.ip"));
+
+    [Theory]
+    [InlineData("2026-03-14T06:00:00Z")]
+    [InlineData("2026-03-14T06:00:00.0009999Z")]
+    [InlineData("2026-03-14T08:00:00.000000000+02:00")]
+    [InlineData("2026-03-14T06:00:00")]
+    [InlineData("3/14/2026 6:00:00 AM +00:00")]
+    [InlineData("3/14/2026 8:00:00 AM +02:00")]
+    [InlineData("3/14/2026 6:00:00 AM")]
+    [InlineData("3/14/2026 6:00:00")]
+    [InlineData("03/14/2026 06:00:00")]
+    [InlineData("2026-03-14T6:00:00.000Z")]
+    public async Task A_time_is_read_in_every_form_that_azure_writes(string text)
+    {
+        var batch = await Engine.ReadAsync($$"""{"category":"SignInLogs","time":"{{text}}"}""");
+
+        Assert.Equal(1_773_468_000_000, Assert.Single(batch.Events).Timestamp);
+    }
+
+    [Theory]
+    [InlineData("\"yesterday\"", "invalidTimestamp")]
+    [InlineData("\"14/3/2026 6:00:00\"", "invalidTimestamp")]
+    [InlineData("\"2026-03-14T06:00:60Z\"", "invalidTimestamp")]
+    [InlineData("1773468000000", "invalidTimestamp")]
+    [InlineData("1e400", "invalidTimestamp")]
+    [InlineData("null", "missingTimestamp")]
+    [InlineData("\"\"", "missingTimestamp")]
+    [InlineData("{}", "missingTimestamp")]
+    public async Task A_record_without_a_usable_time_is_rejected_where_its_time_should_be(string time, string code)
+    {
+        var rejected = Assert.Single((await Engine.ReadAsync($$"""[{"CreationTime":{{time}},"RecordType":50,"Operation":"x"}]""")).Rejected);
+
+        Assert.Equal((code, "/CreationTime"), (rejected.Code, rejected.Pointer));
+    }
+
+    [Fact]
+    public async Task A_suricata_alert_is_a_network_alert_and_a_flow_is_not()
+    {
+        var document = await Normalised.OneAsync(Raw.Suricata);
+        Assert.Equal(("2026-03-14T04:50:00.836Z", "alert", "1"), (Normalised.Text(document, "@timestamp"), Normalised.Text(document, "event.kind"), Normalised.Text(document, "event.severity")));
+        Assert.Equal(["denied"], Normalised.Texts(document, "event.type"));
+        Assert.Equal(("Scan", "2000001", "Attempted Recon", "Attempted Recon"), (Normalised.Text(document, "rule.name"), Normalised.Text(document, "rule.id"), Normalised.Text(document, "rule.category"), Normalised.Text(document, "message")));
+        Assert.Equal(("tcp", "1.2.3.4", "443", "curl"), (Normalised.Text(document, "network.transport"), Normalised.Text(document, "destination.ip"), Normalised.Text(document, "destination.port"), Normalised.Text(document, "user_agent.original")));
+        Assert.Equal(("2026-03-14T04:49:59.000Z", "7"), (Normalised.Text(document, "event.start"), Normalised.Text(document, "suricata.eve.flow_id")));
+        Assert.Equal((null, null, null), (Normalised.Text(document, "event.action"), Normalised.Text(document, "event.outcome"), Normalised.Text(document, "event.id")));
+        var promoted = Engine.Revision(promote: true);
+        Assert.True((await Engine.ReadAsync(Raw.Suricata)).Events[0].Classification.IsNetworkAlert(promoted));
+        Assert.False((await Engine.ReadAsync(Raw.Suricata.Replace("\"alert\",", "\"flow\",", StringComparison.Ordinal))).Events[0].Classification.IsNetworkAlert(promoted));
+        Assert.Single((await Engine.ReadAsync("""{"timestamp":"2026-03-14T04:50:00.836744+0000","event_type":"stats","stats":{}}""")).Events);
+    }
+
+    [Fact]
+    public async Task Two_zeek_notices_of_one_connection_are_two_events()
+    {
+        var document = await Normalised.OneAsync(Raw.Zeek);
+        Assert.Equal(("2026-03-14T04:50:00.426Z", "alert", "C1"), (Normalised.Text(document, "@timestamp"), Normalised.Text(document, "event.kind"), Normalised.Text(document, "event.id")));
+        Assert.Equal(("SSH::Password_Guessing", "guessing"), (Normalised.Text(document, "rule.name"), Normalised.Text(document, "rule.description")));
+        Assert.Equal(["info", "allowed"], Normalised.Texts(document, "event.type"));
+
+        var other = Raw.Zeek.Replace("guessing", "guessing again", StringComparison.Ordinal);
+        var batch = await Engine.ReadAsync($"[{Raw.Zeek},{Raw.Zeek},{other}]");
+        Assert.Equal(batch.Events[0].Identity, batch.Events[1].Identity);
+        Assert.NotEqual(batch.Events[0].Identity, batch.Events[2].Identity);
+        Assert.Equal("8.8.8.8", Normalised.Text(await Normalised.OneAsync("""{"ts":"2026-03-14T04:50:00Z","note":"Scan::Port_Scan","src":"8.8.8.8","dst":"1.1.1.1","p":22}"""), "source.ip"));
+    }
+
+    [Theory]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","category":"SignInLogs","time":"2026-03-14T05:00:00Z"}""", "entraSignIn")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"original":"x"},"timestamp":"2026-03-14T05:00:00+0000","event_type":"alert","src_ip":"8.8.8.8"}""", "suricata")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","ecs":{"version":"8.0.0"},"host":{"name":"h"},"ts":1773468000.5,"note":"x"}""", "zeekNotice")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"kind":"alert"},"category":"SignInLogs"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","source":{"ip":"8.8.8.8"},"records":[1,2]}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert":{"uuid":"1"}},"event_type":"alert","src_ip":"8.8.8.8"}""", "kibanaAlert")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z"}""", "ecs")]
+    public async Task A_raw_record_is_known_under_what_a_shipper_adds_and_ecs_stays_ecs(string record, string shape) =>
+        Assert.Equal([shape], (await Engine.ReadAsync($"[{record}]")).Shapes.Keys);
+
+    [Theory]
+    [InlineData("""{"foo":1}""", "unknownShape")]
+    [InlineData("""{"message":"text","host":"h"}""", "unknownShape")]
+    [InlineData("""{"category":"SignInLogsBackup"}""", "unknownShape")]
+    [InlineData("{}", "missingTimestamp")]
+    [InlineData("""{"event":{"dataset":"o365.audit"}}""", "missingTimestamp")]
+    [InlineData("""{"event.dataset":"o365.audit"}""", "missingTimestamp")]
+    [InlineData("""{"source.ip":"8.8.8.8"}""", "missingTimestamp")]
+    [InlineData("""{"@timestamp":null,"foo":1}""", "missingTimestamp")]
+    public async Task What_is_neither_ecs_nor_of_a_known_shape_is_rejected_as_such(string record, string code) =>
+        Assert.Equal(code, Assert.Single((await Engine.ReadAsync($"[{record}]")).Rejected).Code);
+
+    [Fact]
+    public async Task A_known_record_that_the_rule_does_not_count_is_accepted_and_ignored()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync($"[{Raw.AuditLog},{Raw.Suricata.Replace("\"alert\",", "\"dns\",", StringComparison.Ordinal)}]");
+
+        Assert.Equal(2, answer.Number("accepted"));
+        Assert.Equal((1, 1), (answer.Number("ignored.noSourceIp"), answer.Number("ignored.otherDataset")));
+        Assert.Equal("""{"azureLog":1,"suricata":1}""", answer.Json!["shapes"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Raw_records_alone_give_an_alert()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync($"[{Raw.Suricata},{Raw.Mail},{Raw.Entra},{Raw.Graph}]", "?promote=true&includeEvents=true");
+
+        Assert.Equal(["81.2.69.144"], answer.Addresses);
+        Assert.Equal((1, 1, 1, 1), (answer.Number("buckets.azureSignIn"), answer.Number("buckets.mailAccess"), answer.Number("buckets.networkAlert"), answer.Number("buckets.other")));
+        Assert.Equal("ada@example.com", ((string?)answer.Json!["alerts"]![0]!["users"]![0]!["email"])!, StringComparer.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_setting_promotes_raw_alerts_where_a_request_does_not_say()
+    {
+        using var service = new TestService(settings: [("Runs:Promote", "true")]);
+        var batch = $"[{Raw.Suricata},{Raw.Mail}]";
+
+        Assert.Equal(["81.2.69.144"], (await service.PostAsync(batch)).Addresses);
+        Assert.Equal(["81.2.69.144"], (await service.RunAsync()).Addresses);
+        Assert.Equal(["81.2.69.144"], (await service.GetAsync("/api/v1/ips/81.2.69.144/alerts")).Addresses);
+        Assert.Contains("networkAlert", (await service.GetAsync("/api/v1/ips/81.2.69.144/events")).Text, StringComparison.Ordinal);
+        Assert.Empty((await service.RunAsync("""{"promote":false}""")).Addresses);
+        Assert.Empty((await service.PostAsync(batch, "?promote=false")).Addresses);
+    }
+
+    private static EventDocument EventDocumentOf(EventBatch batch)
+    {
+        var record = Assert.Single(batch.Events);
+        return EventDocument.From(record.Timestamp, record.Ingested, record.Classification, record.Payload.Span, Engine.Revision());
+    }
+
+    private static JsonNode Rekey(JsonNode node, Func<string, string> casing) => node switch
+    {
+        JsonObject members => new JsonObject(members.Select(member => KeyValuePair.Create(casing(member.Key), member.Value is null ? null : Rekey(member.Value, casing)))),
+        JsonArray items => new JsonArray([.. items.Select(item => item is null ? null : Rekey(item, casing))]),
+        _ => node.DeepClone(),
+    };
+}
