@@ -78,7 +78,8 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.Memory.MaxEvents).InclusiveBetween(1_000, 50_000_000);
             options.RuleFor(o => o.Memory.Path)
                 .Must(path => path is null || (!string.IsNullOrWhiteSpace(path) && !path.Contains('\0', StringComparison.Ordinal)))
-                .WithMessage("must name a folder; leave the key out for a store that forgets when the service stops.");
+                .WithMessage("must name a folder; leave the key out for a store that forgets when the service stops.")
+                .Must((o, path) => path is null || o.Kind == StoreOptions.MemoryKind).WithMessage("has no meaning with Store:Kind=Elasticsearch.");
         })
         .AddChecked<EventReaderOptions>("Events", options =>
         {

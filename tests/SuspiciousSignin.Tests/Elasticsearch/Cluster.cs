@@ -74,6 +74,8 @@ internal sealed class Cluster : IAsyncDisposable
     private ServiceProvider NewServices(Action<ElasticsearchOptions>? with = null, EventReaderOptions? reading = null)
     {
         var options = new ElasticsearchOptions { Nodes = [new Uri(Url.GetLeftPart(UriPartial.Authority))], PollWait = TimeSpan.FromMilliseconds(100) };
+        // A busy machine is no fault.
+        (options.CallTimeout, options.TotalTimeout) = (TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(5));
         if (Url.UserInfo.Split(':') is [var user, var password])
         {
             (options.Username, options.Password) = (Uri.UnescapeDataString(user), Uri.UnescapeDataString(password));

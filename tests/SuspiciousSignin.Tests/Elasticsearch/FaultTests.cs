@@ -118,6 +118,15 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_connection_that_is_accepted_and_closed_is_tried_again()
+    {
+        using var filled = await NewServiceAsync();
+        using var service = NewService();
+        _cluster.Server.Node.CloseNextConnections(1);
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+    }
+
+    [Fact]
     public async Task A_node_behind_a_broken_proxy_is_passed_over()
     {
         var second = await AddNodeAsync("second");
@@ -207,6 +216,11 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Equal(600, (int)answer.Json!["alerts"]![0]!["counts"]!["azureSignIn"]!);
         Assert.True(_cluster.Server.Requests.Count(request => request.Path.EndsWith("_bulk", StringComparison.Ordinal)) > 2);
         Assert.Single(_cluster.Server.Requests, request => request.Path.EndsWith("_refresh", StringComparison.Ordinal));
+        Assert.All(_cluster.Server.Requests.Where(request => request.Body.Length > 4096), request =>
+        {
+            Assert.Equal("gzip", request.Headers["Content-Encoding"]);
+            Assert.True(request.BodyLength < request.Body.Length / 2);
+        });
     }
 
     [Fact]

@@ -54,6 +54,14 @@ public sealed class OptionsTests
         Assert.DoesNotContain("secret-word", fault.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_setting_of_the_other_store_is_not_passed_over()
+    {
+        (string, string)[] settings = [("Store:Kind", "Elasticsearch"), ("Store:Elasticsearch:Nodes:0", "http://localhost:9200"), ("Store:Memory:Path", "events")];
+        var fault = Assert.Throws<OptionsValidationException>(() => new TestService(settings: settings));
+        Assert.Contains("has no meaning with Store:Kind=Elasticsearch", fault.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("http://es.example.com:9200", false)]
     [InlineData("http://127.0.0.1:9200", true)]
