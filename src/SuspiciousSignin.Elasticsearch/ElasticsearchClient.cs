@@ -49,12 +49,12 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
     private static readonly JsonDocumentOptions AnswerOptions = new() { MaxDepth = 1000 };
 
-    private (ClusterInfo Info, DateTimeOffset Until)? _info;
+    private volatile Known? _known;
 
     /// <summary>Which cluster this is; asked once in a while.</summary>
     public async Task<ClusterInfo> InfoAsync(CancellationToken cancellationToken)
     {
-        if (_info is { } known && known.Until > clock.GetUtcNow())
+        if (_known is { } known && known.Until > clock.GetUtcNow())
         {
             return known.Info;
         }
@@ -74,7 +74,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
             throw new StoreUnavailableException($"The cluster runs Elasticsearch {info.Version}; the rule needs 8.17 or later.");
         }
 
-        _info = (info, clock.GetUtcNow() + options.MappingLifetime);
+        _known = new Known(info, clock.GetUtcNow() + options.MappingLifetime);
         return info;
     }
 
@@ -85,7 +85,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     {
         using var request = new HttpRequestMessage(method, path);
         // Versions before 9 know compatibility with 8 only; until the version is known, plain JSON suits all.
-        var compatible = _info is { } known ? $"application/vnd.elasticsearch+{{0}};compatible-with={(known.Info is { Major: 8, IsServerless: false } ? 8 : 9)}" : "application/{0}";
+        var compatible = _known is { } known ? $"application/vnd.elasticsearch+{{0}};compatible-with={(known.Info is { Major: 8, IsServerless: false } ? 8 : 9)}" : "application/{0}";
         string MediaType(string suffix) => string.Format(CultureInfo.InvariantCulture, compatible, suffix);
         request.Headers.TryAddWithoutValidation("Accept", MediaType("json"));
         request.Headers.Authorization = Credentials();
@@ -117,10 +117,11 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
             return new Answer(answer!, Nodes.AttemptsAt(request));
         }
-        catch (StoreUnavailableException)
+        catch (StoreUnavailableException fault)
         {
             answer?.Dispose();
-            _info = null;
+            // After anything but a refusal of this very call it may be another cluster that answers next.
+            _known = fault is ElasticsearchException { Status: < 500 } ? _known : null;
             throw;
         }
     }
@@ -210,6 +211,8 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
         return compressed.ToArray();
     }
+
+    private sealed record Known(ClusterInfo Info, DateTimeOffset Until);
 
     /// <summary>A successful answer.</summary>
     /// <param name="document">Its JSON.</param>
