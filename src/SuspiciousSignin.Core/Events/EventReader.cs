@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Security.Cryptography;
@@ -19,10 +20,8 @@ public sealed class EventReader(EventReaderOptions options)
     private static readonly string[] IntegrationDatasets = ["azure.signinlogs", "o365.audit"];
 
     private readonly EcsDocument _document = new();
-    private readonly XxHash128 _identity = new(IdentitySeed);
-
-    // A store that keeps documents outlives the process, and derives their ids from the identity.
-    private readonly IncrementalHash? _lastingIdentity = options.KeepDocuments ? IncrementalHash.CreateHash(HashAlgorithmName.SHA256) : null;
+    private readonly ClassificationCache _verdicts = new();
+    private readonly ArrayBufferWriter<byte> _identity = new(256);
     private readonly List<FieldNode> _seenKeys = [];
     private readonly List<EcsField> _named = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
@@ -72,7 +71,7 @@ public sealed class EventReader(EventReaderOptions options)
             Position = position,
             Timestamp = timestamp,
             Ingested = _document.Ingested ?? timestamp,
-            Classification = Classification.Of(_document),
+            Classification = _verdicts.Of(_document),
             Identity = Identify(),
             Addresses = _document.Addresses.ToArray(),
             Payload = Keep(_document.Payload),
@@ -104,7 +103,7 @@ public sealed class EventReader(EventReaderOptions options)
         ReadAsMapped();
         return kept with
         {
-            Classification = Classification.Of(_document),
+            Classification = _verdicts.Of(_document),
             Identity = Identify(),
             Payload = Keep(_document.Payload),
         };
@@ -316,61 +315,43 @@ public sealed class EventReader(EventReaderOptions options)
 
     private UInt128 Identify()
     {
+        _identity.ResetWrittenCount();
         if (_document.Count(EcsField.Id) == 1)
         {
-            Hash("_id"u8, _document.First(EcsField.Id), First(EcsField.Index));
+            Identify("_id"u8, _document.First(EcsField.Id), First(EcsField.Index));
         }
         else if (_document.Count(EcsField.AlertUuid) == 1)
         {
-            Hash("uuid"u8, _document.First(EcsField.AlertUuid), default);
+            Identify("uuid"u8, _document.First(EcsField.AlertUuid), default);
         }
         else if (_document.Count(EcsField.EventId) == 1)
         {
             var dataset = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
-            Hash("event"u8, _document.First(EcsField.EventId), First(dataset));
-            Hash(First(EcsField.Kind));
+            Identify("event"u8, _document.First(EcsField.EventId), First(dataset));
+            _identity.Write(First(EcsField.Kind));
         }
         else
         {
             return 0;
         }
 
-        UInt128 hash;
-        if (_lastingIdentity is null)
-        {
-            hash = _identity.GetCurrentHashAsUInt128();
-            _identity.Reset();
-        }
-        else
-        {
-            hash = BinaryPrimitives.ReadUInt128BigEndian(_lastingIdentity.GetHashAndReset());
-        }
-
+        // A store that keeps documents outlives the process, and derives their ids from the identity.
+        var hash = options.KeepDocuments
+            ? BinaryPrimitives.ReadUInt128BigEndian(SHA256.HashData(_identity.WrittenSpan))
+            : XxHash128.HashToUInt128(_identity.WrittenSpan, IdentitySeed);
         return hash == 0 ? 1 : hash;
     }
 
     private ReadOnlySpan<byte> First(EcsField field) => _document.Count(field) == 0 ? default : _document.First(field);
 
-    private void Hash(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
+    private void Identify(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
-        Hash(kind);
-        Hash("\0"u8);
-        Hash(first);
-        Hash("\0"u8);
-        Hash(second);
-        Hash("\0"u8);
-    }
-
-    private void Hash(ReadOnlySpan<byte> bytes)
-    {
-        if (_lastingIdentity is null)
-        {
-            _identity.Append(bytes);
-        }
-        else
-        {
-            _lastingIdentity.AppendData(bytes);
-        }
+        _identity.Write(kind);
+        _identity.Write("\0"u8);
+        _identity.Write(first);
+        _identity.Write("\0"u8);
+        _identity.Write(second);
+        _identity.Write("\0"u8);
     }
 
     /// <summary>Copies what is kept into chunks shared by neighbouring events, so that a batch costs few allocations.</summary>
@@ -397,7 +378,7 @@ public sealed class EventReader(EventReaderOptions options)
             return utf8.ToArray();
         }
 
-        var buffer = new System.Buffers.ArrayBufferWriter<byte>(128);
+        var buffer = new ArrayBufferWriter<byte>(128);
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();

@@ -8,7 +8,20 @@ namespace SuspiciousSignin.Events;
 /// </summary>
 internal sealed class FieldNode
 {
-    private readonly List<(byte[] Name, FieldNode Node)> _children = [];
+    private readonly byte[] _name;
+    private FieldNode? _next;
+    private int _childCount;
+
+    // Chains of children whose names have the same hash. A power of two, so that a remainder is a mask.
+    private FieldNode?[] _children = new FieldNode?[2];
+
+    private FieldNode(byte[] name) => _name = name;
+
+    /// <summary>An empty tree.</summary>
+    public FieldNode()
+        : this([])
+    {
+    }
 
     /// <summary>The field that ends here, or null where the path goes on.</summary>
     public EcsField? Field { get; private set; }
@@ -21,7 +34,7 @@ internal sealed class FieldNode
     /// <summary>Whether this is a field of ECS' <c>event.*</c>, which every ECS document has.</summary>
     public bool IsEventField { get; private set; }
 
-    public bool HasChildren => _children.Count > 0;
+    public bool HasChildren => _childCount > 0;
 
     /// <summary>The node that a key leads to, or null where no field lies that way.</summary>
     public FieldNode? Find(ReadOnlySpan<byte> key)
@@ -50,12 +63,12 @@ internal sealed class FieldNode
             var child = node.Child(name);
             if (child is null)
             {
-                child = new FieldNode
+                child = new FieldNode(name)
                 {
                     IsKibanaAlert = soFar.StartsWith("kibana.alert.", StringComparison.Ordinal),
                     IsEventField = soFar.StartsWith("event.", StringComparison.Ordinal) && soFar.Length > "event.".Length,
                 };
-                node._children.Add((name, child));
+                node.AddChild(child);
             }
 
             node = child;
@@ -68,14 +81,42 @@ internal sealed class FieldNode
 
     private FieldNode? Child(ReadOnlySpan<byte> name)
     {
-        foreach (var (childName, child) in _children)
+        var child = _children[SlotOf(name, _children.Length)];
+        while (child is not null && !name.SequenceEqual(child._name))
         {
-            if (name.SequenceEqual(childName))
+            child = child._next;
+        }
+
+        return child;
+    }
+
+    private void AddChild(FieldNode added)
+    {
+        _childCount++;
+        if (_childCount * 2 > _children.Length)
+        {
+            var old = _children;
+            _children = new FieldNode?[old.Length * 2];
+            foreach (var first in old)
             {
-                return child;
+                for (var child = first; child is not null;)
+                {
+                    var next = child._next;
+                    Chain(child);
+                    child = next;
+                }
             }
         }
 
-        return null;
+        Chain(added);
     }
+
+    private void Chain(FieldNode child)
+    {
+        ref var first = ref _children[SlotOf(child._name, _children.Length)];
+        (child._next, first) = (first, child);
+    }
+
+    private static int SlotOf(ReadOnlySpan<byte> name, int slots) =>
+        name.IsEmpty ? 0 : ((name.Length * 5) + name[0] + (name[^1] * 3)) & (slots - 1);
 }

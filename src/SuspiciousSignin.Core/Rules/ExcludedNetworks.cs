@@ -6,7 +6,9 @@ namespace SuspiciousSignin.Rules;
 public static class ExcludedNetworks
 {
     /// <summary>The blocks in the rule's order.</summary>
-    public static IReadOnlyList<Cidr> All { get; } = Array.ConvertAll(
+    public static IReadOnlyList<Cidr> All => Blocks;
+
+    private static readonly Cidr[] Blocks = Array.ConvertAll(
         new[]
         {
             "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.0.0/29", "192.0.0.8/32", "192.0.0.9/32",
@@ -17,5 +19,16 @@ public static class ExcludedNetworks
         Cidr.Parse);
 
     /// <summary>The first block that holds the address, or null where the rule looks at it.</summary>
-    public static Cidr? Find(SourceAddress address) => All.FirstOrDefault(block => block.Contains(address));
+    public static Cidr? Find(SourceAddress address)
+    {
+        foreach (var block in Blocks)
+        {
+            if (block.Contains(address))
+            {
+                return block;
+            }
+        }
+
+        return null;
+    }
 }
