@@ -6,9 +6,9 @@ namespace SuspiciousSignin.Correlation;
 /// <summary>Adds up the events of one address, in the order of their times: what ES|QL's <c>STATS .. BY</c> does in a cluster.</summary>
 internal sealed class AddressAggregator(RuleRevision revision)
 {
-    private readonly SortedSet<string> _datasets = new(StringComparer.Ordinal);
-    private readonly SortedSet<string> _ruleNames = new(StringComparer.Ordinal);
-    private readonly SortedSet<string> _categories = new(StringComparer.Ordinal);
+    private readonly DistinctTexts _datasets = new();
+    private readonly DistinctTexts _ruleNames = new();
+    private readonly DistinctTexts _categories = new();
     private readonly Accounts _accounts = new();
     private int _total;
     private int _azureSignIn;
@@ -31,8 +31,8 @@ internal sealed class AddressAggregator(RuleRevision revision)
         _lastSeen = timestamp;
         var texts = new Texts(payload);
         var hasDataset = AddDatasets(texts);
-        AddAll(_ruleNames, texts, EcsField.RuleName);
-        AddAll(_categories, texts, EcsField.Category);
+        texts.AddTo(_ruleNames, EcsField.RuleName);
+        texts.AddTo(_categories, EcsField.Category);
         if (classification.IsNetworkAlert(revision))
         {
             _networkAlert++;
@@ -57,9 +57,9 @@ internal sealed class AddressAggregator(RuleRevision revision)
     {
         Address = address,
         Counts = Counts,
-        Datasets = [.. _datasets],
-        RuleNames = [.. _ruleNames],
-        Categories = [.. _categories],
+        Datasets = _datasets.Sorted(),
+        RuleNames = _ruleNames.Sorted(),
+        Categories = _categories.Sorted(),
         Users = _accounts.ToActivities(),
         FirstSeen = _firstSeen,
         LastSeen = _lastSeen,
@@ -72,24 +72,13 @@ internal sealed class AddressAggregator(RuleRevision revision)
     {
         foreach (var field in revision.Dataset.Fields)
         {
-            if (AddAll(_datasets, texts, field))
+            if (texts.AddTo(_datasets, field))
             {
                 return true;
             }
         }
 
         return false;
-    }
-
-    private static bool AddAll(SortedSet<string> values, Texts texts, EcsField field)
-    {
-        if (texts.All(field) is not { } all)
-        {
-            return false;
-        }
-
-        values.UnionWith(all);
-        return true;
     }
 
     private void Narrow(long timestamp, (long First, long Last)? others)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using SuspiciousSignin.Rules;
 
@@ -425,24 +426,34 @@ public sealed record EventNetwork
     }
 }
 
-/// <summary>The values of a payload as text, by field.</summary>
+/// <summary>The values of a payload as text, by field; decoded where they are asked for.</summary>
 internal readonly ref struct Texts
 {
-    private readonly string?[] _first = new string?[EcsFields.Count];
     private readonly ReadOnlySpan<byte> _payload;
+    private readonly Places _first;
 
     public Texts(ReadOnlySpan<byte> payload)
     {
         _payload = payload;
         var reader = new PayloadReader(payload);
+        var at = 0;
         while (reader.Read())
         {
-            _first[(int)reader.Field] ??= Encoding.UTF8.GetString(reader.Value);
+            ref var place = ref _first[(int)reader.Field];
+            place = place == 0 ? at + 1 : place;
+            at += PayloadReader.EntryOverhead + reader.Value.Length;
         }
     }
 
     /// <summary>The first value, or null; empty text counts as none.</summary>
-    public string? this[EcsField field] => _first[(int)field] is { Length: > 0 } text ? text : null;
+    public string? this[EcsField field]
+    {
+        get
+        {
+            var reader = From(field);
+            return reader.Read() && !reader.Value.IsEmpty ? Encoding.UTF8.GetString(reader.Value) : null;
+        }
+    }
 
     public string? Any(params ReadOnlySpan<EcsField> fields)
     {
@@ -457,26 +468,50 @@ internal readonly ref struct Texts
         return null;
     }
 
-    public bool HasAny(params ReadOnlySpan<EcsField> fields) => Any(fields) is not null;
+    public bool HasAny(params ReadOnlySpan<EcsField> fields)
+    {
+        foreach (var field in fields)
+        {
+            var reader = From(field);
+            if (reader.Read() && !reader.Value.IsEmpty)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     public IReadOnlyList<string>? All(EcsField field)
     {
-        if (_first[(int)field] is null)
-        {
-            return null;
-        }
-
-        var values = new List<string>();
-        var reader = new PayloadReader(_payload);
+        var reader = From(field);
+        List<string>? values = null;
         while (reader.Read())
         {
             if (reader.Field == field)
             {
-                values.Add(Encoding.UTF8.GetString(reader.Value));
+                (values ??= []).Add(Encoding.UTF8.GetString(reader.Value));
             }
         }
 
         return values;
+    }
+
+    /// <summary>Adds all values of a field; false where it has none.</summary>
+    public bool AddTo(DistinctTexts values, EcsField field)
+    {
+        var reader = From(field);
+        var hasAny = false;
+        while (reader.Read())
+        {
+            if (reader.Field == field)
+            {
+                values.Add(reader.Value);
+                hasAny = true;
+            }
+        }
+
+        return hasAny;
     }
 
     public bool? Flag(EcsField field) => bool.TryParse(this[field], out var flag) ? flag : null;
@@ -496,5 +531,15 @@ internal readonly ref struct Texts
         }
 
         return parts.Count == 0 ? null : string.Join(' ', parts);
+    }
+
+    /// <summary>A reader that starts at the first value of the field; at the end where it has none.</summary>
+    private PayloadReader From(EcsField field) => new(_first[(int)field] is > 0 and var place ? _payload[(place - 1)..] : default);
+
+    /// <summary>For each field, one more than where its first value begins; 0 where it has none.</summary>
+    [InlineArray(128)]
+    private struct Places
+    {
+        private int _place;
     }
 }
