@@ -24,6 +24,11 @@ internal sealed class TestService : IDisposable
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
             host.UseEnvironment(environment);
+            if (environment != "Development" && !settings.Any(setting => setting.Key.StartsWith("Auth:ApiKeys", StringComparison.Ordinal) || setting.Key.StartsWith("Auth:Jwt", StringComparison.Ordinal)))
+            {
+                host.UseSetting("Auth:AllowAnonymous", "true");
+            }
+
             foreach (var (key, value) in settings)
             {
                 host.UseSetting(key, value);
