@@ -32,8 +32,8 @@ public sealed class RunOptions
     /// <summary>Runs that may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
     public int MaxQueued { get; set; } = 16;
 
-    /// <summary>The longest window of a run. Default 366 days; 1 hour to 3,660 days.</summary>
-    public TimeSpan MaxWindow { get; set; } = TimeSpan.FromDays(366);
+    /// <summary>The longest window of a run. Default 3,660 days; 1 hour to 36,600 days.</summary>
+    public TimeSpan MaxWindow { get; set; } = TimeSpan.FromDays(3660);
 
     /// <summary>The most addresses that a run may be confined to. Default 1,000; 1 to 1,000.</summary>
     public int MaxAddresses { get; set; } = 1000;
@@ -105,7 +105,7 @@ internal static class ServiceOptionsSetup
         {
             options.RuleFor(o => o.MaxConcurrent).InclusiveBetween(1, 1_000);
             options.RuleFor(o => o.MaxQueued).InclusiveBetween(0, 10_000);
-            options.RuleFor(o => o.MaxWindow).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(3660));
+            options.RuleFor(o => o.MaxWindow).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(36_600));
             options.RuleFor(o => o.MaxAddresses).InclusiveBetween(1, 1000);
         })
         .AddChecked<IngestOptions>("Ingest", _ => { })
