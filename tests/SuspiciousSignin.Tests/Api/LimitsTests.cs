@@ -154,7 +154,8 @@ public sealed class LimitsTests : IDisposable
     public async Task A_body_is_bounded_as_it_is_sent_and_apart_from_that_decompressed()
     {
         using var service = await ServiceProcess.StartAsync(_folder.FullName, ["env", "Requests__MaxBodyBytes=1024", "Events__MaxBodyBytes=200000"]);
-        var empty = Gzip([], [], times: 1);
+        // A member of gzip (RFC 1952) without content.
+        byte[] empty = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
         Assert.Equal(HttpStatusCode.OK, await SendAsync(service, Padded(1024), null, "application/json"));
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, Padded(1025), null, "application/json"));
