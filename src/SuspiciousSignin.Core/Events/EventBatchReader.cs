@@ -97,7 +97,7 @@ public sealed class EventBatchReader
                 : ReadJson(ref buffer, result.IsCompleted);
             total += unread - buffer.Length;
             refusal ??= CheckBounds(total + buffer.Length, buffer.Length);
-            wanted = 2 * buffer.Length;
+            wanted = Math.Min(2 * buffer.Length, (MaxTokenFactor * (long)_options.MaxEventBytes) + 1);
             body.AdvanceTo(buffer.Start, buffer.End);
             if (refusal is not null || result.IsCompleted)
             {
