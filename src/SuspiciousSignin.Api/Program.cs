@@ -21,7 +21,7 @@ var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = ar
 builder.WebHost.ConfigureKestrel(kestrel =>
 {
     kestrel.AddServerHeader = false;
-    // Batches are bounded by their reader, before and after decompression alike; every other body by its endpoint.
+    // Batches are bounded by UseBodyLimit as they are sent and by their reader decompressed; every other body by its endpoint.
     kestrel.Limits.MaxRequestBodySize = null;
 });
 builder.Services
@@ -30,7 +30,7 @@ builder.Services
     .AddCorrelation()
     .AddHttpApi()
     .AddIngest()
-    .AddApiKeys()
+    .AddAccess()
     .AddApiDocuments()
     .AddObservability()
     .AddSamples();
@@ -41,8 +41,8 @@ app.UseProblems();
 app.UseRouting();
 app.UseIngest();
 app.UseRequestDecompression();
-app.UseAuthentication();
-app.UseAuthorization();
+app.UseBodyLimit();
+app.UseAccess();
 app.UseRateLimiter();
 app.MapControllers();
 app.MapApiDocuments();

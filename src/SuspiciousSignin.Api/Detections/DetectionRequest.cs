@@ -1,4 +1,5 @@
 using FluentValidation;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Events;
 
@@ -44,18 +45,22 @@ public sealed record DetectionRequest : IWindowRequest
 
 internal sealed class DetectionRequestValidator : AbstractValidator<DetectionRequest>
 {
-    public DetectionRequestValidator(TimeProvider clock)
+    /// <summary>The most alerts of one answer.</summary>
+    public const int MaxLimit = 10_000;
+
+    public DetectionRequestValidator(TimeProvider clock, RunOptions runs)
     {
         this.AddWindowRules(clock);
+        this.AddWindowLimit(clock, runs);
         RuleFor(request => request.IngestedAfter).IsTime(clock);
-        RuleFor(request => request.Limit).InclusiveBetween(1, 10_000).WithMessage("'limit' is 1 to 10000.");
+        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage("'limit' is 1 to 10000.");
         RuleFor(request => request.SourceIps)
-            .Must(addresses => addresses is null || addresses.Count <= 1000)
-            .WithMessage("At most 1000 addresses. Ask in several requests.");
+            .Must(addresses => addresses is null || addresses.Count <= runs.MaxAddresses)
+            .WithMessage($"At most {runs.MaxAddresses} addresses. Ask in several requests.");
         RuleForEach(request => request.SourceIps)
             .Must(text => SourceAddress.TryParse(text, out _))
             .WithErrorCode(RequestRules.Malformed)
             .WithMessage("Not an IP address.")
-            .When(request => request.SourceIps?.Count <= 1000);
+            .When(request => request.SourceIps?.Count <= runs.MaxAddresses);
     }
 }

@@ -15,6 +15,9 @@ namespace SuspiciousSignin.Api.Detections;
 public sealed class DetectionsController(
     CorrelationService correlation, IValidator<DetectionRequest> validator, RunOptions runs, ServiceMetrics metrics, TimeProvider clock) : ControllerBase
 {
+    /// <summary>The longest body, bytes.</summary>
+    public const long MaxBodyBytes = 1024 * 1024;
+
     /// <summary>Run the detection over a window</summary>
     /// <remarks>
     /// Reports the addresses from which somebody signed in to Entra ID or read Microsoft 365 mail and which a network sensor had flagged,
@@ -28,11 +31,11 @@ public sealed class DetectionsController(
     /// <response code="413">The body is longer than 1 MiB.</response>
     /// <response code="415">The body is not JSON in UTF-8.</response>
     /// <response code="422">The request can be read but not carried out.</response>
-    /// <response code="429">Too many runs are going on; Retry-After says when to try again.</response>
+    /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpPost(Name = "runDetection")]
     [EnableRateLimiting(Composition.RunsPolicy)]
-    [RequestSizeLimit(1024 * 1024)]
+    [RequestSizeLimit(MaxBodyBytes)]
     [ProducesResponseType<DetectionRun>(200, "application/json")]
     [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Net.Http.Headers;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Api.Events;
@@ -42,7 +43,7 @@ public sealed class EventsController(
     /// <response code="413">The body is too long. Nothing was stored.</response>
     /// <response code="415">Another Content-Type or Content-Encoding than those taken.</response>
     /// <response code="422">A parameter is out of range, or the Idempotency-Key was used with another body.</response>
-    /// <response code="429">Too many runs are going on; Retry-After says when to try again.</response>
+    /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpPost(Name = "evaluateEvents")]
     [EnableRateLimiting(Composition.RunsPolicy)]
@@ -76,7 +77,7 @@ public sealed class EventsController(
             return (await EvaluateBodyAsync(Request.BodyReader, format, request, cancellationToken)).Result;
         }
 
-        return idempotencyKey.Length is 0 or > 255
+        return idempotencyKey.Length is 0 or > IdempotencyLimits.KeyLength
             ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["Idempotency-Key"] = ["1 to 255 characters."] })
             : await EvaluateOnceAsync(idempotencyKey, format, request, cancellationToken);
     }

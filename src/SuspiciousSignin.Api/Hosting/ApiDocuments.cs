@@ -7,6 +7,7 @@ using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Ips;
+using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
@@ -53,7 +54,7 @@ internal static class ApiDocuments
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
             {
                 ["apiKey"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "X-API-Key", Description = "Where keys are configured." },
-                ["bearer"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The same key as a bearer token." },
+                ["bearer"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The same key as a bearer token, or a token of the OpenID Connect provider that is configured." },
             };
             document.Security =
             [
@@ -113,6 +114,11 @@ internal static class ApiDocuments
             case "getEventsOfAddress":
                 var page = await correlation.EventsOfAsync(address, TimeWindow.All, query.Revision, limit: 2, cursor: null, cancellationToken);
                 Answer(operation, JsonSerializer.SerializeToNode(new AddressEvents(address.ToString(), page!.Total, Truncated: true, page.Events, page.Next), json));
+                break;
+
+            case "getLimits":
+                Answer(operation, JsonSerializer.SerializeToNode(
+                    ServiceLimits.Of(new RequestOptions(), new EventReaderOptions(), new RunOptions(), new AlertOptions(), new AuthOptions(), new IdempotencyOptions()), json));
                 break;
 
             case "evaluateEvents":

@@ -1,32 +1,16 @@
+using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Ingest;
+using SuspiciousSignin.Api.Requests;
 
 namespace SuspiciousSignin.Api.Hosting;
-
-/// <summary>What a key may do.</summary>
-internal static class Scopes
-{
-    public const string EventsWrite = "events:write";
-    public const string DetectionsRun = "detections:run";
-    public const string AlertsRead = "alerts:read";
-    public const string RuleRead = "rule:read";
-    public const string MetricsRead = "metrics:read";
-
-    public static readonly string[] All = [EventsWrite, DetectionsRun, AlertsRead, RuleRead, MetricsRead];
-}
-
-/// <summary>Who may call (section <c>Auth</c>). Without any key every caller may do everything.</summary>
-internal sealed class AuthOptions
-{
-    /// <summary>The keys. Several may share a name, so that a key can be replaced without a gap.</summary>
-    public IList<ApiKeyOptions> ApiKeys { get; set; } = [];
-}
 
 /// <summary>One API key, by its salted hash.</summary>
 internal sealed class ApiKeyOptions
@@ -39,6 +23,11 @@ internal sealed class ApiKeyOptions
 
     /// <summary>What the key may do.</summary>
     public IList<string> Scopes { get; set; } = [];
+
+    /// <summary>From when on the key is refused: RFC 3339, or a date, which begins at midnight; UTC where no zone is given. Default: never.</summary>
+    public string? Expires { get; set; }
+
+    internal DateTimeOffset? ExpiresAt => ApiKeys.TryReadExpiry(Expires, out var expires) ? expires : null;
 }
 
 /// <summary>
@@ -49,29 +38,29 @@ internal static class ApiKeys
 {
     public const string Scheme = "ApiKey";
 
-    public static IServiceCollection AddApiKeys(this IServiceCollection services)
-    {
-        services.AddAuthentication(Scheme).AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(Scheme, configureOptions: null);
-        services.AddAuthorization();
-        services.AddOptions<AuthorizationOptions>().Configure<AuthOptions>((authorization, auth) =>
-        {
-            foreach (var scope in Scopes.All)
-            {
-                authorization.AddPolicy(scope, policy => policy.RequireAssertion(
-                    context => auth.ApiKeys.Count == 0 || context.User.HasClaim("scope", scope)));
-            }
-        });
-        return services;
-    }
+    private static readonly string[] ExpiryFormats = ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd"];
 
-    /// <summary><c>keys new --name NAME --scope SCOPE...</c>: prints a new key once, and the settings that let it in.</summary>
-    public static int New(string[] args, TextWriter output)
+    /// <summary><c>keys new --name NAME --scope SCOPE... [--expires TIME]</c>: prints a new key once, and the settings that let it in.</summary>
+    public static int New(string[] args, TextWriter output, TimeProvider? clock = null)
     {
-        var name = args.SkipWhile(arg => arg != "--name").Skip(1).FirstOrDefault();
-        var scopes = args.Where((_, i) => i > 0 && args[i - 1] == "--scope").ToList();
-        if (name is null || scopes.Count == 0 || scopes.Except(Scopes.All, StringComparer.Ordinal).Any())
+#pragma warning disable RS0030 // A command of its own, outside of the service's composition.
+        var now = (clock ?? TimeProvider.System).GetUtcNow();
+#pragma warning restore RS0030
+        var values = ValuesOf(args, out var isUnderstood);
+        var name = values["--name"].LastOrDefault();
+        var scopes = values["--scope"].Distinct(StringComparer.Ordinal).ToList();
+        var expires = values["--expires"].LastOrDefault();
+        if (!isUnderstood || string.IsNullOrWhiteSpace(name) || scopes.Count == 0 || scopes.Except(Scopes.All, StringComparer.Ordinal).Any())
         {
-            output.WriteLine($"keys new --name NAME --scope SCOPE [--scope SCOPE ...]; the scopes are {string.Join(", ", Scopes.All)}.");
+            output.WriteLine("keys new --name NAME --scope SCOPE [--scope SCOPE ...] [--expires TIME]");
+            output.WriteLine($"The scopes are {string.Join(", ", Scopes.All)}.");
+            output.WriteLine("TIME is a date, RFC 3339, or date math such as now+90d.");
+            return 2;
+        }
+
+        if (expires is not null && (ExpiryOf(expires, now) is not { } end || end <= now))
+        {
+            output.WriteLine("--expires: a date such as 2027-06-30, RFC 3339, or date math such as now+90d, later than now.");
             return 2;
         }
 
@@ -84,7 +73,26 @@ internal static class ApiKeys
             output.WriteLine($"Auth__ApiKeys__0__Scopes__{i}={scopes[i]}");
         }
 
+        if (expires is not null)
+        {
+            output.WriteLine($"Auth__ApiKeys__0__Expires={ExpiryOf(expires, now)!.Value.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}");
+        }
+
+        output.WriteLine("Beside other keys, write the next free number instead of the first 0. To replace a key, configure the new one too, under the same name, and take the old one away later.");
         return 0;
+    }
+
+    public static bool TryReadExpiry(string? text, out DateTimeOffset expires) => DateTimeOffset.TryParseExact(
+        text, ExpiryFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out expires);
+
+    private static DateTimeOffset? ExpiryOf(string text, DateTimeOffset now) =>
+        TryReadExpiry(text, out var expires) || TimeExpression.TryParse(text, now, roundUp: false, out expires) ? expires : null;
+
+    private static ILookup<string, string> ValuesOf(string[] args, out bool isUnderstood)
+    {
+        var options = args.Skip(2).Chunk(2).ToList();
+        isUnderstood = options.TrueForAll(option => option is ["--name" or "--scope" or "--expires", _]);
+        return options.Where(option => option.Length == 2).ToLookup(option => option[0], option => option[1], StringComparer.Ordinal);
     }
 
     public static string HashOf(string key, byte[] salt) =>
@@ -94,19 +102,98 @@ internal static class ApiKeys
         text is { Length: 97 } && text[32] == ':' && text.Remove(32, 1).All(char.IsAsciiHexDigitLower);
 }
 
-/// <summary>Tells who a key belongs to, in time that does not depend on how much of it is right.</summary>
+/// <summary>
+/// Tells who calls: the owner of a key, found in time that does not depend on how much of it is right, or whom a token of the provider names.
+/// Failed attempts are counted per address; who shows a valid key is never kept out by the attempts of others behind the same address.
+/// </summary>
 internal sealed partial class ApiKeyHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder, AuthOptions auth)
+    IOptionsMonitor<AuthenticationSchemeOptions> options,
+    ILoggerFactory loggers,
+    UrlEncoder encoder,
+    AuthOptions auth,
+    FailedAttempts failures,
+    TimeProvider clock)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
-    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
+    private static readonly string[] ScopeClaims = ["scope", "scp", "roles"];
+    private static readonly string[] NameClaims = ["azp", "appid", "client_id", "sub"];
+
+    private string? _hint;
+    private TimeSpan? _retryAfter;
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var keys = KeysOf(Request);
-        if (keys.Count == 0)
+        if (keys.Count == 0 || !auth.HasCredentials)
         {
-            return Task.FromResult(AuthenticateResult.NoResult());
+            return AuthenticateResult.NoResult();
         }
 
+        if (OwnerOf(keys) is { } owner)
+        {
+            if (owner.ExpiresAt is { } expires && clock.GetUtcNow() >= expires)
+            {
+                _hint = "The key has expired.";
+                return Refuse(() => Log.Expired(Logger, owner.Name, expires));
+            }
+
+            return Success(owner.Name, owner.Scopes, ApiKeys.Scheme);
+        }
+
+        if (auth.Jwt.Authority is not null && IsBearer(Request))
+        {
+            var token = await Context.AuthenticateAsync(JwtBearerDefaults.AuthenticationScheme);
+            if (token.Succeeded)
+            {
+                var claims = token.Principal.Claims.ToList();
+                var name = NameClaims.Select(type => claims.Find(claim => claim.Type == type)?.Value).FirstOrDefault(value => value is not null);
+                return Success(
+                    Printable(name ?? "unnamed"),
+                    claims.Where(claim => ScopeClaims.Contains(claim.Type)).SelectMany(claim => claim.Value.Split(' ')).Intersect(Scopes.All, StringComparer.Ordinal),
+                    JwtBearerDefaults.AuthenticationScheme);
+            }
+
+            _hint = "The token is not valid here, or no longer.";
+            return Refuse(() => Log.BadToken(Logger, token.Failure?.GetType().Name));
+        }
+
+        // A name is what the caller says: only one that we gave out goes into the log.
+        var claimed = keys.Select(key => key.Name).FirstOrDefault(name => auth.ApiKeys.Any(key => key.Name == name));
+        return Refuse(() => Log.Unknown(Logger, claimed ?? "(none)"));
+    }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        if (_retryAfter is { } wait)
+        {
+            Response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            return Problems.WriteAsync(Context, StatusCodes.Status429TooManyRequests, "Too many failed attempts from this address. Try again after the time in Retry-After, with a valid key.");
+        }
+
+        Response.Headers.WWWAuthenticate = "ApiKey realm=\"SuspiciousSignin\"";
+        if (ElasticsearchErrors.AreFor(Context))
+        {
+            // Clients of HTTP libraries that send a password only where asked for one.
+            Response.Headers.Append("WWW-Authenticate", "Basic realm=\"SuspiciousSignin\", charset=\"UTF-8\"");
+        }
+        else if (auth.Jwt.Authority is not null)
+        {
+            Response.Headers.Append("WWW-Authenticate", _hint is null ? "Bearer realm=\"SuspiciousSignin\"" : "Bearer realm=\"SuspiciousSignin\", error=\"invalid_token\"");
+        }
+
+        const string HowTo = "Send a valid key as 'Authorization: ApiKey KEY', 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.";
+        return Problems.WriteAsync(Context, StatusCodes.Status401Unauthorized, _hint is null ? HowTo : $"{_hint} {HowTo}");
+    }
+
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
+    {
+        var scope = Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
+        Log.Forbidden(Logger, Context.User.Identity?.Name, scope);
+        return Problems.WriteAsync(Context, StatusCodes.Status403Forbidden, $"The key lacks the scope '{scope}'.");
+    }
+
+    private ApiKeyOptions? OwnerOf(List<(string? Name, string Key)> keys)
+    {
         ApiKeyOptions? owner = null;
         foreach (var candidate in auth.ApiKeys)
         {
@@ -119,35 +206,41 @@ internal sealed partial class ApiKeyHandler(
             }
         }
 
-        if (owner is null)
+        return owner;
+    }
+
+    private static AuthenticateResult Success(string name, IEnumerable<string> scopes, string scheme)
+    {
+        var claims = scopes.Select(scope => new Claim("scope", scope)).Append(new Claim(ClaimTypes.Name, name));
+        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(claims, scheme)), ApiKeys.Scheme));
+    }
+
+    /// <summary>Counts the attempt, and logs it unless there were too many: a log is not to be filled from outside.</summary>
+    private AuthenticateResult Refuse(Action log)
+    {
+        var address = Context.Connection.RemoteIpAddress;
+        var (count, left) = failures.Counter.Add(Access.CounterKeyOf(address));
+        if (count <= auth.MaxFailures)
         {
-            Log.Unknown(Logger);
-            return Task.FromResult(AuthenticateResult.Fail("Unknown key."));
+            log();
+        }
+        else
+        {
+            _retryAfter = left;
+            if (count == auth.MaxFailures + 1)
+            {
+                Log.Throttled(Logger, address, left.TotalSeconds);
+            }
         }
 
-        var claims = owner.Scopes.Select(scope => new Claim("scope", scope)).Append(new Claim(ClaimTypes.Name, owner.Name));
-        var caller = new ClaimsPrincipal(new ClaimsIdentity(claims, ApiKeys.Scheme));
-        return Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(caller, ApiKeys.Scheme)));
+        return AuthenticateResult.Fail("No valid credential.");
     }
 
-    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
-    {
-        Response.Headers.WWWAuthenticate = "ApiKey realm=\"SuspiciousSignin\"";
-        if (ElasticsearchErrors.AreFor(Context))
-        {
-            // Clients of HTTP libraries that send a password only where asked for one.
-            Response.Headers.Append("WWW-Authenticate", "Basic realm=\"SuspiciousSignin\", charset=\"UTF-8\"");
-        }
+    private static bool IsBearer(HttpRequest request) =>
+        request.Headers["X-API-Key"].Count == 0 && request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
 
-        return Problems.WriteAsync(Context, StatusCodes.Status401Unauthorized, "Send a valid key as 'Authorization: ApiKey KEY', 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.");
-    }
-
-    protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
-    {
-        var scope = Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
-        Log.Forbidden(Logger, Context.User.Identity?.Name, scope);
-        return Problems.WriteAsync(Context, StatusCodes.Status403Forbidden, $"The key lacks the scope '{scope}'.");
-    }
+    private static string Printable(string name) =>
+        string.Concat(name.Take(64).Select(character => character is >= ' ' and <= '~' ? character : '?'));
 
     /// <summary>What the request may mean as a key, with the owner's name where it came with one.</summary>
     private static List<(string? Name, string Key)> KeysOf(HttpRequest request)
@@ -183,10 +276,19 @@ internal sealed partial class ApiKeyHandler(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "A call with an unknown API key was refused")]
-        public static partial void Unknown(ILogger logger);
+        [LoggerMessage(1, LogLevel.Warning, "A call with an unknown API key was refused; it named {Name}")]
+        public static partial void Unknown(ILogger logger, string name);
 
-        [LoggerMessage(2, LogLevel.Warning, "API key {Name} was refused: it lacks the scope {Scope}")]
+        [LoggerMessage(2, LogLevel.Warning, "{Name} was refused: it lacks the scope {Scope}")]
         public static partial void Forbidden(ILogger logger, string? name, string? scope);
+
+        [LoggerMessage(3, LogLevel.Warning, "API key {Name} was refused: it expired at {Expires:u}")]
+        public static partial void Expired(ILogger logger, string name, DateTimeOffset expires);
+
+        [LoggerMessage(4, LogLevel.Warning, "A bearer token was refused: {Reason}")]
+        public static partial void BadToken(ILogger logger, string? reason);
+
+        [LoggerMessage(5, LogLevel.Warning, "Too many failed attempts from {Address}: they are answered 429 and not logged for {Seconds:0} s")]
+        public static partial void Throttled(ILogger logger, System.Net.IPAddress? address, double seconds);
     }
 }

@@ -32,6 +32,12 @@ public sealed class RunOptions
     /// <summary>Runs that may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
     public int MaxQueued { get; set; } = 16;
 
+    /// <summary>The longest window of a run. Default 3,660 days; 1 hour to 36,600 days.</summary>
+    public TimeSpan MaxWindow { get; set; } = TimeSpan.FromDays(3660);
+
+    /// <summary>The most addresses that a run may be confined to. Default 1,000; 1 to 1,000.</summary>
+    public int MaxAddresses { get; set; } = 1000;
+
     /// <summary>Whether raw network alerts count as External Alerts where a request does not say. Default false.</summary>
     public bool Promote { get; set; }
 }
@@ -102,6 +108,8 @@ internal static class ServiceOptionsSetup
         {
             options.RuleFor(o => o.MaxConcurrent).InclusiveBetween(1, 1_000);
             options.RuleFor(o => o.MaxQueued).InclusiveBetween(0, 10_000);
+            options.RuleFor(o => o.MaxWindow).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(36_600));
+            options.RuleFor(o => o.MaxAddresses).InclusiveBetween(1, 1000);
         })
         .AddChecked<IngestOptions>("Ingest", _ => { })
         .AddChecked<IdempotencyOptions>("Idempotency", options =>
@@ -109,13 +117,36 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxKeys).InclusiveBetween(1, 100_000);
             options.RuleFor(o => o.Lifetime).InclusiveBetween(TimeSpan.FromMinutes(1), TimeSpan.FromDays(30));
         })
-        .AddChecked<AuthOptions>("Auth", options => options.RuleForEach(o => o.ApiKeys).ChildRules(key =>
+        .AddChecked<RequestOptions>("Requests", options =>
         {
-            key.RuleFor(k => k.Name).NotEmpty();
-            key.RuleFor(k => k.Hash).Must(ApiKeys.IsHash).WithMessage("must be the hash that 'keys new' prints.");
-            key.RuleFor(k => k.Scopes).NotEmpty();
-            key.RuleForEach(k => k.Scopes).Must(scope => Scopes.All.Contains(scope)).WithMessage($"must be one of {string.Join(", ", Scopes.All)}.");
-        }))
+            options.RuleFor(o => o.MaxBodyBytes).InclusiveBetween(1024, 2L * 1024 * 1024 * 1024);
+            options.RuleFor(o => o.PerCaller).InclusiveBetween(0, 100_000_000);
+            options.RuleFor(o => o.Window).InclusiveBetween(TimeSpan.FromSeconds(1), TimeSpan.FromDays(1));
+            options.RuleFor(o => o.MinBytesPerSecond).InclusiveBetween(1, 1_000_000);
+            options.RuleFor(o => o.GracePeriod).InclusiveBetween(TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(5));
+            options.RuleFor(o => o.HeadersTimeout).InclusiveBetween(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(5));
+        })
+        .AddChecked<AuthOptions>("Auth", options =>
+        {
+            options.RuleForEach(o => o.ApiKeys).ChildRules(key =>
+            {
+                key.RuleFor(k => k.Name).NotEmpty();
+                key.RuleFor(k => k.Hash).Must(ApiKeys.IsHash).WithMessage("must be the hash that 'keys new' prints.");
+                key.RuleFor(k => k.Scopes).NotEmpty();
+                key.RuleForEach(k => k.Scopes).Must(scope => Scopes.All.Contains(scope)).WithMessage($"must be one of {string.Join(", ", Scopes.All)}.");
+                key.RuleFor(k => k.Expires).Must(text => text is null || ApiKeys.TryReadExpiry(text, out _)).WithMessage("must be a time such as 2027-06-30T00:00:00Z, or a date.");
+            });
+            options.RuleFor(o => o.Jwt).ChildRules(jwt =>
+            {
+                jwt.RuleFor(j => j.Authority)
+                    .Must(text => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps)
+                    .WithMessage("must be the https URL of the issuer.")
+                    .When(j => j.Authority is not null || j.Audience is not null);
+                jwt.RuleFor(j => j.Audience).NotEmpty().When(j => j.Authority is not null);
+            });
+            options.RuleFor(o => o.MaxFailures).InclusiveBetween(1, 10_000);
+            options.RuleFor(o => o.FailureWindow).InclusiveBetween(TimeSpan.FromSeconds(1), TimeSpan.FromDays(1));
+        })
         .AddChecked<SampleOptions>("Samples", _ => { });
 
     /// <summary>Stops the start where any setting is misspelt or out of range, with all faults in one message.</summary>

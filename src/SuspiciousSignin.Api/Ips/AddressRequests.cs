@@ -1,4 +1,5 @@
 using FluentValidation;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Requests;
 
 namespace SuspiciousSignin.Api.Ips;
@@ -49,9 +50,10 @@ public sealed record AddressEventsRequest : IWindowRequest
 
 internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressAlertsRequest>
 {
-    public AddressAlertsRequestValidator(TimeProvider clock)
+    public AddressAlertsRequestValidator(TimeProvider clock, RunOptions runs)
     {
         this.AddWindowRules(clock);
+        this.AddWindowLimit(clock, runs);
         RuleFor(request => request.Limit).InclusiveBetween(1, 1000).WithMessage("'limit' is 1 to 1000.");
         RuleFor(request => request.Cursor)
             .Null()

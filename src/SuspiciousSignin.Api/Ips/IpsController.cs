@@ -55,7 +55,7 @@ public sealed class IpsController(
     /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The text is no IP address, or a parameter cannot be read.</response>
     /// <response code="422">The address is private or reserved, or a parameter is out of range.</response>
-    /// <response code="429">Too many runs are going on; Retry-After says when to try again.</response>
+    /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpGet("alerts", Name = "getAlertsOfAddress")]
     [EnableRateLimiting(Composition.RunsPolicy)]
@@ -107,6 +107,7 @@ public sealed class IpsController(
     /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The text is no IP address, or a parameter cannot be read.</response>
     /// <response code="422">A parameter is out of range.</response>
+    /// <response code="429">Too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpGet("events", Name = "getEventsOfAddress")]
     [ProducesResponseType<AddressEvents>(200, "application/json")]
@@ -114,6 +115,7 @@ public sealed class IpsController(
     [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]
+    [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(503, Problems.ContentType)]
     public async Task<IActionResult> Events(string ip, [FromQuery] AddressEventsRequest request, CancellationToken cancellationToken)
     {

@@ -1,4 +1,6 @@
+using System.Globalization;
 using FluentValidation;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
@@ -38,6 +40,12 @@ internal static class RequestRules
             .Must((request, _) => request.WindowOrNull(clock) is not { } window || window.From < window.To)
             .WithMessage("'from' must be earlier than 'to'.");
     }
+
+    /// <summary>Bounds the window of a run.</summary>
+    public static void AddWindowLimit<T>(this AbstractValidator<T> validator, TimeProvider clock, RunOptions runs)
+        where T : IWindowRequest => validator.RuleFor(request => request.From)
+            .Must((request, _) => request.WindowOrNull(clock) is not { } window || window.To - window.From <= (long)runs.MaxWindow.TotalMilliseconds)
+            .WithMessage(string.Create(CultureInfo.InvariantCulture, $"The window is longer than {runs.MaxWindow.TotalHours} hours. Ask in several requests."));
 
     public static void IsTime<T>(this IRuleBuilder<T, string?> rule, TimeProvider clock) => rule
         .Must(text => text is null || TimeExpression.TryParse(text, clock.GetUtcNow(), roundUp: false, out _))

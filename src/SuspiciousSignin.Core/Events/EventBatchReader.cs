@@ -72,12 +72,14 @@ public sealed class EventBatchReader
 
     private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, BatchFormat format, CancellationToken cancellationToken)
     {
-        var (total, isStart) = (0L, true);
+        var (total, isStart, wanted) = (0L, true, 0L);
         while (true)
         {
             var result = await body.ReadAsync(cancellationToken);
             var buffer = result.Buffer;
-            if (isStart && buffer.Length < ByteOrderMark.Length && !result.IsCompleted)
+            // What broke off is read anew once there is twice as much of it: a value that comes in many small pieces, as decompressed bodies
+            // do, would else be read from its start with each of them.
+            if (!result.IsCompleted && buffer.Length < Math.Max(wanted, isStart ? ByteOrderMark.Length : 0))
             {
                 body.AdvanceTo(buffer.Start, buffer.End);
                 continue;
@@ -95,6 +97,7 @@ public sealed class EventBatchReader
                 : ReadJson(ref buffer, result.IsCompleted);
             total += unread - buffer.Length;
             refusal ??= CheckBounds(total + buffer.Length, buffer.Length);
+            wanted = Math.Min(2 * buffer.Length, (MaxTokenFactor * (long)_options.MaxEventBytes) + 1);
             body.AdvanceTo(buffer.Start, buffer.End);
             if (refusal is not null || result.IsCompleted)
             {

@@ -106,7 +106,7 @@ public sealed class ServiceApiTests
 
         Assert.StartsWith(version, (string?)document["openapi"], StringComparison.Ordinal);
         var operations = document["paths"]!.AsObject().SelectMany(route => route.Value!.AsObject().Select(operation => operation.Value!)).ToList();
-        Assert.Equal(5, operations.Select(operation => (string?)operation["operationId"]).Distinct().Count());
+        Assert.Equal(6, operations.Select(operation => (string?)operation["operationId"]).Distinct().Count());
         Assert.All(operations, operation =>
         {
             Assert.False(string.IsNullOrWhiteSpace((string?)operation["summary"]));

@@ -1,12 +1,16 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -18,12 +22,24 @@ internal sealed class TestService : IDisposable
 
     private readonly WebApplicationFactory<Program> _factory;
     private readonly HttpClient _client;
+    private readonly LogLines _log = new();
 
     public TestService(string environment = "Production", IEventStore? store = null, params (string Key, string Value)[] settings)
+        : this(environment, store, _ => { }, settings)
+    {
+    }
+
+    /// <param name="configure">Further services of the test.</param>
+    public TestService(string environment, IEventStore? store, Action<IServiceCollection> configure, params (string Key, string Value)[] settings)
     {
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
             host.UseEnvironment(environment);
+            if (environment != "Development" && !settings.Any(setting => setting.Key.StartsWith("Auth:ApiKeys", StringComparison.Ordinal) || setting.Key.StartsWith("Auth:Jwt", StringComparison.Ordinal)))
+            {
+                host.UseSetting("Auth:AllowAnonymous", "true");
+            }
+
             foreach (var (key, value) in settings)
             {
                 host.UseSetting(key, value);
@@ -36,12 +52,20 @@ internal sealed class TestService : IDisposable
                 {
                     services.AddSingleton(store);
                 }
+
+                services.AddSingleton<ILoggerProvider>(_log);
+                configure(services);
             });
         });
         _client = _factory.CreateClient();
     }
 
     public FakeTimeProvider Clock { get; } = new(Now);
+
+    /// <summary>What was logged so far, a line each.</summary>
+    public string[] Log => [.. _log.Lines];
+
+    public IReadOnlyList<RouteEndpoint> Endpoints => [.. _factory.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()];
 
     public Task<Answer> GetAsync(string path) => SendAsync(HttpMethod.Get, path);
 
@@ -62,12 +86,17 @@ internal sealed class TestService : IDisposable
         return SendAsync(HttpMethod.Post, "/api/v1/events" + query, content, key);
     }
 
-    public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, string? idempotencyKey = null)
+    public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, string? idempotencyKey = null, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };
         if (idempotencyKey is not null)
         {
             request.Headers.Add("Idempotency-Key", idempotencyKey);
+        }
+
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
         }
 
         using var response = await _client.SendAsync(request);
@@ -82,7 +111,36 @@ internal sealed class TestService : IDisposable
         _factory.Dispose();
     }
 
+    /// <summary>The settings of one key.</summary>
+    public static IEnumerable<(string Key, string Value)> KeySettings(int i, string name, string key, params string[] scopes) =>
+    [
+        ($"Auth:ApiKeys:{i}:Name", name),
+        ($"Auth:ApiKeys:{i}:Hash", ApiKeys.HashOf(key, [.. Enumerable.Repeat((byte)i, 16)])),
+        .. scopes.Select((scope, place) => ($"Auth:ApiKeys:{i}:Scopes:{place}", scope)),
+    ];
+
     public static StringContent Content(string json, string type = "application/json") => new(json, Encoding.UTF8, type);
+}
+
+/// <summary>Keeps what is logged.</summary>
+internal sealed class LogLines : ILoggerProvider, ILogger
+{
+    public ConcurrentQueue<string> Lines { get; } = new();
+
+    public ILogger CreateLogger(string categoryName) => this;
+
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    public bool IsEnabled(LogLevel logLevel) => true;
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        Lines.Enqueue($"{logLevel} {formatter(state, exception)} {exception}");
+
+    public void Dispose()
+    {
+        // Nothing is held.
+    }
 }
 
 /// <summary>An answer of the service.</summary>

@@ -62,7 +62,7 @@ internal sealed partial class ServiceProcess : IDisposable
         [
             .. before ?? [], Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet",
             Path.Combine(AppContext.BaseDirectory, "SuspiciousSignin.Api.dll"),
-            $"--urls=http://127.0.0.1:{port}", $"--Store:Memory:Path={path}", "--Logging:LogLevel:Microsoft.AspNetCore=Warning",
+            $"--urls=http://127.0.0.1:{port}", $"--Store:Memory:Path={path}", "--Auth:AllowAnonymous=true", "--Logging:LogLevel:Microsoft.AspNetCore=Warning",
         ];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Production";

@@ -1,0 +1,165 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>The bounds of every request, whatever it asks for (section <c>Requests</c>).</summary>
+public sealed class RequestOptions
+{
+    /// <summary>The longest body as it is sent, before decompression, in bytes. Default: as <c>Events:MaxBodyBytes</c>; 1 KiB to 2 GiB.</summary>
+    public long? MaxBodyBytes { get; set; }
+
+    /// <summary>Requests of one caller within <see cref="Window"/>; further ones are answered 429. Default 60,000; 0 for no bound.</summary>
+    public int PerCaller { get; set; } = 60_000;
+
+    /// <summary>How long requests are counted. Default 1 minute; 1 second to 1 day.</summary>
+    public TimeSpan Window { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>The least speed at which a body has to come, bytes per second. Default 240; 1 to 1,000,000.</summary>
+    public int MinBytesPerSecond { get; set; } = 240;
+
+    /// <summary>How long a body may come slower at first. Default 5 seconds; 2 seconds to 5 minutes.</summary>
+    public TimeSpan GracePeriod { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long the headers may take to come. Default 15 seconds; 1 second to 5 minutes.</summary>
+    public TimeSpan HeadersTimeout { get; set; } = TimeSpan.FromSeconds(15);
+}
+
+/// <summary>Counts by key within windows that begin with a key's first count. Memory is bounded, and the clock may be set meanwhile.</summary>
+internal sealed class WindowCounter(TimeProvider clock, TimeSpan window)
+{
+    /// <summary>Keys counted apart; those that come when there are so many share one count.</summary>
+    public const int MaxKeys = 10_000;
+
+    private const string Others = "";
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, (long Count, long Ends)> _counts = new(StringComparer.Ordinal);
+    private readonly long _length = (long)(window.TotalSeconds * clock.TimestampFrequency);
+    private long _nextSweep;
+
+    /// <summary>Adds one.</summary>
+    /// <returns>The count of the window, this one included, and how long the window still lasts.</returns>
+    public (long Count, TimeSpan Left) Add(string key)
+    {
+        lock (_gate)
+        {
+            var now = clock.GetTimestamp();
+            if (_counts.Count >= MaxKeys && !_counts.ContainsKey(key))
+            {
+                Sweep(now);
+                key = _counts.Count >= MaxKeys ? Others : key;
+            }
+
+            var (count, ends) = _counts.GetValueOrDefault(key);
+            (count, ends) = count == 0 || ends <= now ? (1, now + _length) : (count + 1, ends);
+            _counts[key] = (count, ends);
+            return (count, clock.GetElapsedTime(now, ends));
+        }
+    }
+
+    private void Sweep(long now)
+    {
+        if (now < _nextSweep)
+        {
+            return;
+        }
+
+        // Not with every request: whoever has many addresses must not buy a walk over all counts with each.
+        _nextSweep = now + (_length / 10);
+        foreach (var key in _counts.Where(entry => entry.Value.Ends <= now).Select(entry => entry.Key).ToList())
+        {
+            _counts.Remove(key);
+        }
+    }
+}
+
+/// <summary>Failed attempts to show who one is, by address.</summary>
+internal sealed record FailedAttempts(WindowCounter Counter);
+
+/// <summary>Bounds of bodies, of slow senders, and of requests per caller.</summary>
+internal static class RequestLimits
+{
+    public static IServiceCollection AddRequestLimits(this IServiceCollection services)
+    {
+        services.AddOptions<KestrelServerOptions>().Configure<RequestOptions>((kestrel, requests) =>
+        {
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(requests.MinBytesPerSecond, requests.GracePeriod);
+            kestrel.Limits.RequestHeadersTimeout = requests.HeadersTimeout;
+        });
+        return services.AddSingleton(provider => ServiceLimits.Of(
+            provider.GetRequiredService<RequestOptions>(),
+            provider.GetRequiredService<EventReaderOptions>(),
+            provider.GetRequiredService<RunOptions>(),
+            provider.GetRequiredService<AlertOptions>(),
+            provider.GetRequiredService<AuthOptions>(),
+            provider.GetRequiredService<IdempotencyOptions>()));
+    }
+
+    /// <summary>How long a body may be as it is sent.</summary>
+    public static long MaxBodyBytes(RequestOptions requests, EventReaderOptions events) => requests.MaxBodyBytes ?? events.MaxBodyBytes;
+
+    /// <summary>
+    /// Bounds bodies as they are sent. After the decompression: that takes the bound it finds for the one of what it gives out, and the readers
+    /// bound that themselves.
+    /// </summary>
+    public static void UseBodyLimit(this WebApplication app)
+    {
+        var limit = MaxBodyBytes(app.Services.GetRequiredService<RequestOptions>(), app.Services.GetRequiredService<EventReaderOptions>());
+        app.Use((context, next) =>
+        {
+            if (context.GetEndpoint()?.Metadata.GetMetadata<IRequestSizeLimitMetadata>() is null
+                && context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+            {
+                size.MaxRequestBodySize = limit;
+            }
+
+            return next(context);
+        });
+    }
+
+    /// <summary>Counts the requests of each caller, and says in each answer how many are left (draft-ietf-httpapi-ratelimit-headers).</summary>
+    public static void UseRequestLimits(this WebApplication app)
+    {
+        var requests = app.Services.GetRequiredService<RequestOptions>();
+        if (requests.PerCaller == 0)
+        {
+            return;
+        }
+
+        var counter = new WindowCounter(app.Services.GetRequiredService<TimeProvider>(), requests.Window);
+        var policy = string.Create(CultureInfo.InvariantCulture, $"\"requests\";q={requests.PerCaller};w={(int)requests.Window.TotalSeconds}");
+        app.Use((context, next) =>
+        {
+            if (context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null)
+            {
+                return next(context);
+            }
+
+            var (count, left) = counter.Add(CallerOf(context));
+            var seconds = Math.Max(1, (int)Math.Ceiling(left.TotalSeconds));
+            var headers = context.Response.Headers;
+            headers["RateLimit-Policy"] = policy;
+            headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"requests\";r={Math.Max(0, requests.PerCaller - count)};t={seconds}");
+            if (count <= requests.PerCaller)
+            {
+                return next(context);
+            }
+
+            headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+            return Problems.WriteAsync(context, StatusCodes.Status429TooManyRequests, string.Create(
+                CultureInfo.InvariantCulture, $"More than {requests.PerCaller} requests within {requests.Window.TotalSeconds} seconds. Try again after the time in Retry-After."));
+        });
+    }
+
+    // All keys of a name are one caller: a second key for rotation is no second quota.
+    private static string CallerOf(HttpContext context) => context.User.Identity is { IsAuthenticated: true } caller
+        ? $"{caller.AuthenticationType}/{caller.Name}"
+        : Access.CounterKeyOf(context.Connection.RemoteIpAddress);
+}

@@ -1,0 +1,348 @@
+using System.Net;
+using System.Security.Claims;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
+using Microsoft.IdentityModel.Tokens;
+using SuspiciousSignin.Api.Hosting;
+
+namespace SuspiciousSignin.Tests.Api;
+
+public sealed class AccessTests : IDisposable
+{
+    private const string Issuer = "https://login.example/tenant";
+    private const string Audience = "api://suspicious-signin";
+    private const string Rule = "/api/v1/rule";
+
+    private readonly RSA _rsa = RSA.Create(2048);
+    private readonly RSA _otherRsa = RSA.Create(2048);
+
+    public void Dispose()
+    {
+        _rsa.Dispose();
+        _otherRsa.Dispose();
+    }
+
+    // Keys
+
+    [Theory]
+    [InlineData("2026-03-14T06:00:01Z", 200)]
+    [InlineData("2026-03-14T06:00:00Z", 401)]
+    [InlineData("2026-03-14T05:59:59Z", 401)]
+    [InlineData("2026-03-14T08:00:01+02:00", 200)]
+    [InlineData("2026-03-14T08:00:00+02:00", 401)]
+    [InlineData("2026-03-15", 200)]
+    [InlineData("2026-03-14", 401)]
+    public async Task A_key_is_taken_until_it_expires(string expires, int status)
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "K", "rule:read"), ("Auth:ApiKeys:0:Expires", expires)]);
+
+        var answer = await GetAsync(service, "K");
+
+        Assert.Equal(status, (int)answer.Status);
+        if (status == 401)
+        {
+            answer.Problem(401);
+            Assert.Contains("expired", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+            Assert.Contains(service.Log, line => line.StartsWith("Warning API key soar was refused: it expired", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task A_key_expires_while_the_service_runs_and_its_successor_goes_on()
+    {
+        using var service = new TestService(settings:
+            [.. TestService.KeySettings(0, "soar", "old", "rule:read"), ("Auth:ApiKeys:0:Expires", "2026-03-14T07:00:00Z"), .. TestService.KeySettings(1, "soar", "new", "rule:read")]);
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), ((await GetAsync(service, "old")).Status, (await GetAsync(service, "new")).Status));
+        service.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), ((await GetAsync(service, "old")).Status, (await GetAsync(service, "new")).Status));
+        Assert.Contains(service.Log, line => line.Contains("API key soar expires", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Failures_are_logged_with_the_name_of_the_key_and_never_its_value()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "the-secret", "alerts:read")]);
+
+        Assert.Equal(HttpStatusCode.Forbidden, (await GetAsync(service, "the-secret")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await GetAsync(service, "wrong-secret")).Status);
+        await service.SendAsync(HttpMethod.Get, Rule, null, null, ("Authorization", "ApiKey " + Base64("soar:wrong-secret")));
+        await service.SendAsync(HttpMethod.Get, Rule, null, null, ("Authorization", "ApiKey " + Base64("evil\r\nInjected:wrong-secret")));
+
+        Assert.Contains(service.Log, line => line.Contains("soar was refused: it lacks the scope rule:read", StringComparison.Ordinal));
+        Assert.Contains(service.Log, line => line.Contains("it named soar", StringComparison.Ordinal));
+        Assert.DoesNotContain(service.Log, line => line.Contains("secret", StringComparison.Ordinal) || line.Contains("Injected", StringComparison.Ordinal));
+    }
+
+    // Failed attempts
+
+    [Fact]
+    public async Task Failed_attempts_are_throttled_until_their_window_ends_and_lock_nobody_out()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "K", "rule:read"), ("Auth:MaxFailures", "3"), ("Auth:FailureWindow", "00:01:00")]);
+
+        for (var i = 0; i < 3; i++)
+        {
+            (await GetAsync(service, "wrong")).Problem(401);
+            service.Clock.Advance(TimeSpan.FromSeconds(10));
+        }
+
+        var throttled = await GetAsync(service, "wrong");
+        throttled.Problem(429);
+        Assert.Equal(TimeSpan.FromSeconds(30), throttled.Headers.RetryAfter?.Delta);
+        (await GetAsync(service, "wrong")).Problem(429);
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(service, "K")).Status);
+        Assert.Equal(3, service.Log.Count(line => line.Contains("unknown API key", StringComparison.Ordinal)));
+        Assert.Single(service.Log, line => line.Contains("Too many failed attempts", StringComparison.Ordinal));
+
+        service.Clock.Advance(TimeSpan.FromSeconds(29));
+        (await GetAsync(service, "wrong")).Problem(429);
+        service.Clock.Advance(TimeSpan.FromSeconds(1));
+        (await GetAsync(service, "wrong")).Problem(401);
+    }
+
+    [Fact]
+    public void Counters_are_bounded_whatever_addresses_come()
+    {
+        var clock = new FakeTimeProvider(TestService.Now);
+        var counter = new WindowCounter(clock, TimeSpan.FromMinutes(1));
+
+        for (var i = 0; i < WindowCounter.MaxKeys; i++)
+        {
+            Assert.Equal(1, counter.Add($"a{i}").Count);
+        }
+
+        Assert.Equal(1, counter.Add("b1").Count);
+        Assert.Equal(2, counter.Add("b2").Count);
+        Assert.Equal(2, counter.Add("a7").Count);
+        clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(1, counter.Add("b3").Count);
+        Assert.Equal(1, counter.Add("b4").Count);
+    }
+
+    [Theory]
+    [InlineData("81.2.69.144", "::ffff:81.2.69.144", true)]
+    [InlineData("2001:db8::1", "2001:db8::ffff:1", true)]
+    [InlineData("2001:db8::1", "2001:db8:0:1::1", false)]
+    [InlineData("81.2.69.144", "81.2.69.145", false)]
+    public void Addresses_that_one_caller_commands_are_counted_as_one(string one, string other, bool isSame)
+    {
+#pragma warning disable RS0030 // Canonical text of the test.
+        Assert.Equal(isSame, Access.CounterKeyOf(IPAddress.Parse(one)) == Access.CounterKeyOf(IPAddress.Parse(other)));
+#pragma warning restore RS0030
+    }
+
+    // Without credentials
+
+    [Theory]
+    [InlineData("Production")]
+    [InlineData("Staging")]
+    public void Without_a_credential_the_service_does_not_start_and_says_how_to_mend_it(string environment)
+    {
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(environment, settings: ("Auth:AllowAnonymous", "false")));
+
+        Assert.All(["keys new", "Auth:Jwt", "Auth:AllowAnonymous=true"], way => Assert.Contains(way, refusal.Message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_service_with_keys_is_not_open_at_the_same_time() => Assert.Contains("Auth:AllowAnonymous", Assert.Throws<OptionsValidationException>(
+        () => new TestService(settings: [.. TestService.KeySettings(0, "soar", "K", "rule:read"), ("Auth:AllowAnonymous", "true")])).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Open_by_choice_it_says_so_at_start()
+    {
+        using var service = new TestService();
+
+        Assert.Equal(HttpStatusCode.OK, (await service.GetAsync(Rule)).Status);
+        Assert.Contains(service.Log, line => line.StartsWith("Warning Auth:AllowAnonymous: whoever reaches the port", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", "localhost", 200)]
+    [InlineData("::1", "[::1]:5080", 200)]
+    [InlineData("::ffff:127.0.0.1", "127.0.0.1:5080", 200)]
+    [InlineData("192.168.1.7", "localhost", 403)]
+    [InlineData("2001:db8::7", "localhost", 403)]
+    [InlineData("127.0.0.1", "rebound.example", 403)]
+    public async Task In_development_without_keys_only_this_machine_is_answered(string address, string host, int status)
+    {
+        using var service = new TestService("Development", null, services => services.AddSingleton<IStartupFilter>(new From(address)));
+
+        var answer = await service.SendAsync(HttpMethod.Get, Rule, null, null, ("Host", host));
+
+        Assert.Equal(status, (int)answer.Status);
+        Assert.Contains(service.Log, line => line.Contains("answers this machine only", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task In_development_with_keys_any_machine_may_show_one()
+    {
+        using var service = new TestService(
+            "Development", null, services => services.AddSingleton<IStartupFilter>(new From("192.168.1.7")), [.. TestService.KeySettings(0, "soar", "K", "rule:read")]);
+
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(service, "K")).Status);
+        (await service.GetAsync(Rule)).Problem(401);
+    }
+
+    [Fact]
+    public void Faults_of_the_settings_are_listed_by_key()
+    {
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings:
+        [
+            .. TestService.KeySettings(0, "soar", "K", "rule:read"), ("Auth:ApiKeys:0:Expires", "soon"), ("Auth:Jwt:Authority", "http://login.example"), ("Auth:MaxFailures", "0"),
+            ("Requests:MaxBodyBytes", "1"), ("Requests:GracePeriod", "00:00:01"), ("Runs:MaxAddresses", "1001"), ("Runs:MaxWindow", "00:59:59"),
+        ]));
+
+        Assert.Equal(
+            [
+                "Auth:ApiKeys[0]:Expires", "Auth:Jwt:Audience", "Auth:Jwt:Authority", "Auth:MaxFailures",
+                "Requests:GracePeriod", "Requests:MaxBodyBytes", "Runs:MaxAddresses", "Runs:MaxWindow",
+            ],
+            refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+    }
+
+    // Tokens
+
+    public static TheoryData<string, int> Tokens() => new()
+    {
+        { "good", 200 },
+        { "good, scp", 200 },
+        { "good, roles", 200 },
+        { "no scope", 403 },
+        { "other scope", 403 },
+        { "expired", 401 },
+        { "expired within the skew", 200 },
+        { "not yet", 401 },
+        { "without expiry", 401 },
+        { "wrong audience", 401 },
+        { "no audience", 401 },
+        { "wrong issuer", 401 },
+        { "wrong key", 401 },
+        { "alg none", 401 },
+        { "HS256 with the public key", 401 },
+        { "tampered", 401 },
+        { "rubbish", 401 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Tokens))]
+    public async Task A_token_of_the_provider_is_taken_and_no_other(string kind, int status)
+    {
+        using var service = NewServiceWithProvider();
+
+        var answer = await BearerAsync(service, TokenOf(kind));
+
+        Assert.True(status == (int)answer.Status, $"{(int)answer.Status}: {answer.Text} {string.Join('\n', service.Log)}");
+        if (status == 401)
+        {
+            answer.Problem(401);
+            Assert.Equal(["ApiKey", "Bearer"], answer.Headers.WwwAuthenticate.Select(challenge => challenge.Scheme));
+            Assert.Contains(service.Log, line => line.StartsWith("Warning A bearer token was refused", StringComparison.Ordinal));
+        }
+        else if (status == 403)
+        {
+            Assert.Contains("rule:read", answer.Text, StringComparison.Ordinal);
+            Assert.Contains(service.Log, line => line.Contains("playbook was refused: it lacks the scope rule:read", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task A_bearer_that_is_a_key_stays_a_key()
+    {
+        using var service = NewServiceWithProvider([.. TestService.KeySettings(0, "soar", "K", "rule:read")]);
+
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, "K")).Status);
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good"))).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await GetAsync(service, TokenOf("good"))).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await BearerAsync(service, "wrong")).Status);
+    }
+
+    [Fact]
+    public async Task A_provider_that_cannot_be_reached_is_no_reason_for_a_500()
+    {
+        using var service = new TestService(settings: [("Auth:Jwt:Authority", "https://127.0.0.1:1/tenant"), ("Auth:Jwt:Audience", Audience)]);
+
+        (await BearerAsync(service, TokenOf("good"))).Problem(401);
+    }
+
+    private static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text));
+
+    private static Task<Answer> GetAsync(TestService service, string key) => service.SendAsync(HttpMethod.Get, Rule, null, null, ("X-API-Key", key));
+
+    private static Task<Answer> BearerAsync(TestService service, string token) => service.SendAsync(HttpMethod.Get, Rule, null, null, ("Authorization", "Bearer " + token));
+
+    private TestService NewServiceWithProvider(params (string Key, string Value)[] settings) => new(
+        "Production",
+        null,
+        services => services.Configure<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme, jwt => jwt.Configuration = new OpenIdConnectConfiguration
+        {
+            Issuer = Issuer,
+            SigningKeys = { new RsaSecurityKey(_rsa) { KeyId = "k1" } },
+        }),
+        [("Auth:Jwt:Authority", Issuer), ("Auth:Jwt:Audience", Audience), .. settings]);
+
+    private string TokenOf(string kind)
+    {
+        var now = TestService.Now.UtcDateTime;
+        var (scopeClaim, scopes) = kind switch
+        {
+            "good, scp" => ("scp", "openid rule:read"),
+            "good, roles" => ("roles", "rule:read"),
+            "no scope" => ("scope", ""),
+            "other scope" => ("scope", "alerts:read rule:readable"),
+            _ => ("scope", "rule:read"),
+        };
+        var description = new SecurityTokenDescriptor
+        {
+            Issuer = kind == "wrong issuer" ? "https://evil.example" : Issuer,
+            Audience = kind switch { "wrong audience" => "api://other", "no audience" => null, _ => Audience },
+            Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", "playbook"), new Claim(scopeClaim, scopes)]),
+            NotBefore = kind == "not yet" ? now.AddMinutes(2) : now.AddHours(-1),
+            IssuedAt = now.AddHours(-1),
+            Expires = kind switch { "expired" => now.AddMinutes(-1), "expired within the skew" => now.AddSeconds(-59), "without expiry" => null, _ => now.AddHours(1) },
+            SigningCredentials = kind switch
+            {
+                "alg none" => null,
+                "wrong key" => new SigningCredentials(new RsaSecurityKey(_otherRsa) { KeyId = "k1" }, SecurityAlgorithms.RsaSha256),
+                "HS256 with the public key" => new SigningCredentials(new SymmetricSecurityKey(_rsa.ExportSubjectPublicKeyInfo()), SecurityAlgorithms.HmacSha256),
+                _ => new SigningCredentials(new RsaSecurityKey(_rsa) { KeyId = "k1" }, SecurityAlgorithms.RsaSha256),
+            },
+        };
+        var token = new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(description);
+        return kind switch
+        {
+            "rubbish" => "eyJh.b.c",
+            "tampered" => string.Join('.', token.Split('.')[0], Base64Url.Encode(token.Split('.')[1]), token.Split('.')[2]),
+            _ => token,
+        };
+    }
+
+    private static class Base64Url
+    {
+        // The same claims, but for the scope.
+        public static string Encode(string payload) => Base64UrlEncoder.Encode(Base64UrlEncoder.Decode(payload).Replace("rule:read", "alerts:read rule:read", StringComparison.Ordinal));
+    }
+
+    /// <summary>Requests as if they came from an address.</summary>
+    private sealed class From(string address) : IStartupFilter
+    {
+        public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
+        {
+            app.Use((context, rest) =>
+            {
+#pragma warning disable RS0030 // Canonical text of the test.
+                context.Connection.RemoteIpAddress = IPAddress.Parse(address);
+#pragma warning restore RS0030
+                return rest(context);
+            });
+            next(app);
+        };
+    }
+}

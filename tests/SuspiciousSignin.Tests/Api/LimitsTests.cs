@@ -1,0 +1,258 @@
+using System.IO.Compression;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using SuspiciousSignin.Tests.Stores;
+
+namespace SuspiciousSignin.Tests.Api;
+
+public sealed class LimitsTests : IDisposable
+{
+    private static readonly TimeSpan Hung = TimeSpan.FromSeconds(60);
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("suspicious-signin-");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task The_bounds_in_force_are_told()
+    {
+        using var service = new TestService(settings:
+        [
+            ("Events:MaxBodyBytes", "2000"), ("Events:MaxEvents", "3"), ("Events:MaxEventBytes", "1024"), ("Events:MaxDepth", "9"), ("Requests:MaxBodyBytes", "1500"),
+            ("Requests:PerCaller", "7"), ("Requests:Window", "00:00:30"), ("Requests:MinBytesPerSecond", "11"), ("Requests:GracePeriod", "00:00:12"), ("Requests:HeadersTimeout", "00:00:13"),
+            ("Runs:MaxConcurrent", "2"), ("Runs:MaxQueued", "4"), ("Runs:MaxWindow", "2.00:00:00"), ("Runs:MaxAddresses", "5"), ("Alerts:MaxEvents", "6"),
+            ("Auth:MaxFailures", "8"), ("Auth:FailureWindow", "00:02:00"), ("Idempotency:MaxKeys", "10"), ("Idempotency:Lifetime", "00:05:00"),
+        ]);
+
+        var limits = (await service.GetAsync("/api/v1/limits")).Json;
+
+        Assert.True(JsonNode.DeepEquals(limits, JsonNode.Parse("""
+            {
+              "body": { "maxBytesSent": 1500, "maxBytesDecompressed": 2000, "minBytesPerSecond": 11, "gracePeriod": "PT12S", "headersTimeout": "PT13S" },
+              "events": { "maxPerBatch": 3, "maxBytes": 1024, "maxDepth": 9, "maxTextLength": 1024 },
+              "runs": { "maxConcurrent": 2, "maxQueued": 4, "maxWindow": "P2D", "maxAddresses": 5, "maxAlerts": 10000, "maxEventsPerAlert": 6, "maxBodyBytes": 1048576 },
+              "requests": { "perCaller": 7, "window": "PT30S", "maxFailures": 8, "failureWindow": "PT2M" },
+              "idempotency": { "maxKeyLength": 255, "maxKeys": 10, "lifetime": "PT5M" }
+            }
+            """)), limits!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("now-2d", 200)]
+    [InlineData("now-172801s", 422)]
+    [InlineData("0001-01-01T00:00:00Z", 422)]
+    public async Task A_window_longer_than_the_bound_is_refused(string from, int status)
+    {
+        using var service = new TestService(settings: ("Runs:MaxWindow", "2.00:00:00"));
+
+        var run = await service.RunAsync($$"""{"from":"{{from}}"}""");
+        var alerts = await service.GetAsync($"/api/v1/ips/81.2.69.144/alerts?from={from}");
+
+        Assert.Equal((status, status), ((int)run.Status, (int)alerts.Status));
+        if (status == 422)
+        {
+            Assert.Equal(["/from"], run.Problem(422));
+            Assert.Equal(["from"], alerts.Problem(422));
+            Assert.Contains("48 hours", run.Text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task More_addresses_than_the_bound_are_refused()
+    {
+        using var service = new TestService(settings: ("Runs:MaxAddresses", "2"));
+
+        Assert.Equal(HttpStatusCode.OK, (await service.RunAsync("""{"sourceIps":["8.8.8.8","8.8.4.4"]}""")).Status);
+        Assert.Equal(["/sourceIps"], (await service.RunAsync("""{"sourceIps":["8.8.8.8","8.8.4.4","1.1.1.1"]}""")).Problem(422));
+    }
+
+    [Fact]
+    public async Task Requests_of_a_caller_are_bounded_and_every_answer_says_how_many_are_left()
+    {
+        using var service = new TestService(settings:
+        [
+            .. TestService.KeySettings(0, "soar", "old", "rule:read"), .. TestService.KeySettings(1, "soar", "new", "rule:read"), .. TestService.KeySettings(2, "other", "other", "rule:read"),
+            ("Requests:PerCaller", "2"), ("Requests:Window", "00:01:00"),
+        ]);
+
+        var first = await GetAsync(service, "old");
+        Assert.Equal(("\"requests\";q=2;w=60", "\"requests\";r=1;t=60"), (Header(first, "RateLimit-Policy"), Header(first, "RateLimit")));
+        service.Clock.Advance(TimeSpan.FromSeconds(20.5));
+        Assert.Equal("\"requests\";r=0;t=40", Header(await GetAsync(service, "new"), "RateLimit"));
+
+        var refused = await GetAsync(service, "old");
+        refused.Problem(429);
+        Assert.Equal((TimeSpan.FromSeconds(40), "\"requests\";r=0;t=40"), (refused.Headers.RetryAfter?.Delta, Header(refused, "RateLimit")));
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(service, "other")).Status);
+        Assert.Equal(HttpStatusCode.OK, (await service.GetAsync("/health/live")).Status);
+
+        service.Clock.Advance(TimeSpan.FromSeconds(39.4));
+        (await GetAsync(service, "old")).Problem(429);
+        service.Clock.Advance(TimeSpan.FromSeconds(0.1));
+        Assert.Equal("\"requests\";r=1;t=60", Header(await GetAsync(service, "old"), "RateLimit"));
+    }
+
+    [Fact]
+    public async Task Without_a_bound_requests_are_not_counted()
+    {
+        using var service = new TestService(settings: ("Requests:PerCaller", "0"));
+
+        Assert.False((await service.GetAsync("/api/v1/rule")).Headers.Contains("RateLimit"));
+        Assert.Null((await service.GetAsync("/api/v1/limits")).Json!["requests"]!["perCaller"]);
+    }
+
+    [Fact]
+    public async Task A_shipper_is_told_in_its_own_form_that_it_sends_too_often()
+    {
+        using var service = new TestService(settings: ("Requests:PerCaller", "1"));
+        await service.GetAsync("/");
+
+        var answer = await service.SendAsync(HttpMethod.Post, "/_bulk", TestService.Content("{}"));
+
+        Assert.Equal((429, "es_rejected_execution_exception"), ((int)answer.Status, (string?)answer.Json!["error"]!["type"]));
+        Assert.NotNull(answer.Headers.RetryAfter);
+    }
+
+    // Against a process of its own: what follows is of the server and of memory.
+
+    [Fact]
+    public async Task A_decompression_bomb_is_refused_and_costs_no_memory()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The peak of a process's memory is read from /proc.");
+        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        var spaces = Enumerable.Repeat((byte)' ', 16 * 1024 * 1024).ToArray();
+        var letters = Enumerable.Repeat((byte)'x', spaces.Length).ToArray();
+        (string Encoding, string Type, byte[] Body)[] bombs =
+        [
+            // 1 GiB each, and some hundred bytes to a few megabytes as sent.
+            ("gzip", "application/json", Gzip("["u8, spaces, times: 64)),
+            ("gzip", "application/json", Gzip("[{\"a\":\""u8, letters, times: 64)),
+            ("gzip", "application/x-ndjson", Gzip("{\"a\":\""u8, letters, times: 64)),
+            ("br", "application/json", Brotli("["u8, spaces, times: 64)),
+        ];
+        foreach (var (encoding, type, _) in bombs)
+        {
+            // What code and buffers take is taken once.
+            await SendAsync(service, Compress(encoding, Encoding.UTF8.GetBytes("[" + new string(' ', 4_000_000) + "]")), encoding, type);
+        }
+
+        var before = PeakOf(service);
+        foreach (var (encoding, type, body) in bombs)
+        {
+            Assert.True(body.Length < 4_000_000);
+            Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, body, encoding, type));
+        }
+
+        // Each comes to 128 MiB before it is refused; kept, that would show.
+        Assert.InRange(PeakOf(service) - before, 0, 48L * 1024 * 1024);
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(service, "[]"u8.ToArray(), null, "application/json"));
+    }
+
+    [Fact]
+    public async Task A_body_is_bounded_as_it_is_sent_and_apart_from_that_decompressed()
+    {
+        using var service = await ServiceProcess.StartAsync(_folder.FullName, ["env", "Requests__MaxBodyBytes=1024", "Events__MaxBodyBytes=200000"]);
+        // A member of gzip (RFC 1952) without content.
+        byte[] empty = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(service, Padded(1024), null, "application/json"));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, Padded(1025), null, "application/json"));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, Padded(1025), null, "application/json", isChunked: true));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(service, Compress("gzip", Padded(200_000)), "gzip", "application/json"));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, Compress("gzip", Padded(200_001)), "gzip", "application/json"));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, Compress("br", Padded(200_001)), "br", "application/json"));
+        // Nothing decompressed, however much is sent.
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, [.. Enumerable.Repeat(empty, 200).SelectMany(member => member)], "gzip", "application/json", isChunked: true));
+    }
+
+    [Fact]
+    public async Task Slow_senders_are_cut_off()
+    {
+        using var service = await ServiceProcess.StartAsync(_folder.FullName, ["env", "Requests__GracePeriod=00:00:02", "Requests__HeadersTimeout=00:00:02"]);
+        var url = service.Client.BaseAddress!;
+
+        var body = await UntilClosedAsync(url, "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[");
+        var bulk = await UntilClosedAsync(url, "POST /_bulk HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+        var headers = await UntilClosedAsync(url, "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
+
+        Assert.StartsWith("HTTP/1.1 408 ", body, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 408 ", bulk, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 408 ", headers, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(service, "[]"u8.ToArray(), null, "application/json"));
+    }
+
+    private static Task<Answer> GetAsync(TestService service, string key) => service.SendAsync(HttpMethod.Get, "/api/v1/rule", null, null, ("X-API-Key", key));
+
+    private static string Header(Answer answer, string name) => Assert.Single(answer.Headers.GetValues(name));
+
+    private static byte[] Padded(int length) => Encoding.UTF8.GetBytes("[]".PadRight(length));
+
+    private static async Task<string> UntilClosedAsync(Uri url, string sent)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(url.Host, url.Port);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(sent));
+        using var reader = new StreamReader(stream);
+        return await reader.ReadToEndAsync().WaitAsync(Hung);
+    }
+
+    private static async Task<HttpStatusCode> SendAsync(ServiceProcess service, byte[] body, string? encoding, string type, bool isChunked = false)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/events?store=false") { Content = new ByteArrayContent(body) };
+        request.Headers.TransferEncodingChunked = isChunked;
+        request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
+        if (encoding is not null)
+        {
+            request.Content.Headers.ContentEncoding.Add(encoding);
+        }
+
+        // Refused before it is all sent: the client then waits for the answer instead of running into a closed connection.
+        request.Headers.ExpectContinue = true;
+        using var response = await service.Client.SendAsync(request);
+        return response.StatusCode;
+    }
+
+    private static byte[] Compress(string encoding, byte[] body) => encoding == "br" ? Brotli(body, [], 1) : Gzip(body, [], 1);
+
+    /// <summary>Each repetition a member of its own, as gzip allows.</summary>
+    private static byte[] Gzip(ReadOnlySpan<byte> start, byte[] repeated, int times)
+    {
+        var member = Member(repeated);
+        return [.. Member(start.ToArray()), .. Enumerable.Repeat(member, times).SelectMany(bytes => bytes)];
+
+        static byte[] Member(byte[] content)
+        {
+            using var output = new MemoryStream();
+            using (var gzip = new GZipStream(output, CompressionLevel.Optimal))
+            {
+                gzip.Write(content);
+            }
+
+            return output.ToArray();
+        }
+    }
+
+    private static byte[] Brotli(ReadOnlySpan<byte> start, byte[] repeated, int times)
+    {
+        using var output = new MemoryStream();
+        using (var brotli = new BrotliStream(output, CompressionLevel.Fastest))
+        {
+            brotli.Write(start);
+            for (var i = 0; i < times; i++)
+            {
+                brotli.Write(repeated);
+            }
+        }
+
+        return output.ToArray();
+    }
+
+    private static long PeakOf(ServiceProcess service)
+    {
+        var line = File.ReadLines($"/proc/{service.Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
+        return 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture);
+    }
+}
