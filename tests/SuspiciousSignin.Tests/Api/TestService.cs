@@ -19,7 +19,8 @@ internal sealed class TestService : IDisposable
     private readonly WebApplicationFactory<Program> _factory;
     private readonly HttpClient _client;
 
-    public TestService(string environment = "Production", IEventStore? store = null, params (string Key, string Value)[] settings)
+    /// <param name="overTcp">Whether requests go through Kestrel, which refuses what HTTP does not allow, instead of straight into the service.</param>
+    public TestService(string environment = "Production", IEventStore? store = null, bool overTcp = false, params (string Key, string Value)[] settings)
     {
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
@@ -38,10 +39,17 @@ internal sealed class TestService : IDisposable
                 }
             });
         });
+        if (overTcp)
+        {
+            _factory.UseKestrel(0);
+        }
+
         _client = _factory.CreateClient();
     }
 
     public FakeTimeProvider Clock { get; } = new(Now);
+
+    public IServiceProvider Services => _factory.Services;
 
     public Task<Answer> GetAsync(string path) => SendAsync(HttpMethod.Get, path);
 
@@ -73,7 +81,7 @@ internal sealed class TestService : IDisposable
         using var response = await _client.SendAsync(request);
         var text = await response.Content.ReadAsStringAsync();
         var isJson = response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) == true;
-        return new Answer(response.StatusCode, isJson ? JsonNode.Parse(text) : null, text, response.Content.Headers.ContentType, response.Headers, response.Content.Headers);
+        return new Answer(response.StatusCode, isJson && text.Length > 0 ? JsonNode.Parse(text) : null, text, response.Content.Headers.ContentType, response.Headers, response.Content.Headers);
     }
 
     public void Dispose()

@@ -3,6 +3,14 @@ using SuspiciousSignin.Tests.Formats;
 
 namespace SuspiciousSignin.Tests.Hostile;
 
+/// <summary>What a body is sent as.</summary>
+internal enum HostileBody
+{
+    Json,
+    Lines,
+    Bulk,
+}
+
 /// <summary>
 /// Bodies as an attacker may write them: grown from a grammar of the names and values that the reader looks for, then bent byte by byte. The
 /// same seed gives the same bodies.
@@ -23,7 +31,7 @@ internal sealed class HostileText(int seed)
 
     private static readonly string[] Values =
     [
-        "null", "true", "false", "0", "-0", "-1", "1e400", "-1e-400", "99999999999999999999999999", "9223372036854775807", "1773468000000", "1773463800.426472", "NaN", "01", "1.",
+        "null", "true", "false", "0", "-0", "-1", "1e400", "-1e-400", "99999999999999999999999999", "9223372036854775807", "1773468000000", "1773463800.426472",
         "\"\"", "\"8.8.8.8\"", "\"81.2.69.144\"", "\"1.2.3.4:443\"", "\"[::1]:80\"", "\"fe80::1%eth0\"", "\"::ffff:10.0.0.1\"", "\"0x7f.1\"", "\"010.0.0.1\"", "\"1.2.3\"", "\" 8.8.8.8 \"",
         "\"8.8.8.8.\"", "\"64:ff9b::808:808\"", "\"2002:808:808::1\"", "\"\uFF11.\uFF11.\uFF11.\uFF11\"", "\"::\"", "\"1:2:3:4:5:6:7:8:9\"",
         "\"2026-03-14T05:00:00Z\"", "\"0001-01-01T00:00:00+14:00\"", "\"9999-12-31T23:59:59.999999999-18:00\"", "\"2026-06-30T23:59:60Z\"", "\"2026-03-14T05:00:00\"", "\"2026-03-29T02:30:00+01:00\"",
@@ -36,7 +44,13 @@ internal sealed class HostileText(int seed)
     private static readonly string[] Fragments =
     [
         "{", "}", "[", "]", ",", ":", "\"", "\\", "\n", "\r\n", "\0", " ", "\\u", "\\ud8", "//", "/*", "\uFEFF", "{\"events\":[", "{\"records\":[", "]}", "{\"hits\":{\"hits\":[", "{\"value\":[",
-        "{\"create\":{}}\n", "{\"index\":{\"_index\":\"logs-zeek.notice-default\",\"_id\":\"1\"}}\n", "{\"delete\":{\"_id\":\"1\"}}\n", "{\"update\":{\"_id\":\"1\"}}\n", "\"_id\":\"1\",", "\"@timestamp\":1,",
+        "{\"create\":{}}\n", "{\"index\":{\"_index\":\"logs-zeek.notice-default\",\"_id\":\"1\"}}\n", "{\"delete\":{\"_id\":\"1\"}}\n", "{\"update\":{\"_id\":\"1\"}}\n", "\"_id\":\"1\",", "\"@timestamp\":1,", "NaN", ":01", ":1.", "'x'",
+    ];
+
+    private static readonly string[] Actions =
+    [
+        "{\"create\":{}}\n", "{\"index\":{\"_index\":\"logs-zeek.notice-default\",\"_id\":\"1\"}}\n", "{\"create\":{\"_id\":\"\\u0000\",\"pipeline\":\"p\"}}\n", "{\"index\":{\"_id\":7}}\n",
+        "{\"create\":{\"_index\":\"\\ud800\"}}\n", "{\"delete\":{\"_id\":\"1\"}}\n", "{\"update\":{\"_id\":\"1\"}}\n", "{\"create\":null}\n", "{\"create\":{},\"index\":{}}\n", "",
     ];
 
     private static readonly byte[][] Seeds =
@@ -62,20 +76,33 @@ internal sealed class HostileText(int seed)
     /// <summary>JSON text of a value; not always valid.</summary>
     public string Value() => OneOf(Values);
 
-    /// <summary>The bytes of a body.</summary>
-    public byte[] Body()
+    /// <summary>The bytes of a body, most of which hold JSON as a reader of that kind expects it.</summary>
+    public byte[] Body(HostileBody kind)
     {
-        var documents = Enumerable.Range(0, 1 + Next(4)).Select(_ => Next(2) == 0 ? OneOf(Seeds) : Encoding.UTF8.GetBytes(Document())).ToList();
-        byte[] separator = Next(2) == 0 ? [(byte)'\n'] : [(byte)','];
-        var body = documents.Skip(1).Aggregate(documents[0].AsEnumerable(), (text, document) => text.Concat(separator).Concat(document));
-        body = Next(3) switch
+        var bytes = new List<byte>();
+        for (var (i, documents) = (0, 1 + Next(4)); i < documents; i++)
         {
-            0 => body.Prepend((byte)'[').Append((byte)']'),
-            1 => body.Append((byte)'\n'),
-            _ => body,
-        };
-        var bytes = body.ToList();
-        for (var i = Next(4); i > 0; i--)
+            var separator = kind switch
+            {
+                HostileBody.Json => i == 0 ? "[" : ",",
+                HostileBody.Bulk => (i == 0 ? "" : "\n") + OneOf(Actions),
+                _ => i == 0 ? "" : "\n",
+            };
+            bytes.AddRange(Encoding.UTF8.GetBytes(separator));
+            bytes.AddRange(Next(2) == 0 ? OneOf(Seeds) : Encoding.UTF8.GetBytes(Document()));
+        }
+
+        if (kind == HostileBody.Json)
+        {
+            bytes.Add((byte)']');
+            if (Next(4) == 0)
+            {
+                // The first document alone, and what follows it.
+                bytes.RemoveAt(0);
+            }
+        }
+
+        for (var i = Next(3) == 0 ? 1 + Next(3) : 0; i > 0; i--)
         {
             Bend(bytes);
         }
