@@ -33,6 +33,7 @@ internal static class ApiDocuments
             ui.SwaggerEndpoint($"/openapi/{Older}.json", "SuspiciousSignin (OpenAPI 3.0)");
             ui.DocumentTitle = "SuspiciousSignin";
             ui.DisplayOperationId();
+            ui.EnableDeepLinking();
         });
     }
 

@@ -25,6 +25,7 @@ internal sealed class TestService : IDisposable
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
             host.UseEnvironment(environment);
+            host.UseUrls("http://127.0.0.1:0");
             foreach (var (key, value) in settings)
             {
                 host.UseSetting(key, value);
@@ -41,7 +42,7 @@ internal sealed class TestService : IDisposable
         });
         if (overTcp)
         {
-            _factory.UseKestrel(0);
+            _factory.UseKestrel();
         }
 
         _client = _factory.CreateClient();

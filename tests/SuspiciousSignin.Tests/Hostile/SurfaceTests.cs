@@ -73,7 +73,7 @@ public sealed class SurfaceTests
 
         Assert.Equal(HttpStatusCode.OK, page.Status);
         var policy = page.Headers.GetValues("Content-Security-Policy").Single();
-        Assert.StartsWith("default-src 'none'; script-src 'self'; style-src 'self';", policy, StringComparison.Ordinal);
+        Assert.StartsWith("default-src 'none'; script-src 'self'; style-src 'self' 'sha256-", policy, StringComparison.Ordinal);
         Assert.DoesNotContain("unsafe", policy, StringComparison.Ordinal);
         Assert.DoesNotMatch("<script(?![^>]* src=)|<style|style=|[ ]on[a-z]+=|javascript:", page.Text);
     }
