@@ -18,6 +18,9 @@ public sealed class RequestFuzzTests(ITestOutputHelper output)
         "from", "to", "revision", "promote", "limit", "cursor", "includeEvents", "store", "timeShift", "ingestedAfter", "sourceIps", "filter_path", "pipeline", "refresh", "FROM", "x", "",
     ];
 
+    // Those that most paths take, so that not every request ends at a name.
+    private static readonly string[] CommonParameters = ["from", "to", "revision", "limit"];
+
     private static readonly string[] Texts =
     [
         "", "now", "now-8h", "now-1d/d", "now+999999999y", "now-999999999w", "now/y/M/w/d", "now--1h", "now-", "/d", "2026-03-14T05:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999999-14:00",
@@ -87,7 +90,7 @@ public sealed class RequestFuzzTests(ITestOutputHelper output)
             path = path[..at] + (at == 1 ? "x" : "") + Uri.EscapeDataString(text.OneOf(Texts).Replace("{ip}", "8.8.8.8", StringComparison.Ordinal)) + path[(at + 4)..];
         }
 
-        var query = string.Join('&', Enumerable.Range(0, text.Next(4)).Select(_ => $"{text.OneOf(Parameters)}={Uri.EscapeDataString(text.OneOf(Texts))}"));
+        var query = string.Join('&', Enumerable.Range(0, text.Next(4)).Select(_ => $"{text.OneOf(text.Next(4) == 0 ? Parameters : CommonParameters)}={Uri.EscapeDataString(text.OneOf(Texts))}"));
         var isPost = path is "/api/v1/events" or "/api/v1/detections" || path.EndsWith("/_bulk", StringComparison.Ordinal);
         var method = text.Next(8) == 0 ? text.OneOf(Methods) : isPost ? "POST" : "GET";
         HttpContent? content = null;
@@ -108,7 +111,7 @@ public sealed class RequestFuzzTests(ITestOutputHelper output)
 
     private static string DetectionRequest(HostileText text)
     {
-        var members = Enumerable.Range(0, text.Next(4)).Select(_ => $"\"{text.OneOf(Members)}\":{Value(text)}");
+        var members = Enumerable.Range(0, text.Next(4)).Select(_ => $"\"{text.OneOf(text.Next(4) == 0 ? Members : CommonParameters)}\":{Value(text)}");
         var json = $"{{{string.Join(',', members)}}}";
         return text.Next(10) == 0 ? json[text.Next(json.Length)..] : json;
     }
