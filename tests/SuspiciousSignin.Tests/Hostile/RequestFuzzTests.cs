@@ -77,7 +77,7 @@ public sealed class RequestFuzzTests(ITestOutputHelper output)
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{requests} requests in {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s, by status: {string.Join(", ", statuses.Select(status => $"{status.Key} {status.Value}"))}"));
-        Assert.All([200, 400, 404, 405, 415, 422], status => Assert.True(statuses.ContainsKey(status), $"No request was answered {status}."));
+        Assert.All([200, 400, 404, 405, 415], status => Assert.True(statuses.ContainsKey(status), $"No request was answered {status}."));
     }
 
     private static (HttpMethod Method, string Path, HttpContent? Content, string? Key) Request(HostileText text)
