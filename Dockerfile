@@ -19,7 +19,9 @@ WORKDIR /app
 COPY LICENSE NOTICE ./
 COPY --from=build /app ./
 
-ENV ASPNETCORE_HTTP_PORTS=8080
+# Nothing is written below /: run it with --read-only. Diagnostics would open a socket in /tmp.
+ENV ASPNETCORE_HTTP_PORTS=8080 \
+    DOTNET_EnableDiagnostics=0
 EXPOSE 8080
 USER $APP_UID
 

@@ -24,11 +24,13 @@ builder.WebHost.ConfigureKestrel(kestrel =>
     // Batches are bounded by UseBodyLimit as they are sent and by their reader decompressed; every other body by its endpoint.
     kestrel.Limits.MaxRequestBodySize = null;
 });
+builder.Logging.AddLogLines();
 builder.Services
     .AddServiceOptions()
     .AddEventStore()
     .AddCorrelation()
     .AddHttpApi()
+    .AddSurface()
     .AddIngest()
     .AddAccess()
     .AddApiDocuments()
@@ -37,6 +39,7 @@ builder.Services
 
 var app = builder.Build();
 app.Services.CheckOptions();
+app.UseSurface();
 app.UseProblems();
 app.UseRouting();
 app.UseIngest();

@@ -34,6 +34,7 @@ internal static class ApiDocuments
             ui.SwaggerEndpoint($"/openapi/{Older}.json", "SuspiciousSignin (OpenAPI 3.0)");
             ui.DocumentTitle = "SuspiciousSignin";
             ui.DisplayOperationId();
+            ui.EnableDeepLinking();
         });
     }
 
@@ -41,8 +42,13 @@ internal static class ApiDocuments
     {
         options.OpenApiVersion = version;
         options.ShouldInclude = description => description.RelativePath?.StartsWith("api/", StringComparison.Ordinal) == true;
-        options.AddDocumentTransformer((document, _, _) =>
+        options.AddDocumentTransformer((document, context, _) =>
         {
+            // The service that the document came from, by whatever name it is reached.
+            document.Servers =
+            [
+                new OpenApiServer { Url = "/", Extensions = new Dictionary<string, IOpenApiExtension>(StringComparer.Ordinal) { ["x-internal"] = new JsonNodeExtension(true) } },
+            ];
             document.Info = new OpenApiInfo
             {
                 Title = "SuspiciousSignin",
@@ -61,6 +67,7 @@ internal static class ApiDocuments
                 new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("apiKey", document)] = [] },
                 new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("bearer", document)] = [] },
             ];
+            DocumentedBounds.Apply(document, context.ApplicationServices.GetRequiredService<EventReaderOptions>());
             return Task.CompletedTask;
         });
         options.AddOperationTransformer(AddExamples);

@@ -134,7 +134,8 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 await Problems.WriteAsync(context, bad.StatusCode, "The request broke off or is not valid HTTP.");
                 return true;
 
-            case InvalidDataException:
+            // The Brotli stream says so in its own way.
+            case InvalidDataException or InvalidOperationException { Source: "System.IO.Compression.Brotli" }:
                 await Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "The body is not what its Content-Encoding says, or breaks off. Nothing of it was stored.");
                 return true;
 

@@ -147,6 +147,13 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxFailures).InclusiveBetween(1, 10_000);
             options.RuleFor(o => o.FailureWindow).InclusiveBetween(TimeSpan.FromSeconds(1), TimeSpan.FromDays(1));
         })
+        .AddChecked<HostingOptions>("Hosting", options =>
+        {
+            options.RuleFor(o => o.HstsMaxAge).InclusiveBetween(TimeSpan.Zero, TimeSpan.FromDays(730));
+            options.RuleFor(o => o.ForwardLimit).InclusiveBetween(1, 10);
+            options.RuleForEach(o => o.KnownProxies).Must(text => SourceAddress.TryParse(text, out _)).WithMessage("must be an IP address.");
+            options.RuleForEach(o => o.KnownNetworks).Must(text => System.Net.IPNetwork.TryParse(text, out _)).WithMessage("must be a network such as 192.0.2.0/24.");
+        })
         .AddChecked<SampleOptions>("Samples", _ => { });
 
     /// <summary>Stops the start where any setting is misspelt or out of range, with all faults in one message.</summary>

@@ -77,7 +77,7 @@ public sealed partial class IngestController(
         foreach (var warning in appended.Warnings)
         {
             Log.Warned(logger, warning.Code, warning.Count);
-            Response.Headers.Append(HeaderNames.Warning, $"299 {Product} \"{warning.Code}: {warning.Count} events. {warning.Message}\"");
+            Response.Headers.Append(HeaderNames.Warning, $"299 {Product} \"{Surface.HeaderText($"{warning.Code}: {warning.Count} events. {warning.Message}")}\"");
         }
 
         return await AnswerAsync(batch, results, started, cancellationToken);

@@ -255,6 +255,11 @@ public sealed class EventBatchReader
                 400,
                 $"The body is not valid JSON at line {(exception.LineNumber ?? 0) + 1}, byte {(exception.BytePositionInLine ?? 0) + 1}. Nothing of it was stored.");
         }
+        catch (InvalidOperationException)
+        {
+            // What System.Text.Json throws for an escaped lone surrogate, here in the name of a member beside the events.
+            return new BodyRefusal(400, "The name of a member escapes half of a surrogate pair, which is no character. Nothing of the body was stored.");
+        }
     }
 
     /// <summary>Goes one event or one structural token further; false where more bytes are needed first, or nothing is left.</summary>

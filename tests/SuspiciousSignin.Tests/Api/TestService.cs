@@ -24,13 +24,19 @@ internal sealed class TestService : IDisposable
     private readonly HttpClient _client;
     private readonly LogLines _log = new();
 
-    public TestService(string environment = "Production", IEventStore? store = null, params (string Key, string Value)[] settings)
-        : this(environment, store, _ => { }, settings)
+    /// <param name="overTcp">Whether requests go through Kestrel, which refuses what HTTP does not allow, instead of straight into the service.</param>
+    public TestService(string environment = "Production", IEventStore? store = null, bool overTcp = false, params (string Key, string Value)[] settings)
+        : this(environment, store, overTcp, _ => { }, settings)
     {
     }
 
     /// <param name="configure">Further services of the test.</param>
     public TestService(string environment, IEventStore? store, Action<IServiceCollection> configure, params (string Key, string Value)[] settings)
+        : this(environment, store, overTcp: false, configure, settings)
+    {
+    }
+
+    private TestService(string environment, IEventStore? store, bool overTcp, Action<IServiceCollection> configure, (string Key, string Value)[] settings)
     {
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
@@ -40,6 +46,7 @@ internal sealed class TestService : IDisposable
                 host.UseSetting("Auth:AllowAnonymous", "true");
             }
 
+            host.UseUrls("http://127.0.0.1:0");
             foreach (var (key, value) in settings)
             {
                 host.UseSetting(key, value);
@@ -57,6 +64,11 @@ internal sealed class TestService : IDisposable
                 configure(services);
             });
         });
+        if (overTcp)
+        {
+            _factory.UseKestrel();
+        }
+
         _client = _factory.CreateClient();
     }
 
@@ -66,6 +78,7 @@ internal sealed class TestService : IDisposable
     public string[] Log => [.. _log.Lines];
 
     public IReadOnlyList<RouteEndpoint> Endpoints => [.. _factory.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()];
+    public IServiceProvider Services => _factory.Services;
 
     public Task<Answer> GetAsync(string path) => SendAsync(HttpMethod.Get, path);
 
@@ -102,7 +115,7 @@ internal sealed class TestService : IDisposable
         using var response = await _client.SendAsync(request);
         var text = await response.Content.ReadAsStringAsync();
         var isJson = response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) == true;
-        return new Answer(response.StatusCode, isJson ? JsonNode.Parse(text) : null, text, response.Content.Headers.ContentType, response.Headers, response.Content.Headers);
+        return new Answer(response.StatusCode, isJson && text.Length > 0 ? JsonNode.Parse(text) : null, text, response.Content.Headers.ContentType, response.Headers, response.Content.Headers);
     }
 
     public void Dispose()

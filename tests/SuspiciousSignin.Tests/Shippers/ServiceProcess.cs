@@ -32,9 +32,12 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
 
     public Uri Url { get; }
 
+    public string Log => _process.Output;
+
     /// <summary>Starts the service and waits until it answers.</summary>
     /// <param name="port">The port; 0 for any free one.</param>
-    public static async Task<ServiceProcess> StartAsync(int port = 0)
+    /// <param name="logLevel">What it logs of its own.</param>
+    public static async Task<ServiceProcess> StartAsync(int port = 0, string logLevel = "Information")
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "SuspiciousSignin.Api.dll"), "--urls", $"http://127.0.0.1:{port}"])
         {
@@ -42,6 +45,7 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Production";
         start.Environment["Logging__LogLevel__Microsoft"] = "Warning";
+        start.Environment["Logging__LogLevel__SuspiciousSignin"] = logLevel;
         start.Environment["Auth__ApiKeys__0__Name"] = KeyName;
         start.Environment["Auth__ApiKeys__0__Hash"] = ApiKeys.HashOf(Key, [.. Enumerable.Repeat((byte)7, 16)]);
         start.Environment["Auth__ApiKeys__0__Scopes__0"] = "events:write";

@@ -1,0 +1,190 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Microsoft.OpenApi;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>
+/// How long and how many, in the OpenAPI documents: what validation enforces for requests; for answers what cannot be exceeded, so that
+/// generated clients know what to expect. Also what every answer may be besides what its controller says.
+/// </summary>
+internal static class DocumentedBounds
+{
+    // Nothing of our own writing is longer: the longest is the ES|QL text of a revision.
+    private const int LongestOwnText = 65_536;
+
+    private static readonly Dictionary<string, int> MaxLengths = new(StringComparer.Ordinal)
+    {
+        ["ip"] = 128,
+        ["from"] = 64,
+        ["to"] = 64,
+        ["ingestedAfter"] = 64,
+        ["timeShift"] = 64,
+        ["cursor"] = 4096,
+        ["Idempotency-Key"] = 255,
+    };
+
+    private static readonly Dictionary<string, int> MaxItems = new(StringComparer.Ordinal)
+    {
+        ["sourceIps"] = 1000,
+        ["alerts"] = 10_000,
+        ["events"] = 10_000,
+        ["rejected"] = EventBatch.MaxRejectionsTold,
+    };
+
+    private static readonly Dictionary<string, int> MaxLimits = new(StringComparer.Ordinal)
+    {
+        ["runDetection"] = 10_000,
+        ["getAlertsOfAddress"] = 1000,
+        ["getEventsOfAddress"] = 10_000,
+    };
+
+    public static void Apply(OpenApiDocument document, EventReaderOptions events)
+    {
+        var longest = Math.Max(LongestOwnText, events.MaxEventBytes);
+        foreach (var (name, schema) in document.Components?.Schemas ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal))
+        {
+            if (name == "ProblemDetails" && schema is OpenApiSchema { Properties: { } members })
+            {
+                AddExtensions(members);
+            }
+
+            Bound(schema, name: "", longest, isRequest: name.EndsWith("Request", StringComparison.Ordinal));
+        }
+
+        foreach (var operation in (document.Paths ?? []).SelectMany(path => path.Value.Operations ?? []).Select(operation => operation.Value))
+        {
+            foreach (var parameter in operation.Parameters ?? [])
+            {
+                Bound(parameter.Schema, parameter.Name ?? "", longest, isRequest: true, MaxLimits.GetValueOrDefault(operation.OperationId ?? "", int.MaxValue));
+            }
+
+            foreach (var content in (operation.RequestBody?.Content ?? new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)).Values)
+            {
+                if (content.Schema is OpenApiSchema { Type: JsonSchemaType.Array } array)
+                {
+                    array.MaxItems = events.MaxEvents;
+                }
+                else if (content.Schema is OpenApiSchema { Type: JsonSchemaType.String } text)
+                {
+                    text.MaxLength = (int)Math.Min(int.MaxValue, events.MaxBodyBytes);
+                }
+            }
+
+            CompleteAnswers(operation, document);
+        }
+    }
+
+    /// <summary>What any endpoint may answer, and the headers that come with answers.</summary>
+    private static void CompleteAnswers(OpenApiOperation operation, OpenApiDocument document)
+    {
+        var answers = operation.Responses ??= [];
+        answers.TryAdd("400", Problem("A parameter cannot be read, or there is none of that name.", document));
+        answers.TryAdd("429", Problem("Too many requests; Retry-After says when to try again.", document));
+        answers.TryAdd("500", Problem("Something failed on our side; the log has more under the traceId.", document));
+        foreach (var (status, answer) in answers)
+        {
+            if (answer is not OpenApiResponse response)
+            {
+                continue;
+            }
+
+            response.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal);
+            if (status[0] is '2' or '4')
+            {
+                response.Headers["RateLimit"] = Header("What is left to the caller (draft-ietf-httpapi-ratelimit-headers). Absent where no rate limit holds for the call.", JsonSchemaType.String);
+            }
+
+            response.Headers["Access-Control-Allow-Origin"] = Header("Never sent: no page of another origin may read an answer.", JsonSchemaType.String);
+            if (status is "409" or "429" or "503")
+            {
+                response.Headers["Retry-After"] = Header("Seconds to wait before the next try.", JsonSchemaType.Integer);
+            }
+        }
+    }
+
+    private static OpenApiResponse Problem(string description, OpenApiDocument document) => new()
+    {
+        Description = description,
+        Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
+        {
+            [Problems.ContentType] = new() { Schema = new OpenApiSchemaReference("ProblemDetails", document) },
+        },
+    };
+
+    private static OpenApiHeader Header(string description, JsonSchemaType type)
+    {
+        var schema = new OpenApiSchema { Type = type, Format = type == JsonSchemaType.Integer ? "int32" : null };
+        Bound(schema, name: "", longest: 256, isRequest: false);
+        return new OpenApiHeader { Description = description, Schema = schema };
+    }
+
+    private static void AddExtensions(IDictionary<string, IOpenApiSchema> members)
+    {
+        members["traceId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "What the log calls the request." };
+        members["errors"] = new OpenApiSchema
+        {
+            Type = JsonSchemaType.Object,
+            Description = "What is at fault, by JSON pointer or parameter name.",
+            AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+        };
+    }
+
+    private static void Bound(IOpenApiSchema? any, string name, int longest, bool isRequest, int maxLimit = 10_000)
+    {
+        if (any is not OpenApiSchema schema)
+        {
+            return;
+        }
+
+        if (Is(schema, JsonSchemaType.String) && schema.Enum is not { Count: > 0 })
+        {
+            if (isRequest && name == "revision")
+            {
+                schema.Enum = [.. RuleCatalogue.RevisionNames.Select(revision => JsonValue.Create(revision))];
+                if (Is(schema, JsonSchemaType.Null))
+                {
+                    schema.Enum.Add(JsonNullSentinel.JsonNull);
+                }
+            }
+            else
+            {
+                schema.MaxLength ??= isRequest ? MaxLengths.GetValueOrDefault(name, 128) : longest;
+            }
+        }
+
+        if (Is(schema, JsonSchemaType.Integer))
+        {
+            var (least, most) = (isRequest, schema.Format) switch
+            {
+                (true, _) => (1L, maxLimit),
+                (_, "int64") => (long.MinValue, long.MaxValue),
+                _ => (int.MinValue, int.MaxValue),
+            };
+            schema.Minimum ??= least.ToString(CultureInfo.InvariantCulture);
+            schema.Maximum ??= most.ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (Is(schema, JsonSchemaType.Array))
+        {
+            schema.MaxItems ??= MaxItems.GetValueOrDefault(name, int.MaxValue);
+            Bound(schema.Items, name: "ip", longest, isRequest);
+        }
+
+        if (schema.Type is null && schema.OneOf?.OfType<OpenApiSchemaReference>().FirstOrDefault()?.Target?.Type is { } type)
+        {
+            // One of null and a component: OpenAPI 3.0 says 'nullable' for it, which needs a type beside it.
+            schema.Type = type | JsonSchemaType.Null;
+        }
+
+        Bound(schema.AdditionalProperties, name: "", longest, isRequest);
+        foreach (var (member, inner) in schema.Properties ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal))
+        {
+            Bound(inner, member, longest, isRequest);
+        }
+    }
+
+    private static bool Is(OpenApiSchema schema, JsonSchemaType type) => schema.Type?.HasFlag(type) == true;
+}

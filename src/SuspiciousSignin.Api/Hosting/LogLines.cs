@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>
+/// The log on the console, a line for each entry. Parts of an entry may have been written by an attacker (a path, what a cluster says of a
+/// document): they cannot begin a line, move the cursor, or turn the direction of the text, because every such character is shown as
+/// <c>\uXXXX</c>. <c>Logging:Console:FormatterName</c> chooses another form, such as <c>json</c>, which escapes them too.
+/// </summary>
+internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
+{
+    public const string FormName = "lines";
+
+    public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    {
+        var line = new StringBuilder()
+            .Append(clock.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture))
+            .Append(CultureInfo.InvariantCulture, $" {NameOf(logEntry.LogLevel)} {logEntry.Category}[{logEntry.EventId.Id}] ");
+        AppendEscaped(line, logEntry.Formatter(logEntry.State, null));
+        if (logEntry.Exception is { } exception)
+        {
+            line.Append(" | ");
+            AppendEscaped(line, exception.ToString());
+        }
+
+        textWriter.WriteLine(line.ToString());
+    }
+
+    internal static void AppendEscaped(StringBuilder line, string text)
+    {
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (rune.Value == '\n')
+            {
+                line.Append("\\n");
+            }
+            else if (rune.Value == '\\')
+            {
+                line.Append("\\\\");
+            }
+            else if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+            {
+                line.Append(CultureInfo.InvariantCulture, $"\\u{rune.Value:X4}");
+            }
+            else
+            {
+                line.Append(rune.ToString());
+            }
+        }
+    }
+
+    private static string NameOf(LogLevel level) => level switch
+    {
+        LogLevel.Trace => "trace",
+        LogLevel.Debug => "debug",
+        LogLevel.Information => "info",
+        LogLevel.Warning => "warn",
+        LogLevel.Error => "error",
+        _ => "critical",
+    };
+}
+
+internal static class LogLinesSetup
+{
+    public static void AddLogLines(this ILoggingBuilder logging) => logging
+        .AddConsoleFormatter<LogLines, ConsoleFormatterOptions>()
+        .AddConsole(console => console.FormatterName ??= LogLines.FormName);
+}

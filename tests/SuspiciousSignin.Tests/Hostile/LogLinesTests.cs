@@ -1,0 +1,55 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Time.Testing;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Tests.Shippers;
+
+namespace SuspiciousSignin.Tests.Hostile;
+
+/// <summary>An attacker's text in the log stays in its line and is seen as what it is.</summary>
+public sealed class LogLinesTests
+{
+    [Theory]
+    [InlineData("admin\r\n2026-03-14T06:00:00.000Z info all is well", @"admin\u000D\n2026-03-14T06:00:00.000Z info all is well")]
+    [InlineData("\u001b[31mred\u001b]0;title\u0007", @"\u001B[31mred\u001B]0;title\u0007")]
+    [InlineData("\u202Etxt.exe\u2066\u2028\u2029\u0085\u009b\uFEFF", @"\u202Etxt.exe\u2066\u2028\u2029\u0085\u009B\uFEFF")]
+    [InlineData(@"\n is not a line break", @"\\n is not a line break")]
+    [InlineData("Zoë \U0001F600", "Zoë \U0001F600")]
+    public void What_could_begin_a_line_or_move_the_cursor_is_shown_escaped(string text, string shown) =>
+        Assert.Equal($"2026-03-14T06:00:00.000Z warn Some.Category[7] said {shown}{Environment.NewLine}", Line("said " + text));
+
+    [Fact]
+    public void An_exception_stays_in_the_line_of_its_entry()
+    {
+        var line = Line("failed", new InvalidOperationException("first\nsecond"));
+
+        Assert.StartsWith("2026-03-14T06:00:00.000Z warn Some.Category[7] failed | System.InvalidOperationException: first\\nsecond", line, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', line[..^Environment.NewLine.Length]);
+    }
+
+    [Fact]
+    public async Task The_service_logs_a_path_with_line_breaks_in_one_line()
+    {
+        await using var service = await ServiceProcess.StartAsync(logLevel: "Debug");
+        using var client = new HttpClient { BaseAddress = service.Url };
+        client.DefaultRequestHeaders.Add("X-API-Key", ServiceProcess.Key);
+        using var content = new StringContent("{}");
+
+        var answer = await client.PutAsync(new Uri("/_index_template/a%0D%0A2026-03-14T06%3A00%3A00.000Z%20info%20forged%1B%5B31m", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        answer.EnsureSuccessStatusCode();
+        await service.StopAsync();
+
+        Assert.Contains("at /_index_template/a%0D%0A2026-03-14", service.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("\n2026-03-14T06:00:00.000Z info forged", service.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', service.Log);
+    }
+
+    private static string Line(string message, Exception? exception = null)
+    {
+        ConsoleFormatter lines = new LogLines(new FakeTimeProvider(new DateTimeOffset(2026, 3, 14, 6, 0, 0, TimeSpan.Zero)));
+        using var text = new StringWriter();
+        lines.Write(new LogEntry<string>(LogLevel.Warning, "Some.Category", new EventId(7), message, exception, (state, _) => state), null, text);
+        return text.ToString();
+    }
+}
