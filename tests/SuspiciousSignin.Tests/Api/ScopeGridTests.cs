@@ -19,9 +19,11 @@ public sealed class ScopeGridTests
         ("GET", "api/v1/ips/{ip}/events", "/api/v1/ips/89.160.20.156/events", "alerts:read", 200),
         ("GET", "api/v1/rule", "/api/v1/rule", "rule:read", 200),
         ("GET", "api/v1/limits", "/api/v1/limits", AnyKey, 200),
-        ("*", "/metrics", "/metrics", "metrics:read", 200),
-        ("*", "/health/live", "/health/live", Anybody, 200),
-        ("*", "/health/ready", "/health/ready", Anybody, 200),
+        ("GET", "/metrics", "/metrics", "metrics:read", 200),
+        ("GET", "/health/live", "/health/live", Anybody, 200),
+        ("HEAD", "/health/live", "/health/live", Anybody, 200),
+        ("GET", "/health/ready", "/health/ready", Anybody, 200),
+        ("HEAD", "/health/ready", "/health/ready", Anybody, 200),
         ("GET", "/openapi/{documentName}.json", "/openapi/v1.json", Anybody, 200),
 
         // What shippers ask for.
