@@ -62,7 +62,13 @@ internal static class StoreBenchmark
                     SELECT ip FROM events WHERE kept AND ts > {LastEightHours.From} AND ts <= {LastEightHours.To} GROUP BY ip
                     HAVING bool_or(alert) AND (bool_or(mail) OR (bool_or(sign_in) AND count(DISTINCT dataset) >= 2)))
                 """))));
-        var busiest = store.CorrelateAsync(Query, CancellationToken.None).GetAwaiter().GetResult().Findings.MaxBy(finding => finding.Counts.Total)!;
+        var busiest = store.CorrelateAsync(Query, CancellationToken.None).GetAwaiter().GetResult().Findings.MaxBy(finding => finding.Counts.Total);
+        if (busiest is null)
+        {
+            Console.WriteLine("\nToo few events for an address to be reported; nothing to ask about one.");
+            return;
+        }
+
         Console.WriteLine($"\nThe busiest reported address has {busiest.Counts.Total} events in the window");
         Rounds.Compare(
             "The first 100 events of that address",
