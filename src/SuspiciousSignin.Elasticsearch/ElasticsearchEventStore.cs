@@ -41,9 +41,6 @@ internal sealed class ElasticsearchEventStore : IEventStore
     public string Kind => "elasticsearch";
 
     /// <inheritdoc/>
-    public bool KeepsDocuments => true;
-
-    /// <inheritdoc/>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) =>
         _writer.WriteAsync(events, cancellationToken);
 

@@ -29,9 +29,6 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     /// <inheritdoc/>
     public string Kind => _memory.Kind;
 
-    /// <inheritdoc/>
-    public bool KeepsDocuments => false;
-
     /// <summary>How many events are held.</summary>
     public int Count => _memory.Count;
 

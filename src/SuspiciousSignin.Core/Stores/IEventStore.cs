@@ -79,9 +79,6 @@ public interface IEventStore
     /// <summary>What answers call it: <c>memory</c> or <c>elasticsearch</c>.</summary>
     string Kind { get; }
 
-    /// <summary>Whether <see cref="EventRecord.Document"/> is needed.</summary>
-    bool KeepsDocuments { get; }
-
     /// <summary>
     /// Adds events. Idempotent for events with an identity: those held already are left as they are. Events without identity are added
     /// every time. When it returns, later calls of this store see the events.

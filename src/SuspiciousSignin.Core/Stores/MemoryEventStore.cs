@@ -52,9 +52,6 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
     /// <inheritdoc/>
     public string Kind => "memory";
 
-    /// <inheritdoc/>
-    public bool KeepsDocuments => false;
-
     /// <summary>How many events are held.</summary>
     public int Count => Volatile.Read(ref _count);
 

@@ -230,8 +230,6 @@ public sealed class DetectionsApiTests
 
         public string Kind => "memory";
 
-        public bool KeepsDocuments => false;
-
         public async Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
         {
             await beforeAnswer();

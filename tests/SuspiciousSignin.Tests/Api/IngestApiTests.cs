@@ -483,8 +483,6 @@ public sealed class IngestApiTests
     {
         public string Kind => "memory";
 
-        public bool KeepsDocuments => false;
-
         public abstract Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken);
 
         public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();

@@ -173,8 +173,6 @@ public sealed class SurfaceTests
     {
         public string Kind => "memory";
 
-        public bool KeepsDocuments => false;
-
         public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) => throw new InvalidOperationException("secret");
 
         public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) => throw new InvalidOperationException("secret");

@@ -44,8 +44,6 @@ public sealed class ReopenedEventStoreTests : DurableEventStoreTests
 
         public string Kind => _store.Kind;
 
-        public bool KeepsDocuments => _store.KeepsDocuments;
-
         public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) => AloneAsync(async () =>
         {
             var result = await _store.AppendAsync(events, cancellationToken);
