@@ -248,7 +248,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
             return _reader.Read(utf8.WrittenMemory, 0, null, out var record) is { } unreadable
                 ? new EventDocument { Timestamp = EcsTime.ToDateTime(place.Timestamp), Id = place.Id, Index = place.Index, Message = $"The document cannot be shown: {unreadable.Message}" }
-                : EventDocument.From(record.Timestamp, record.Ingested, record.Classification, record.Payload.Span, revision);
+                : EventDocument.From(record, revision);
         }
 
         /// <summary>The source for what is shown, the index for what the rule tests, so that an event counts here as it does in ES|QL.</summary>

@@ -4,7 +4,7 @@ namespace SuspiciousSignin.Events;
 
 /// <summary>
 /// The known fields of the document being read, as Elasticsearch's doc values would hold them: arrays flattened, nulls dropped, equal
-/// keywords and equal addresses kept once. One instance is reused for a whole batch; what is kept of an event is <see cref="Payload"/>.
+/// keywords and equal addresses kept once. One instance is reused for a whole batch.
 /// </summary>
 internal sealed class EcsDocument
 {
@@ -15,8 +15,8 @@ internal sealed class EcsDocument
 
     private readonly Slot[] _slots = new Slot[EcsFields.Count];
     private readonly SourceAddress[] _addresses = new SourceAddress[MaxValuesPerField];
-    private byte[] _payload = new byte[4096];
-    private int _length;
+    private readonly byte[][] _parts = [new byte[4096], new byte[1024], new byte[1024]];
+    private readonly int[] _lengths = new int[3];
     private int _addressCount;
 
     /// <summary>Milliseconds since the epoch, of the only <c>@timestamp</c>.</summary>
@@ -40,13 +40,14 @@ internal sealed class EcsDocument
     /// <summary>The distinct addresses of <c>source.ip</c>, values that are no address left out.</summary>
     public ReadOnlySpan<SourceAddress> Addresses => _addresses.AsSpan(0, _addressCount);
 
-    /// <summary>The fields in the compact form that <see cref="PayloadReader"/> reads.</summary>
-    public ReadOnlySpan<byte> Payload => _payload.AsSpan(0, _length);
+    /// <summary>The fields of that part in the compact form that <see cref="PayloadReader"/> reads.</summary>
+    public ReadOnlySpan<byte> Part(FieldPart part) => _parts[(int)part].AsSpan(0, _lengths[(int)part]);
 
     public void Clear()
     {
         Array.Clear(_slots);
-        (_length, _addressCount, IsOfAlertDataset) = (0, 0, false);
+        Array.Clear(_lengths);
+        (_addressCount, IsOfAlertDataset) = (0, false);
         (Timestamp, Ingested, IsKibanaAlert, HasEventField, HasSourceIpText) = (null, null, false, false, false);
     }
 
@@ -57,7 +58,7 @@ internal sealed class EcsDocument
     public ReadOnlySpan<byte> First(EcsField field)
     {
         var slot = _slots[(int)field];
-        return _payload.AsSpan(slot.Start, slot.Length);
+        return _parts[(int)EcsFields.PartOf(field)].AsSpan(slot.Start, slot.Length);
     }
 
     /// <summary>Adds one value of <c>source.ip</c>; text that is no address adds none.</summary>
@@ -98,10 +99,12 @@ internal sealed class EcsDocument
             return;
         }
 
-        EnsureRoom(value.Length + PayloadReader.EntryOverhead);
-        var start = PayloadReader.WriteHeader(_payload.AsSpan(_length), field, value.Length) + _length;
-        value.CopyTo(_payload.AsSpan(start));
-        _length = start + value.Length;
+        var part = (int)EcsFields.PartOf(field);
+        ref var length = ref _lengths[part];
+        var entry = RoomFor(part, value.Length + PayloadReader.EntryOverhead);
+        var start = PayloadReader.WriteHeader(entry, field, value.Length) + length;
+        value.CopyTo(entry[PayloadReader.EntryOverhead..]);
+        length = start + value.Length;
         slot = slot.Count == 0 ? new Slot(1, start, value.Length) : slot with { Count = slot.Count + 1 };
     }
 
@@ -109,18 +112,20 @@ internal sealed class EcsDocument
     public void Hide(EcsField field, EcsField keptAs)
     {
         _slots[(int)field] = default;
-        for (var at = 0; at < _length;)
+        var part = (int)EcsFields.PartOf(field);
+        var entries = _parts[part].AsSpan(0, _lengths[part]);
+        while (!entries.IsEmpty)
         {
-            var reader = new PayloadReader(_payload.AsSpan(at, _length - at));
+            var reader = new PayloadReader(entries);
             reader.Read();
-            _payload[at] = reader.Field == field ? (byte)keptAs : _payload[at];
-            at += PayloadReader.EntryOverhead + reader.Value.Length;
+            entries[0] = reader.Field == field ? (byte)keptAs : entries[0];
+            entries = entries[(PayloadReader.EntryOverhead + reader.Value.Length)..];
         }
     }
 
     private bool Contains(EcsField field, ReadOnlySpan<byte> value)
     {
-        var reader = new PayloadReader(Payload);
+        var reader = new PayloadReader(Part(EcsFields.PartOf(field)));
         while (reader.Read())
         {
             if (reader.Field == field && reader.Value.SequenceEqual(value))
@@ -132,12 +137,16 @@ internal sealed class EcsDocument
         return false;
     }
 
-    private void EnsureRoom(int more)
+    private Span<byte> RoomFor(int part, int more)
     {
-        if (_length + more > _payload.Length)
+        ref var bytes = ref _parts[part];
+        var length = _lengths[part];
+        if (length + more > bytes.Length)
         {
-            Array.Resize(ref _payload, Math.Max(_length + more, _payload.Length * 2));
+            Array.Resize(ref bytes, Math.Max(length + more, bytes.Length * 2));
         }
+
+        return bytes.AsSpan(length, more);
     }
 
     private static int CountUtf16(ReadOnlySpan<byte> utf8) => Encoding.UTF8.GetCharCount(utf8);

@@ -16,6 +16,19 @@ internal enum FieldKind : byte
     Ip,
 }
 
+/// <summary>With what a field of an event is kept.</summary>
+internal enum FieldPart : byte
+{
+    /// <summary>With the event alone: <see cref="EventRecord.Payload"/>.</summary>
+    Event,
+
+    /// <summary>With all events of the same <see cref="EventTraits"/>.</summary>
+    Traits,
+
+    /// <summary>With all events of the same <see cref="EventAccount"/>.</summary>
+    Account,
+}
+
 /// <summary>The ECS, Kibana alert and integration fields that the rule tests or an analyst needs; everything else of a document is skipped.</summary>
 internal enum EcsField : byte
 {
@@ -226,6 +239,8 @@ internal static class EcsFields
         (EcsField.MailAccessType, "o365.audit.OperationProperties.MailAccessType", FieldKind.Text),
     ];
 
+    private static readonly FieldPart[] Parts = BuildParts();
+
     /// <summary>The tree of path segments that the reader walks along with a document.</summary>
     public static readonly FieldNode Root = BuildTree();
 
@@ -234,6 +249,9 @@ internal static class EcsFields
 
     /// <summary>How the field's values are read.</summary>
     public static FieldKind KindOf(EcsField field) => Catalogue[(int)field].Kind;
+
+    /// <summary>With what the field is kept.</summary>
+    public static FieldPart PartOf(EcsField field) => Parts[(int)field];
 
     /// <summary>
     /// The path of every field in the order of its number, for files that outlive this catalogue. What the index does not map stands under
@@ -247,6 +265,30 @@ internal static class EcsFields
     {
         var at = Array.FindIndex(Catalogue, row => row.Path == path);
         return at < 0 ? null : Catalogue[at].Field;
+    }
+
+    private static FieldPart[] BuildParts()
+    {
+        var parts = new FieldPart[Count];
+        foreach (var field in new[]
+        {
+            EcsField.Dataset, EcsField.DataStreamDataset, EcsField.UnmappedDataStreamDataset, EcsField.OriginalDataset, EcsField.OriginalDataStreamDataset,
+            EcsField.Action, EcsField.Outcome, EcsField.Category, EcsField.Kind, EcsField.Module, EcsField.Provider, EcsField.RuleName, EcsField.RuleId,
+        })
+        {
+            parts[(int)field] = FieldPart.Traits;
+        }
+
+        foreach (var field in new[]
+        {
+            EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.UserDomain, EcsField.UserType, EcsField.ServiceName,
+            EcsField.ServicePrincipalName, EcsField.ServicePrincipalId,
+        })
+        {
+            parts[(int)field] = FieldPart.Account;
+        }
+
+        return parts;
     }
 
     private static FieldNode BuildTree()

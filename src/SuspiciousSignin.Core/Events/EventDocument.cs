@@ -87,16 +87,18 @@ public sealed record EventDocument
     public static IReadOnlyList<string> Paths { get; } =
         [.. Enum.GetValues<EcsField>().Where(field => field != EcsField.UnmappedDataStreamDataset).Select(EcsFields.Path)];
 
-    /// <summary>Reads an event out of its compact form.</summary>
-    /// <param name="timestamp">Milliseconds since the epoch.</param>
-    /// <param name="ingested">Milliseconds since the epoch.</param>
-    /// <param name="classification">The verdicts of the revisions.</param>
-    /// <param name="payload">The compact form.</param>
+    /// <summary>Shows an event.</summary>
+    /// <param name="record">The event.</param>
     /// <param name="revision">The revision whose verdict is shown.</param>
-    public static EventDocument From(
-        long timestamp, long ingested, Classification classification, ReadOnlySpan<byte> payload, RuleRevision revision)
+    public static EventDocument From(in EventRecord record, RuleRevision revision) =>
+        From(record.Timestamp, record.Ingested, record.Traits, record.Account, record.Payload.Span, revision);
+
+    /// <summary>Reads an event out of its compact form; times in milliseconds since the epoch.</summary>
+    internal static EventDocument From(
+        long timestamp, long ingested, EventTraits traits, EventAccount? account, ReadOnlySpan<byte> payload, RuleRevision revision)
     {
-        var text = new Texts(payload);
+        var classification = traits.Classification;
+        var text = new Texts(traits.Fields, account is null ? default : account.Fields, payload);
         return new EventDocument
         {
             Timestamp = EcsTime.ToDateTime(timestamp),
@@ -426,23 +428,23 @@ public sealed record EventNetwork
     }
 }
 
-/// <summary>The values of a payload as text, by field; decoded where they are asked for.</summary>
+/// <summary>The values of an event as text, by field; decoded where they are asked for.</summary>
 internal readonly ref struct Texts
 {
+    private readonly ReadOnlySpan<byte> _traits;
+    private readonly ReadOnlySpan<byte> _account;
     private readonly ReadOnlySpan<byte> _payload;
     private readonly Places _first;
 
-    public Texts(ReadOnlySpan<byte> payload)
+    /// <summary>The parts of an event, each may be empty.</summary>
+    public Texts(ReadOnlySpan<byte> traits, ReadOnlySpan<byte> account, ReadOnlySpan<byte> payload)
     {
+        _traits = traits;
+        _account = account;
         _payload = payload;
-        var reader = new PayloadReader(payload);
-        var at = 0;
-        while (reader.Read())
-        {
-            ref var place = ref _first[(int)reader.Field];
-            place = place == 0 ? at + 1 : place;
-            at += PayloadReader.EntryOverhead + reader.Value.Length;
-        }
+        Index(traits, ref _first);
+        Index(account, ref _first);
+        Index(payload, ref _first);
     }
 
     /// <summary>The first value, or null; empty text counts as none.</summary>
@@ -534,7 +536,32 @@ internal readonly ref struct Texts
     }
 
     /// <summary>A reader that starts at the first value of the field; at the end where it has none.</summary>
-    private PayloadReader From(EcsField field) => new(_first[(int)field] is > 0 and var place ? _payload[(place - 1)..] : default);
+    private PayloadReader From(EcsField field)
+    {
+        if (_first[(int)field] is not (> 0 and var place))
+        {
+            return default;
+        }
+
+        return new PayloadReader((EcsFields.PartOf(field) switch
+        {
+            FieldPart.Traits => _traits,
+            FieldPart.Account => _account,
+            _ => _payload,
+        })[(place - 1)..]);
+    }
+
+    private static void Index(ReadOnlySpan<byte> part, ref Places first)
+    {
+        var reader = new PayloadReader(part);
+        var at = 0;
+        while (reader.Read())
+        {
+            ref var place = ref first[(int)reader.Field];
+            place = place == 0 ? at + 1 : place;
+            at += PayloadReader.EntryOverhead + reader.Value.Length;
+        }
+    }
 
     /// <summary>For each field, one more than where its first value begins; 0 where it has none.</summary>
     [InlineArray(128)]

@@ -20,7 +20,7 @@ public sealed class EventReader(EventReaderOptions options)
     private static readonly string[] IntegrationDatasets = ["azure.signinlogs", "o365.audit"];
 
     private readonly EcsDocument _document = new();
-    private readonly ClassificationCache _verdicts = new();
+    private readonly TraitsCache _traits = new();
     private readonly ArrayBufferWriter<byte> _identity = new(256);
     private readonly List<FieldNode> _seenKeys = [];
     private readonly List<EcsField> _named = [];
@@ -28,6 +28,8 @@ public sealed class EventReader(EventReaderOptions options)
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
     private int _chunkUsed;
+    private SourceAddress[] _addresses = [];
+    private int _addressesUsed;
     private (string Code, string Pointer, string Message)? _refusal;
 
     /// <summary>How much deeper than the bound a document may nest.</summary>
@@ -71,10 +73,11 @@ public sealed class EventReader(EventReaderOptions options)
             Position = position,
             Timestamp = timestamp,
             Ingested = _document.Ingested ?? timestamp,
-            Classification = _verdicts.Of(_document),
+            Traits = _traits.TraitsOf(_document),
+            Account = _traits.AccountOf(_document),
             Identity = Identify(),
-            Addresses = _document.Addresses.ToArray(),
-            Payload = Keep(_document.Payload),
+            Addresses = Keep(_document.Addresses),
+            Payload = Keep(_document.Part(FieldPart.Event)),
             IsKibanaAlert = _document.IsKibanaAlert,
             Document = options.KeepDocuments ? WithIdentity(utf8.Span, id, index) : default,
         };
@@ -103,9 +106,10 @@ public sealed class EventReader(EventReaderOptions options)
         ReadAsMapped();
         return kept with
         {
-            Classification = _verdicts.Of(_document),
+            Traits = _traits.TraitsOf(_document),
+            Account = _traits.AccountOf(_document),
             Identity = Identify(),
-            Payload = Keep(_document.Payload),
+            Payload = Keep(_document.Part(FieldPart.Event)),
         };
     }
 
@@ -367,6 +371,20 @@ public sealed class EventReader(EventReaderOptions options)
         var kept = _chunk.AsMemory(_chunkUsed, payload.Length);
         payload.CopyTo(kept.Span);
         _chunkUsed += payload.Length;
+        return kept;
+    }
+
+    private ReadOnlyMemory<SourceAddress> Keep(ReadOnlySpan<SourceAddress> addresses)
+    {
+        const int ChunkLength = 1024;
+        if (_addresses.Length - _addressesUsed < addresses.Length)
+        {
+            (_addresses, _addressesUsed) = (new SourceAddress[ChunkLength], 0);
+        }
+
+        var kept = _addresses.AsMemory(_addressesUsed, addresses.Length);
+        addresses.CopyTo(kept.Span);
+        _addressesUsed += addresses.Length;
         return kept;
     }
 

@@ -1,6 +1,6 @@
 namespace SuspiciousSignin.Events;
 
-/// <summary>One accepted event: what the rule and the stores need of it at hand, the rest compact in <see cref="Payload"/>.</summary>
+/// <summary>One accepted event: what the rule and the stores need of it at hand, the rest in compact form.</summary>
 public readonly record struct EventRecord
 {
     /// <summary>Where it stood in its batch, counted from 0.</summary>
@@ -12,8 +12,11 @@ public readonly record struct EventRecord
     /// <summary><c>event.ingested</c> in milliseconds since the epoch; <see cref="Timestamp"/> where the event has none.</summary>
     public required long Ingested { get; init; }
 
-    /// <summary>The verdicts of every revision.</summary>
-    public required Classification Classification { get; init; }
+    /// <summary>The fields that the rule tests, and its verdicts; one object for all events of a batch that have the same.</summary>
+    public required EventTraits Traits { get; init; }
+
+    /// <summary>Who acted; one object for all events of a batch that have the same. Null where the event does not say.</summary>
+    public EventAccount? Account { get; init; }
 
     /// <summary>
     /// A 128-bit hash of the identity (<c>_id</c> with <c>_index</c>, else <c>kibana.alert.uuid</c>, else <c>event.id</c> with dataset and
@@ -25,7 +28,7 @@ public readonly record struct EventRecord
     /// <summary>The distinct addresses of <c>source.ip</c>; empty where it holds none.</summary>
     public required ReadOnlyMemory<SourceAddress> Addresses { get; init; }
 
-    /// <summary>The known fields in compact form; <see cref="EventDocument.From"/> reads them.</summary>
+    /// <summary>The other known fields in compact form; <see cref="EventDocument.From(in EventRecord, Rules.RuleRevision)"/> reads them.</summary>
     public required ReadOnlyMemory<byte> Payload { get; init; }
 
     /// <summary>Whether the document had any <c>kibana.alert.*</c> field.</summary>
@@ -33,4 +36,7 @@ public readonly record struct EventRecord
 
     /// <summary>The document as it came, for stores that keep documents; empty otherwise.</summary>
     public ReadOnlyMemory<byte> Document { get; init; }
+
+    /// <summary>The verdicts of every revision.</summary>
+    public Classification Classification => Traits.Classification;
 }

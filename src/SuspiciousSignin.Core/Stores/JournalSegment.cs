@@ -230,7 +230,10 @@ internal sealed class JournalSegment
                 writer.Write((ulong)address.Value);
             }
 
-            writer.Write7BitEncodedInt(record.Payload.Length);
+            var account = record.Account is null ? default : record.Account.Fields;
+            writer.Write7BitEncodedInt(record.Traits.Fields.Length + account.Length + record.Payload.Length);
+            writer.Write(record.Traits.Fields);
+            writer.Write(account);
             writer.Write(record.Payload.Span);
             (lastSequence, lastTimestamp) = (sequence, record.Timestamp);
         }
@@ -242,7 +245,10 @@ internal sealed class JournalSegment
         BinaryPrimitives.WriteUInt64LittleEndian(written[16..], BodyHash(written[RecordHeaderLength..], Length));
     }
 
-    /// <summary>Decodes the events of a record; their fields get today's numbers, and those that nobody knows any more are dropped.</summary>
+    /// <summary>
+    /// Decodes the events of a record, all fields of each in its payload: <see cref="EventReader.ReadAgain"/> judges it. Fields get today's
+    /// numbers, and those that nobody knows any more are dropped.
+    /// </summary>
     public IEnumerable<(long Sequence, EventRecord Event)> Decode(JournalRecord record)
     {
         using var reader = new BinaryReader(new MemoryStream(record.Events.Array!, record.Events.Offset, record.Events.Count));
@@ -267,7 +273,7 @@ internal sealed class JournalSegment
                 Position = 0,
                 Timestamp = timestamp,
                 Ingested = ingested,
-                Classification = default,
+                Traits = EventTraits.None,
                 Identity = 0,
                 Addresses = addresses,
                 Payload = Renumber(payload),

@@ -341,7 +341,7 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
             {
                 if (stored.Classification.IsKeptBy(query.Revision) && !(stored.Ingested < query.IngestedAfter))
                 {
-                    aggregator.Add(stored.Timestamp, stored.Classification, stored.Payload.Span);
+                    aggregator.Add(stored.Timestamp, stored.Traits, stored.Account);
                 }
             }
 
@@ -549,15 +549,17 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
     }
 
     private readonly record struct StoredEvent(
-        long Timestamp, long Sequence, long Ingested, Classification Classification, UInt128 Identity, ReadOnlyMemory<byte> Payload, bool IsCopy)
+        long Timestamp, long Sequence, long Ingested, EventTraits Traits, EventAccount? Account, UInt128 Identity, ReadOnlyMemory<byte> Payload, bool IsCopy)
     {
         public StoredEvent(in EventRecord record, long sequence)
-            : this(record.Timestamp, sequence, record.Ingested, record.Classification, record.Identity, record.Payload, IsCopy: false)
+            : this(record.Timestamp, sequence, record.Ingested, record.Traits, record.Account, record.Identity, record.Payload, IsCopy: false)
         {
         }
 
+        public Classification Classification => Traits.Classification;
+
         public EventDocument ToDocument(RuleRevision revision) =>
-            EventDocument.From(Timestamp, Ingested, Classification, Payload.Span, revision);
+            EventDocument.From(Timestamp, Ingested, Traits, Account, Payload.Span, revision);
     }
 
     private readonly record struct MinuteEntry(

@@ -118,7 +118,7 @@ public sealed class EventReaderTests
         }
 
         static string Shown(EventBatch batch) => string.Join('\n', batch.Events.Select(record =>
-            $"{record.Position} {record.Timestamp} {record.Classification} {Convert.ToHexString(record.Payload.Span)}").Concat(batch.Rejected.Select(r => $"{r}")));
+            $"{record.Position} {record.Timestamp} {record.Classification} {Convert.ToHexString(record.Traits.Fields)} {Convert.ToHexString(record.Payload.Span)}").Concat(batch.Rejected.Select(r => $"{r}")));
     }
 
     [Fact]

@@ -368,7 +368,7 @@ public sealed class ShapeTests
     private static EventDocument EventDocumentOf(EventBatch batch)
     {
         var record = Assert.Single(batch.Events);
-        return EventDocument.From(record.Timestamp, record.Ingested, record.Classification, record.Payload.Span, Engine.Revision());
+        return EventDocument.From(record, Engine.Revision());
     }
 
     private static JsonNode Rekey(JsonNode node, Func<string, string> casing) => node switch

@@ -255,7 +255,7 @@ public sealed class EventJournalTests : IDisposable
         }
 
         static string Show(EventRecord record) =>
-            $"{record.Timestamp} {record.Ingested} {record.Classification.Bits:x} {record.Identity} {string.Join(',', record.Addresses.ToArray())} {Convert.ToHexString(record.Payload.Span)}";
+            $"{record.Timestamp} {record.Ingested} {record.Classification.Bits:x} {record.Identity} {string.Join(',', record.Addresses.ToArray())} {Convert.ToHexString(record.Traits.Fields)} {(record.Account is null ? "" : Convert.ToHexString(record.Account.Fields))} {Convert.ToHexString(record.Payload.Span)}";
     }
 
     [Fact]
@@ -268,10 +268,11 @@ public sealed class EventJournalTests : IDisposable
         var segment = JournalSegment.Create(folder, 1, older);
         using var buffer = new MemoryStream();
         byte[] payload = [0, 1, 0, (byte)'x', 1, 2, 0, (byte)'?', (byte)'?', 2, 16, 0, .. "azure.signinlogs"u8];
-        segment.Encode(buffer, Evictions.None, [], [(7, events[0] with { Payload = payload })]);
+        segment.Encode(buffer, Evictions.None, [], [(7, events[0] with { Traits = EventTraits.None, Account = null, Payload = payload })]);
         File.AppendAllBytes(segment.FilePath, buffer.ToArray());
         using var journal = EventJournal.Open(folder);
-        var (sequence, kept) = Assert.Single(journal.ReadBack().Select(entry => (entry.Sequence, EventDocument.From(entry.Event.Timestamp, entry.Event.Ingested, default, entry.Event.Payload.Span, Engine.Revision()))));
+        var reader = new EventReader(new EventReaderOptions());
+        var (sequence, kept) = Assert.Single(journal.ReadBack().Select(entry => (entry.Sequence, EventDocument.From(reader.ReadAgain(entry.Event), Engine.Revision()))));
         Assert.Equal((7, "x", "azure.signinlogs"), (sequence, kept.Id, kept.Dataset));
         journal.Append(Evictions.None, [(8, events[0])]);
         Assert.Equal(2, Directory.GetFiles(folder, "*.journal").Length);

@@ -1,0 +1,60 @@
+using System.IO.Hashing;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>
+/// What many events have in common: the fields that the rule tests, and its verdicts on them. A log has few of these, so that counting and
+/// showing an alert looks at each once rather than at every event.
+/// </summary>
+public sealed class EventTraits : IEquatable<EventTraits>
+{
+    /// <summary>Of an event that was not judged.</summary>
+    internal static readonly EventTraits None = new(default, []);
+
+    private readonly byte[] _fields;
+    private readonly int _hash;
+
+    internal EventTraits(Classification classification, byte[] fields)
+    {
+        (Classification, _fields) = (classification, fields);
+        _hash = HashCode.Combine(classification, XxHash3.HashToUInt64(fields));
+    }
+
+    /// <summary>The verdicts of every revision.</summary>
+    public Classification Classification { get; }
+
+    /// <summary>The fields in the compact form that <see cref="PayloadReader"/> reads.</summary>
+    internal ReadOnlySpan<byte> Fields => _fields;
+
+    /// <inheritdoc/>
+    public bool Equals(EventTraits? other) =>
+        ReferenceEquals(this, other) || (other is not null && _hash == other._hash && Classification == other.Classification && Fields.SequenceEqual(other._fields));
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as EventTraits);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => _hash;
+}
+
+/// <summary>Who acted, as the events of one account say it: ECS <c>user.*</c>, or the service principal.</summary>
+public sealed class EventAccount : IEquatable<EventAccount>
+{
+    private readonly byte[] _fields;
+    private readonly int _hash;
+
+    internal EventAccount(byte[] fields) => (_fields, _hash) = (fields, XxHash3.HashToUInt64(fields).GetHashCode());
+
+    /// <summary>The fields in the compact form that <see cref="PayloadReader"/> reads.</summary>
+    internal ReadOnlySpan<byte> Fields => _fields;
+
+    /// <inheritdoc/>
+    public bool Equals(EventAccount? other) =>
+        ReferenceEquals(this, other) || (other is not null && _hash == other._hash && Fields.SequenceEqual(other._fields));
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as EventAccount);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => _hash;
+}
