@@ -18,6 +18,7 @@ internal sealed class EcsDocument
     private readonly byte[][] _parts = [new byte[4096], new byte[1024], new byte[1024]];
     private readonly int[] _lengths = new int[3];
     private int _addressCount;
+    private UInt128 _named;
 
     /// <summary>Milliseconds since the epoch, of the only <c>@timestamp</c>.</summary>
     public long? Timestamp { get; set; }
@@ -47,7 +48,7 @@ internal sealed class EcsDocument
     {
         Array.Clear(_slots);
         Array.Clear(_lengths);
-        (_addressCount, IsOfAlertDataset) = (0, false);
+        (_addressCount, _named, IsOfAlertDataset) = (0, 0, false);
         (Timestamp, Ingested, IsKibanaAlert, HasEventField, HasSourceIpText) = (null, null, false, false, false);
     }
 
@@ -59,6 +60,39 @@ internal sealed class EcsDocument
     {
         var slot = _slots[(int)field];
         return _parts[(int)EcsFields.PartOf(field)].AsSpan(slot.Start, slot.Length);
+    }
+
+    /// <summary>Sets a field for good: what the document itself says there is not taken.</summary>
+    public void Name(EcsField field, ReadOnlySpan<byte> value)
+    {
+        Add(field, EcsFields.KindOf(field), value);
+        _named |= UInt128.One << (int)field;
+    }
+
+    /// <summary>Takes one value of a field that is no date, as it stands in the document.</summary>
+    public void Take(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
+    {
+        if (kind == FieldKind.Ip)
+        {
+            AddAddress(value);
+        }
+        else if (_named == 0 || (_named >> (int)field & 1) == 0)
+        {
+            Add(field, kind, value);
+        }
+    }
+
+    /// <summary>Takes <c>@timestamp</c> or <c>event.ingested</c>, in milliseconds since the epoch; false where it has another value already.</summary>
+    public bool TryDate(EcsField field, long milliseconds)
+    {
+        if (field == EcsField.Timestamp)
+        {
+            (var earlier, Timestamp) = (Timestamp, milliseconds);
+            return earlier is null || earlier == milliseconds;
+        }
+
+        (var before, Ingested) = (Ingested, milliseconds);
+        return before is null || before == milliseconds;
     }
 
     /// <summary>Adds one value of <c>source.ip</c>; text that is no address adds none.</summary>

@@ -244,6 +244,9 @@ internal static class EcsFields
     /// <summary>The tree of path segments that the reader walks along with a document.</summary>
     public static readonly FieldNode Root = BuildTree();
 
+    /// <summary>How many nodes that tree has.</summary>
+    public static int NodeCount { get; private set; }
+
     /// <summary>The dotted path, as ES|QL names the column.</summary>
     public static string Path(EcsField field) => Catalogue[(int)field].Path;
 
@@ -299,6 +302,7 @@ internal static class EcsFields
             root.GetOrAdd(path).SetLeaf(field, kind);
         }
 
+        NodeCount = root.NumberFrom(0);
         return root;
     }
 }

@@ -295,7 +295,8 @@ public sealed record EventSignIn
 
     internal static EventSignIn? From(Texts text) => text.HasAny(
         EcsField.SignInCategory, EcsField.AppName, EcsField.AppId, EcsField.ResourceName, EcsField.ClientApp, EcsField.IsInteractive,
-        EcsField.AuthenticationRequirement, EcsField.ConditionalAccessStatus, EcsField.RiskLevelDuringSignIn, EcsField.RiskState)
+        EcsField.AuthenticationRequirement, EcsField.ConditionalAccessStatus, EcsField.ConditionalAccessPolicy, EcsField.RiskLevelDuringSignIn,
+        EcsField.RiskLevelAggregated, EcsField.RiskState, EcsField.RiskDetail)
         ? new EventSignIn
         {
             Category = text[EcsField.SignInCategory],

@@ -23,8 +23,8 @@ public sealed class EventReader(EventReaderOptions options)
     private readonly TraitsCache _traits = new();
     private readonly ArrayBufferWriter<byte> _identity = new(256);
     private readonly List<FieldNode> _seenKeys = [];
-    private readonly List<EcsField> _named = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
+    private EcsScanner? _scanner;
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
     private int _chunkUsed;
@@ -55,12 +55,8 @@ public sealed class EventReader(EventReaderOptions options)
     public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
     {
         record = default;
-        _document.Clear();
-        _seenKeys.Clear();
-        Name(EcsField.Id, id);
-        Name(EcsField.Index, index);
         _refusal = null;
-        if (!TryParse(utf8.Span))
+        if (!TryParse(utf8.Span, id, index))
         {
             var (code, pointer, message) = _refusal!.Value;
             return new RejectedEvent { Index = position, Line = line, Pointer = pointer, Code = code, Message = message };
@@ -97,12 +93,9 @@ public sealed class EventReader(EventReaderOptions options)
             _document.AddAddress(address);
         }
 
-        var fields = new PayloadReader(kept.Payload.Span);
-        while (fields.Read())
-        {
-            _document.Add(fields.Field, EcsFields.KindOf(fields.Field), fields.Value);
-        }
-
+        AddAll(kept.Traits.Fields);
+        AddAll(kept.Account is null ? default : kept.Account.Fields);
+        AddAll(kept.Payload.Span);
         ReadAsMapped();
         return kept with
         {
@@ -113,23 +106,63 @@ public sealed class EventReader(EventReaderOptions options)
         };
     }
 
-    private void Name(EcsField field, string? value)
+    private void AddAll(ReadOnlySpan<byte> part)
     {
-        _named.Remove(field);
-        if (value is not null)
+        var fields = new PayloadReader(part);
+        while (fields.Read())
         {
-            _document.Add(field, FieldKind.Keyword, Encoding.UTF8.GetBytes(value));
-            _named.Add(field);
+            _document.Add(fields.Field, EcsFields.KindOf(fields.Field), fields.Value);
         }
     }
 
-    private bool TryParse(ReadOnlySpan<byte> utf8)
+    /// <summary>Whether documents are read by tokens only; what the scanner accepts must come out the same.</summary>
+    internal bool IsTokensOnly { get; init; }
+
+    private bool TryParse(ReadOnlySpan<byte> utf8, string? id, string? index)
     {
+        Begin(id, index);
         if (!Utf8.IsValid(utf8))
         {
             return Refuse(RejectionCodes.InvalidText, "", "The text is not valid UTF-8.");
         }
 
+        if (IsTokensOnly)
+        {
+            return TryParseTokens(utf8);
+        }
+
+        var read = (_scanner ??= new EcsScanner(_document, _jsonOptions.MaxDepth)).Read(utf8);
+        if (read >= 0)
+        {
+            return RequireTimestamp();
+        }
+
+        if (read != JsonBytes.Unsure)
+        {
+            return Malformed(utf8, JsonBytes.PositionOf(read));
+        }
+
+        Begin(id, index);
+        return TryParseTokens(utf8);
+    }
+
+    private void Begin(string? id, string? index)
+    {
+        _document.Clear();
+        if (id is not null)
+        {
+            _document.Name(EcsField.Id, Encoding.UTF8.GetBytes(id));
+        }
+
+        if (index is not null)
+        {
+            _document.Name(EcsField.Index, Encoding.UTF8.GetBytes(index));
+        }
+    }
+
+    private bool TryParseTokens(ReadOnlySpan<byte> utf8)
+    {
+        _seenKeys.Clear();
         try
         {
             var reader = new Utf8JsonReader(utf8, _jsonOptions);
@@ -152,7 +185,7 @@ public sealed class EventReader(EventReaderOptions options)
         {
             return IsValidWhenDeeper(utf8)
                 ? Refuse(RejectionCodes.TooDeep, "", $"The document nests deeper than {options.MaxDepth} levels.")
-                : Refuse(RejectionCodes.MalformedJson, "", $"Not valid JSON at byte {(exception.BytePositionInLine ?? 0) + 1} of line {(exception.LineNumber ?? 0) + 1} of the document.");
+                : Malformed((exception.LineNumber ?? 0) + 1, (exception.BytePositionInLine ?? 0) + 1);
         }
         catch (InvalidOperationException)
         {
@@ -160,9 +193,21 @@ public sealed class EventReader(EventReaderOptions options)
             return Refuse(RejectionCodes.InvalidText, "", "A string escapes half of a surrogate pair, which is no character.");
         }
 
-        return _document.Timestamp is not null
-            || Refuse(RejectionCodes.MissingTimestamp, "/@timestamp", "The event has no @timestamp. Events are never dated by guess.");
+        return RequireTimestamp();
     }
+
+    private bool RequireTimestamp() =>
+        _document.Timestamp is not null
+            || Refuse(RejectionCodes.MissingTimestamp, "/@timestamp", "The event has no @timestamp. Events are never dated by guess.");
+
+    private bool Malformed(ReadOnlySpan<byte> utf8, int at)
+    {
+        var before = utf8[..at];
+        return Malformed(before.Count((byte)'\n') + 1, at - before.LastIndexOf((byte)'\n'));
+    }
+
+    private bool Malformed(long line, long column) =>
+        Refuse(RejectionCodes.MalformedJson, "", $"Not valid JSON at byte {column} of line {line} of the document.");
 
     private bool ReadObject(ref Utf8JsonReader reader, FieldNode node)
     {
@@ -230,20 +275,9 @@ public sealed class EventReader(EventReaderOptions options)
 
     private bool Take(EcsField field, FieldKind kind, ReadOnlySpan<byte> value)
     {
-        if (_named.Contains(field))
-        {
-            return true;
-        }
-
-        if (kind == FieldKind.Ip)
-        {
-            _document.AddAddress(value);
-            return true;
-        }
-
         if (kind != FieldKind.Date)
         {
-            _document.Add(field, kind, value);
+            _document.Take(field, kind, value);
             return true;
         }
 
@@ -255,14 +289,8 @@ public sealed class EventReader(EventReaderOptions options)
                 $"{EcsFields.Path(field)} is no date: expected ISO 8601 such as 2026-05-22T10:00:00.000Z, or milliseconds since the epoch.");
         }
 
-        var earlier = field == EcsField.Timestamp ? _document.Timestamp : _document.Ingested;
-        if (earlier is not null && earlier != milliseconds)
-        {
-            return Refuse(RejectionCodes.InvalidTimestamp, PointerOf(field), $"{EcsFields.Path(field)} has several values.");
-        }
-
-        _ = field == EcsField.Timestamp ? _document.Timestamp = milliseconds : _document.Ingested = milliseconds;
-        return true;
+        return _document.TryDate(field, milliseconds)
+            || Refuse(RejectionCodes.InvalidTimestamp, PointerOf(field), $"{EcsFields.Path(field)} has several values.");
     }
 
     /// <summary>The text of the current key, string, number or literal in UTF-8.</summary>

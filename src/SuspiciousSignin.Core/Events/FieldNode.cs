@@ -9,13 +9,18 @@ namespace SuspiciousSignin.Events;
 internal sealed class FieldNode
 {
     private readonly byte[] _name;
+    private readonly byte[] _nameAndQuote;
     private FieldNode? _next;
     private int _childCount;
 
     // Chains of children whose names have the same hash. A power of two, so that a remainder is a mask.
     private FieldNode?[] _children = new FieldNode?[2];
 
-    private FieldNode(byte[] name) => _name = name;
+    private FieldNode(byte[] name)
+    {
+        _name = name;
+        _nameAndQuote = [.. name, (byte)'"'];
+    }
 
     /// <summary>An empty tree.</summary>
     public FieldNode()
@@ -27,6 +32,15 @@ internal sealed class FieldNode
     public EcsField? Field { get; private set; }
 
     public FieldKind Kind { get; private set; }
+
+    /// <summary>The name as it stands in JSON behind the quote that begins it.</summary>
+    public ReadOnlySpan<byte> NameAndQuote => _nameAndQuote;
+
+    /// <summary>A bit of its own among its siblings.</summary>
+    public ulong Bit { get; private set; }
+
+    /// <summary>Its place among all nodes of the tree, the root's being 0.</summary>
+    public int Number { get; private set; }
 
     /// <summary>Whether only Kibana alert documents reach this node.</summary>
     public bool IsKibanaAlert { get; private set; }
@@ -79,7 +93,23 @@ internal sealed class FieldNode
 
     public void SetLeaf(EcsField field, FieldKind kind) => (Field, Kind) = (field, kind);
 
-    private FieldNode? Child(ReadOnlySpan<byte> name)
+    /// <summary>Numbers the nodes of the tree from this one on; gives the number after the last.</summary>
+    public int NumberFrom(int number)
+    {
+        Number = number++;
+        foreach (var first in _children)
+        {
+            for (var child = first; child is not null; child = child._next)
+            {
+                number = child.NumberFrom(number);
+            }
+        }
+
+        return number;
+    }
+
+    /// <summary>The node of a child by its name.</summary>
+    public FieldNode? Child(ReadOnlySpan<byte> name)
     {
         var child = _children[SlotOf(name, _children.Length)];
         while (child is not null && !name.SequenceEqual(child._name))
@@ -92,7 +122,7 @@ internal sealed class FieldNode
 
     private void AddChild(FieldNode added)
     {
-        _childCount++;
+        added.Bit = 1UL << _childCount++;
         if (_childCount * 2 > _children.Length)
         {
             var old = _children;

@@ -1,0 +1,237 @@
+using System.Text.Json;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>
+/// Takes the known fields of an ECS document straight from its bytes: what nearly every document is read by. It accepts or refuses only what it
+/// is certain of, and leaves the rest (escaped keys, a key twice, an object for a value, dates that are none, too deep) to the token reader,
+/// which tells what is wrong.
+/// </summary>
+internal sealed class EcsScanner(EcsDocument document, int maxDepth)
+{
+    // Documents of one source have their keys in the same order, so the key that followed last time is tried first.
+    private readonly FieldNode?[] _following = new FieldNode?[EcsFields.NodeCount];
+    private readonly FieldNode?[] _first = new FieldNode?[EcsFields.NodeCount];
+    private readonly List<FieldNode> _dotted = [];
+    private byte[] _unescaped = new byte[256];
+
+    /// <summary>Reads a document of valid UTF-8 into the <see cref="EcsDocument"/>.</summary>
+    /// <returns>Its length where it was read, else what <see cref="JsonBytes"/> returns.</returns>
+    public int Read(ReadOnlySpan<byte> json)
+    {
+        _dotted.Clear();
+        var at = JsonBytes.SkipSpace(json, 0);
+        if (JsonBytes.At(json, at) != '{')
+        {
+            return JsonBytes.Unsure;
+        }
+
+        at = ReadObject(json, at + 1, EcsFields.Root, maxDepth - 1);
+        if (at < 0)
+        {
+            return at;
+        }
+
+        at = JsonBytes.SkipSpace(json, at);
+        return at == json.Length ? at : JsonBytes.Malformed(at);
+    }
+
+    private int ReadObject(ReadOnlySpan<byte> json, int at, FieldNode node, int depth)
+    {
+        var firstDotted = _dotted.Count;
+        var seen = 0UL;
+        ref var expected = ref _first[node.Number];
+        at = JsonBytes.SkipSpace(json, at);
+        if (JsonBytes.At(json, at) == '}')
+        {
+            return at + 1;
+        }
+
+        while (true)
+        {
+            if (JsonBytes.At(json, at) != '"')
+            {
+                return JsonBytes.Malformed(at);
+            }
+
+            at++;
+            FieldNode? child;
+            if (expected is { } following && json[at..].StartsWith(following.NameAndQuote))
+            {
+                child = following;
+                at += following.NameAndQuote.Length;
+                if ((seen & child.Bit) != 0)
+                {
+                    return JsonBytes.Unsure;
+                }
+
+                seen |= child.Bit;
+                expected = ref _following[child.Number];
+            }
+            else
+            {
+                var hasEscapes = false;
+                var end = JsonBytes.EndOfString(json, at, ref hasEscapes);
+                if (end < 0 || hasEscapes)
+                {
+                    return end < 0 ? end : JsonBytes.Unsure;
+                }
+
+                var key = json[at..end];
+                at = end + 1;
+                child = node.Child(key);
+                if (child is not null)
+                {
+                    if ((seen & child.Bit) != 0)
+                    {
+                        return JsonBytes.Unsure;
+                    }
+
+                    seen |= child.Bit;
+                    expected = child;
+                    expected = ref _following[child.Number];
+                }
+                else if (key.Contains((byte)'.') && node.Find(key) is { } deeper)
+                {
+                    if (_dotted.IndexOf(deeper, firstDotted) >= 0)
+                    {
+                        return JsonBytes.Unsure;
+                    }
+
+                    _dotted.Add(deeper);
+                    child = deeper;
+                }
+            }
+
+            if (JsonBytes.At(json, at) != ':')
+            {
+                at = JsonBytes.SkipSpace(json, at);
+                if (JsonBytes.At(json, at) != ':')
+                {
+                    return JsonBytes.Malformed(at);
+                }
+            }
+
+            at = JsonBytes.SkipSpace(json, at + 1);
+            at = child is null ? JsonBytes.SkipValue(json, at, depth) : ReadValue(json, at, child, depth);
+            if (at < 0)
+            {
+                return at;
+            }
+
+            at = JsonBytes.SkipSpace(json, at);
+            switch (JsonBytes.At(json, at))
+            {
+                case (byte)',':
+                    at = JsonBytes.SkipSpace(json, at + 1);
+                    break;
+
+                case (byte)'}':
+                    _dotted.RemoveRange(firstDotted, _dotted.Count - firstDotted);
+                    return at + 1;
+
+                default:
+                    return JsonBytes.Malformed(at);
+            }
+        }
+    }
+
+    private int ReadValue(ReadOnlySpan<byte> json, int at, FieldNode node, int depth)
+    {
+        document.IsKibanaAlert |= node.IsKibanaAlert;
+        document.HasEventField |= node.IsEventField;
+        var from = at;
+        switch (JsonBytes.At(json, at))
+        {
+            case (byte)'"':
+                var hasEscapes = false;
+                var end = JsonBytes.EndOfString(json, at + 1, ref hasEscapes);
+                if (end < 0 || node.Field is null)
+                {
+                    return end < 0 ? end : end + 1;
+                }
+
+                var isTaken = hasEscapes ? TakeEscaped(node, json[at..(end + 1)]) : Take(node, json[(at + 1)..end]);
+                return isTaken ? end + 1 : JsonBytes.Unsure;
+
+            case (byte)'{' when node.HasChildren:
+                return depth > 0 ? ReadObject(json, at + 1, node, depth - 1) : JsonBytes.Unsure;
+
+            case (byte)'{':
+                return node.Kind == FieldKind.Text ? JsonBytes.SkipValue(json, at, depth) : JsonBytes.Unsure;
+
+            case (byte)'[':
+                return depth > 0 ? ReadArray(json, at + 1, node, depth - 1) : JsonBytes.Unsure;
+
+            case (byte)'n':
+                return JsonBytes.SkipScalar(json, at);
+
+            default:
+                at = JsonBytes.SkipScalar(json, at);
+                return at < 0 || node.Field is null || Take(node, json[from..at]) ? at : JsonBytes.Unsure;
+        }
+    }
+
+    private int ReadArray(ReadOnlySpan<byte> json, int at, FieldNode node, int depth)
+    {
+        at = JsonBytes.SkipSpace(json, at);
+        if (JsonBytes.At(json, at) == ']')
+        {
+            return at + 1;
+        }
+
+        while (true)
+        {
+            at = ReadValue(json, at, node, depth);
+            if (at < 0)
+            {
+                return at;
+            }
+
+            at = JsonBytes.SkipSpace(json, at);
+            switch (JsonBytes.At(json, at))
+            {
+                case (byte)',':
+                    at = JsonBytes.SkipSpace(json, at + 1);
+                    break;
+
+                case (byte)']':
+                    return at + 1;
+
+                default:
+                    return JsonBytes.Malformed(at);
+            }
+        }
+    }
+
+    private bool Take(FieldNode node, ReadOnlySpan<byte> value)
+    {
+        if (node.Kind == FieldKind.Date)
+        {
+            return EcsTime.TryParse(value, out var milliseconds) && document.TryDate(node.Field!.Value, milliseconds);
+        }
+
+        document.Take(node.Field!.Value, node.Kind, value);
+        return true;
+    }
+
+    private bool TakeEscaped(FieldNode node, ReadOnlySpan<byte> token)
+    {
+        if (_unescaped.Length < token.Length)
+        {
+            _unescaped = new byte[token.Length];
+        }
+
+        var reader = new Utf8JsonReader(token);
+        reader.Read();
+        try
+        {
+            return Take(node, _unescaped.AsSpan(0, reader.CopyString(_unescaped)));
+        }
+        catch (InvalidOperationException)
+        {
+            // An escaped lone surrogate.
+            return false;
+        }
+    }
+}
