@@ -25,12 +25,12 @@ internal sealed class AddressAggregator(RuleRevision revision)
     public Measures Counts => new(_total, _azureSignIn, _mailAccess, _networkAlert, _datasets.Count + (_alertWithoutDataset ? 1 : 0));
 
     /// <summary>Adds an event that the revision counts; events come oldest first.</summary>
-    public void Add(long timestamp, EventTraits traits, EventAccount? account)
+    public void Add(long timestamp, EventTraits traits, ReadOnlySpan<byte> account)
     {
         var classification = traits.Classification;
         _firstSeen = _total++ == 0 ? timestamp : _firstSeen;
         _lastSeen = timestamp;
-        var texts = new Texts(traits.Fields, account is null ? default : account.Fields, default);
+        var texts = new Texts(traits.Fields, account, default);
         var hasDataset = AddDatasets(texts);
         texts.AddTo(_ruleNames, EcsField.RuleName);
         texts.AddTo(_categories, EcsField.Category);

@@ -9,7 +9,7 @@ namespace SuspiciousSignin.Events;
 internal sealed class EcsDocument
 {
     /// <summary>No rule asks for more than "one or several", so further distinct values of a field are dropped.</summary>
-    private const int MaxValuesPerField = 64;
+    public const int MaxValuesPerField = 64;
 
     private const int MaxTextsPerField = 16;
 
@@ -43,6 +43,9 @@ internal sealed class EcsDocument
 
     /// <summary>The fields of that part in the compact form that <see cref="PayloadReader"/> reads.</summary>
     public ReadOnlySpan<byte> Part(FieldPart part) => _parts[(int)part].AsSpan(0, _lengths[(int)part]);
+
+    /// <summary>How many bytes <see cref="Part"/> has.</summary>
+    public int Length(FieldPart part) => _lengths[(int)part];
 
     public void Clear()
     {
@@ -139,7 +142,7 @@ internal sealed class EcsDocument
         var start = PayloadReader.WriteHeader(entry, field, value.Length) + length;
         value.CopyTo(entry[PayloadReader.EntryOverhead..]);
         length = start + value.Length;
-        slot = slot.Count == 0 ? new Slot(1, start, value.Length) : slot with { Count = slot.Count + 1 };
+        slot = slot.Count == 0 ? new Slot(1, (ushort)value.Length, start) : slot with { Count = (ushort)(slot.Count + 1) };
     }
 
     /// <summary>Makes the rule read the field as null; what the document says is kept under another name.</summary>
@@ -195,7 +198,7 @@ internal sealed class EcsDocument
         return utf8[..length];
     }
 
-    private readonly record struct Slot(int Count, int Start, int Length);
+    private readonly record struct Slot(ushort Count, ushort Length, int Start);
 }
 
 /// <summary>

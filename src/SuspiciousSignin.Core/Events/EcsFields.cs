@@ -25,7 +25,7 @@ internal enum FieldPart : byte
     /// <summary>With all events of the same <see cref="EventTraits"/>.</summary>
     Traits,
 
-    /// <summary>With all events of the same <see cref="EventAccount"/>.</summary>
+    /// <summary>With all events of the same account: <see cref="EventRecord.Account"/>.</summary>
     Account,
 }
 

@@ -10,8 +10,8 @@ namespace SuspiciousSignin.Events;
 internal sealed class EcsScanner(EcsDocument document, int maxDepth)
 {
     // Documents of one source have their keys in the same order, so the key that followed last time is tried first.
-    private readonly FieldNode?[] _following = new FieldNode?[EcsFields.NodeCount];
-    private readonly FieldNode?[] _first = new FieldNode?[EcsFields.NodeCount];
+    private readonly Guess[] _following = new Guess[EcsFields.NodeCount];
+    private readonly Guess[] _first = new Guess[EcsFields.NodeCount];
     private readonly List<FieldNode> _dotted = [];
     private byte[] _unescaped = new byte[256];
 
@@ -56,10 +56,10 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
 
             at++;
             FieldNode? child;
-            if (expected is { } following && json[at..].StartsWith(following.NameAndQuote))
+            if (expected.Node is { } following && following.SkipKey(json, at) is >= 0 and var behind)
             {
                 child = following;
-                at += following.NameAndQuote.Length;
+                at = behind;
                 if ((seen & child.Bit) != 0)
                 {
                     return JsonBytes.Unsure;
@@ -88,7 +88,7 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                     }
 
                     seen |= child.Bit;
-                    expected = child;
+                    expected.Node = child;
                     expected = ref _following[child.Number];
                 }
                 else if (key.Contains((byte)'.') && node.Find(key) is { } deeper)
@@ -233,5 +233,10 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
             // An escaped lone surrogate.
             return false;
         }
+    }
+
+    private struct Guess
+    {
+        public FieldNode? Node;
     }
 }

@@ -75,7 +75,7 @@ public sealed class EventBatch
     /// <summary>How many rejected events are described one by one.</summary>
     public const int MaxRejectionsTold = 100;
 
-    private readonly List<EventRecord> _events = [];
+    private readonly EventList _events = new();
     private readonly List<RejectedEvent> _rejected = [];
     private readonly SortedDictionary<string, int> _shapes = new(StringComparer.Ordinal);
 
@@ -118,7 +118,11 @@ public sealed class EventBatch
     [JsonIgnore]
     internal int MalformedTotal { get; private set; }
 
-    internal void Accept(EventRecord record, string shape)
+    /// <summary>Where the next event is to be read to, before it is accepted.</summary>
+    internal ref EventRecord Next() => ref _events.Next();
+
+    /// <summary>Accepts the event that was read to <see cref="Next"/>.</summary>
+    internal void AcceptNext(string shape)
     {
         Received++;
         if (!ReferenceEquals(shape, _runShape))
@@ -128,7 +132,7 @@ public sealed class EventBatch
         }
 
         _runLength++;
-        _events.Add(record);
+        _events.AddNext();
     }
 
     /// <summary>Puts other events into the place of the accepted ones.</summary>
@@ -136,7 +140,7 @@ public sealed class EventBatch
     {
         for (var i = 0; i < _events.Count; i++)
         {
-            _events[i] = change(_events[i]);
+            _events.At(i) = change(_events[i]);
         }
     }
 

@@ -145,14 +145,23 @@ public sealed class EventBatchReader
 
     private BodyRefusal? ReadLines(ref ReadOnlySequence<byte> buffer, bool isCompleted)
     {
-        while (buffer.PositionOf((byte)'\n') is { } end)
+        while (true)
         {
-            ReadLine(buffer.Slice(0, end));
-            buffer = buffer.Slice(buffer.GetPosition(1, end));
+            // Lines that lie in one piece of the buffer, as most do, need none of the bookkeeping of sequences.
+            var read = ReadLinesOf(buffer.First);
+            buffer = buffer.Slice(read);
             if (_batch.Received > _options.MaxEvents)
             {
                 return null;
             }
+
+            if (buffer.IsSingleSegment || buffer.PositionOf((byte)'\n') is not { } end)
+            {
+                break;
+            }
+
+            ReadLine(buffer.Slice(0, end));
+            buffer = buffer.Slice(buffer.GetPosition(1, end));
         }
 
         if (isCompleted)
@@ -172,6 +181,28 @@ public sealed class EventBatchReader
         }
 
         return null;
+    }
+
+    /// <summary>Reads the whole lines of a piece; gives how many bytes they are.</summary>
+    private int ReadLinesOf(ReadOnlyMemory<byte> piece)
+    {
+        var read = 0;
+        var span = piece.Span;
+        while (_batch.Received <= _options.MaxEvents && span[read..].IndexOf((byte)'\n') is >= 0 and var length)
+        {
+            if (_inOverlongLine || _action is not null || length > _options.MaxEventBytes || !BulkActionLine.IsDocument(span.Slice(read, length)))
+            {
+                ReadLine(new ReadOnlySequence<byte>(piece.Slice(read, length)));
+            }
+            else
+            {
+                _reader.Read(piece.Slice(read, length), ++_line);
+            }
+
+            read += length + 1;
+        }
+
+        return read;
     }
 
     private void ReadLine(ReadOnlySequence<byte> line)

@@ -91,14 +91,14 @@ public sealed record EventDocument
     /// <param name="record">The event.</param>
     /// <param name="revision">The revision whose verdict is shown.</param>
     public static EventDocument From(in EventRecord record, RuleRevision revision) =>
-        From(record.Timestamp, record.Ingested, record.Traits, record.Account, record.Payload.Span, revision);
+        From(record.Timestamp, record.Ingested, record.Traits, record.Account.Span, record.Payload.Span, revision);
 
     /// <summary>Reads an event out of its compact form; times in milliseconds since the epoch.</summary>
     internal static EventDocument From(
-        long timestamp, long ingested, EventTraits traits, EventAccount? account, ReadOnlySpan<byte> payload, RuleRevision revision)
+        long timestamp, long ingested, EventTraits traits, ReadOnlySpan<byte> account, ReadOnlySpan<byte> payload, RuleRevision revision)
     {
         var classification = traits.Classification;
-        var text = new Texts(traits.Fields, account is null ? default : account.Fields, payload);
+        var text = new Texts(traits.Fields, account, payload);
         return new EventDocument
         {
             Timestamp = EcsTime.ToDateTime(timestamp),

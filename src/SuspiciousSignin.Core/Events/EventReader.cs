@@ -21,7 +21,6 @@ public sealed class EventReader(EventReaderOptions options)
 
     private readonly EcsDocument _document = new();
     private readonly TraitsCache _traits = new();
-    private readonly ArrayBufferWriter<byte> _identity = new(256);
     private readonly List<FieldNode> _seenKeys = [];
     private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
     private EcsScanner? _scanner;
@@ -64,16 +63,17 @@ public sealed class EventReader(EventReaderOptions options)
 
         ReadAsMapped();
         var timestamp = _document.Timestamp!.Value;
+        var (account, payload) = KeepFields();
         record = new EventRecord
         {
             Position = position,
             Timestamp = timestamp,
             Ingested = _document.Ingested ?? timestamp,
-            Traits = _traits.TraitsOf(_document),
-            Account = _traits.AccountOf(_document),
+            Traits = _traits.Of(_document),
+            Account = account,
             Identity = Identify(),
             Addresses = Keep(_document.Addresses),
-            Payload = Keep(_document.Part(FieldPart.Event)),
+            Payload = payload,
             IsKibanaAlert = _document.IsKibanaAlert,
             Document = options.KeepDocuments ? WithIdentity(utf8.Span, id, index) : default,
         };
@@ -94,15 +94,16 @@ public sealed class EventReader(EventReaderOptions options)
         }
 
         AddAll(kept.Traits.Fields);
-        AddAll(kept.Account is null ? default : kept.Account.Fields);
+        AddAll(kept.Account.Span);
         AddAll(kept.Payload.Span);
         ReadAsMapped();
+        var (account, payload) = KeepFields();
         return kept with
         {
-            Traits = _traits.TraitsOf(_document),
-            Account = _traits.AccountOf(_document),
+            Traits = _traits.Of(_document),
+            Account = account,
             Identity = Identify(),
-            Payload = Keep(_document.Part(FieldPart.Event)),
+            Payload = payload,
         };
     }
 
@@ -347,67 +348,88 @@ public sealed class EventReader(EventReaderOptions options)
 
     private UInt128 Identify()
     {
-        _identity.ResetWrittenCount();
         if (_document.Count(EcsField.Id) == 1)
         {
-            Identify("_id"u8, _document.First(EcsField.Id), First(EcsField.Index));
-        }
-        else if (_document.Count(EcsField.AlertUuid) == 1)
-        {
-            Identify("uuid"u8, _document.First(EcsField.AlertUuid), default);
-        }
-        else if (_document.Count(EcsField.EventId) == 1)
-        {
-            var dataset = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
-            Identify("event"u8, _document.First(EcsField.EventId), First(dataset));
-            _identity.Write(First(EcsField.Kind));
-        }
-        else
-        {
-            return 0;
+            return Identify("_id"u8, _document.First(EcsField.Id), First(EcsField.Index), default);
         }
 
-        // A store that keeps documents outlives the process, and derives their ids from the identity.
-        var hash = options.KeepDocuments
-            ? BinaryPrimitives.ReadUInt128BigEndian(SHA256.HashData(_identity.WrittenSpan))
-            : XxHash128.HashToUInt128(_identity.WrittenSpan, IdentitySeed);
-        return hash == 0 ? 1 : hash;
+        if (_document.Count(EcsField.AlertUuid) == 1)
+        {
+            return Identify("uuid"u8, _document.First(EcsField.AlertUuid), default, default);
+        }
+
+        if (_document.Count(EcsField.EventId) == 1)
+        {
+            var dataset = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
+            return Identify("event"u8, _document.First(EcsField.EventId), First(dataset), First(EcsField.Kind));
+        }
+
+        return 0;
     }
 
     private ReadOnlySpan<byte> First(EcsField field) => _document.Count(field) == 0 ? default : _document.First(field);
 
-    private void Identify(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
+    private UInt128 Identify(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<byte> third)
     {
-        _identity.Write(kind);
-        _identity.Write("\0"u8);
-        _identity.Write(first);
-        _identity.Write("\0"u8);
-        _identity.Write(second);
-        _identity.Write("\0"u8);
+        const int Separators = 3;
+        const int OnStack = 512;
+        var length = kind.Length + first.Length + second.Length + third.Length + Separators;
+        var bytes = length <= OnStack ? stackalloc byte[length] : new byte[length];
+        var rest = bytes;
+        Append(ref rest, kind, isLast: false);
+        Append(ref rest, first, isLast: false);
+        Append(ref rest, second, isLast: false);
+        Append(ref rest, third, isLast: true);
+
+        // A store that keeps documents outlives the process, and derives their ids from the identity.
+        var hash = options.KeepDocuments
+            ? BinaryPrimitives.ReadUInt128BigEndian(SHA256.HashData(bytes))
+            : XxHash128.HashToUInt128(bytes, IdentitySeed);
+        return hash == 0 ? 1 : hash;
     }
 
-    /// <summary>Copies what is kept into chunks shared by neighbouring events, so that a batch costs few allocations.</summary>
-    private ReadOnlyMemory<byte> Keep(ReadOnlySpan<byte> payload)
+    private static void Append(ref Span<byte> rest, ReadOnlySpan<byte> part, bool isLast)
     {
-        const int ChunkLength = 64 * 1024;
-        if (_chunk.Length - _chunkUsed < payload.Length)
+        part.CopyTo(rest);
+        rest = rest[part.Length..];
+        if (!isLast)
         {
-            _chunk = new byte[Math.Max(ChunkLength, payload.Length)];
+            rest[0] = 0;
+            rest = rest[1..];
+        }
+    }
+
+    /// <summary>Copies what is kept of an event alone into chunks shared by neighbouring events, so that a batch costs few allocations.</summary>
+    private (ReadOnlyMemory<byte> Account, ReadOnlyMemory<byte> Payload) KeepFields()
+    {
+        var (account, payload) = (_document.Length(FieldPart.Account), _document.Length(FieldPart.Event));
+        var kept = Keep(account + payload);
+        _document.Part(FieldPart.Account).CopyTo(kept.Span);
+        _document.Part(FieldPart.Event).CopyTo(kept.Span[account..]);
+        return (kept[..account], kept[account..]);
+    }
+
+    private Memory<byte> Keep(int length)
+    {
+        const int FirstChunk = 4 * 1024;
+        const int LongestChunk = 64 * 1024;
+        if (_chunk.Length - _chunkUsed < length)
+        {
+            _chunk = new byte[Math.Max(Math.Clamp(_chunk.Length * 2, FirstChunk, LongestChunk), length)];
             _chunkUsed = 0;
         }
 
-        var kept = _chunk.AsMemory(_chunkUsed, payload.Length);
-        payload.CopyTo(kept.Span);
-        _chunkUsed += payload.Length;
+        var kept = _chunk.AsMemory(_chunkUsed, length);
+        _chunkUsed += length;
         return kept;
     }
 
     private ReadOnlyMemory<SourceAddress> Keep(ReadOnlySpan<SourceAddress> addresses)
     {
-        const int ChunkLength = 1024;
+        const int LongestChunk = 1024;
         if (_addresses.Length - _addressesUsed < addresses.Length)
         {
-            (_addresses, _addressesUsed) = (new SourceAddress[ChunkLength], 0);
+            (_addresses, _addressesUsed) = (new SourceAddress[Math.Clamp(_addresses.Length * 2, EcsDocument.MaxValuesPerField, LongestChunk)], 0);
         }
 
         var kept = _addresses.AsMemory(_addressesUsed, addresses.Length);

@@ -15,8 +15,11 @@ public readonly record struct EventRecord
     /// <summary>The fields that the rule tests, and its verdicts; one object for all events of a batch that have the same.</summary>
     public required EventTraits Traits { get; init; }
 
-    /// <summary>Who acted; one object for all events of a batch that have the same. Null where the event does not say.</summary>
-    public EventAccount? Account { get; init; }
+    /// <summary>
+    /// Who acted: the fields of <c>user.*</c>, or of the service principal, in compact form; empty where the event does not say. Lies in the same
+    /// array as <see cref="Payload"/>. Stores keep each once.
+    /// </summary>
+    public ReadOnlyMemory<byte> Account { get; init; }
 
     /// <summary>
     /// A 128-bit hash of the identity (<c>_id</c> with <c>_index</c>, else <c>kibana.alert.uuid</c>, else <c>event.id</c> with dataset and

@@ -36,25 +36,3 @@ public sealed class EventTraits : IEquatable<EventTraits>
     /// <inheritdoc/>
     public override int GetHashCode() => _hash;
 }
-
-/// <summary>Who acted, as the events of one account say it: ECS <c>user.*</c>, or the service principal.</summary>
-public sealed class EventAccount : IEquatable<EventAccount>
-{
-    private readonly byte[] _fields;
-    private readonly int _hash;
-
-    internal EventAccount(byte[] fields) => (_fields, _hash) = (fields, XxHash3.HashToUInt64(fields).GetHashCode());
-
-    /// <summary>The fields in the compact form that <see cref="PayloadReader"/> reads.</summary>
-    internal ReadOnlySpan<byte> Fields => _fields;
-
-    /// <inheritdoc/>
-    public bool Equals(EventAccount? other) =>
-        ReferenceEquals(this, other) || (other is not null && _hash == other._hash && Fields.SequenceEqual(other._fields));
-
-    /// <inheritdoc/>
-    public override bool Equals(object? obj) => Equals(obj as EventAccount);
-
-    /// <inheritdoc/>
-    public override int GetHashCode() => _hash;
-}

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 
 namespace SuspiciousSignin.Events;
@@ -10,6 +13,8 @@ internal sealed class FieldNode
 {
     private readonly byte[] _name;
     private readonly byte[] _nameAndQuote;
+    private readonly Vector128<byte> _start;
+    private readonly Vector128<byte> _startMask;
     private FieldNode? _next;
     private int _childCount;
 
@@ -20,6 +25,14 @@ internal sealed class FieldNode
     {
         _name = name;
         _nameAndQuote = [.. name, (byte)'"'];
+        Span<byte> start = stackalloc byte[Vector128<byte>.Count];
+        Span<byte> mask = stackalloc byte[Vector128<byte>.Count];
+        start.Clear();
+        mask.Clear();
+        var length = Math.Min(_nameAndQuote.Length, start.Length);
+        _nameAndQuote.AsSpan(0, length).CopyTo(start);
+        mask[..length].Fill(byte.MaxValue);
+        (_start, _startMask) = (Vector128.Create<byte>(start), Vector128.Create<byte>(mask));
     }
 
     /// <summary>An empty tree.</summary>
@@ -33,8 +46,26 @@ internal sealed class FieldNode
 
     public FieldKind Kind { get; private set; }
 
-    /// <summary>The name as it stands in JSON behind the quote that begins it.</summary>
-    public ReadOnlySpan<byte> NameAndQuote => _nameAndQuote;
+    /// <summary>The position behind the key at this position, the quote that ends it included, where it is this node's; -1 where it is another.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int SkipKey(ReadOnlySpan<byte> json, int at)
+    {
+        if (json.Length - at >= Vector128<byte>.Count)
+        {
+            var key = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at);
+            if (((key ^ _start) & _startMask) != Vector128<byte>.Zero)
+            {
+                return -1;
+            }
+
+            if (_nameAndQuote.Length <= Vector128<byte>.Count)
+            {
+                return at + _nameAndQuote.Length;
+            }
+        }
+
+        return json[at..].StartsWith(_nameAndQuote) ? at + _nameAndQuote.Length : -1;
+    }
 
     /// <summary>A bit of its own among its siblings.</summary>
     public ulong Bit { get; private set; }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace SuspiciousSignin.Events;
@@ -40,14 +41,11 @@ internal static class JsonBytes
     {
         if (json.Length - at >= Vector256<byte>.Count)
         {
-            var special = Special(Vector256.Create(json.Slice(at, Vector256<byte>.Count)));
-            if (special != 0)
+            var special = Special(Load(json, at));
+            var end = at + BitOperations.TrailingZeroCount(special);
+            if (special != 0 && json[end] == '"')
             {
-                var end = at + BitOperations.TrailingZeroCount(special);
-                if (json[end] == '"')
-                {
-                    return end;
-                }
+                return end;
             }
         }
 
@@ -196,6 +194,10 @@ internal static class JsonBytes
         return at;
     }
 
+    // Whoever calls has compared the length.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> Load(ReadOnlySpan<byte> json, int at) => Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at);
+
     /// <summary>A bit per byte that ends a string, begins an escape, or may not stand in a string.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Special(Vector256<byte> bytes) =>
@@ -205,20 +207,39 @@ internal static class JsonBytes
 
     private static int EndOfLongString(ReadOnlySpan<byte> json, int at, ref bool hasEscapes)
     {
-        while (true)
+        while (json.Length - at >= Vector256<byte>.Count)
         {
-            while (json.Length - at >= Vector256<byte>.Count)
+            var special = Special(Load(json, at));
+            var next = at + Vector256<byte>.Count;
+            while (special != 0)
             {
-                var special = Special(Vector256.Create(json.Slice(at, Vector256<byte>.Count)));
-                if (special != 0)
+                var end = at + BitOperations.TrailingZeroCount(special);
+                if (json[end] == '"')
                 {
-                    at += BitOperations.TrailingZeroCount(special);
-                    break;
+                    return end;
                 }
 
-                at += Vector256<byte>.Count;
+                if (json[end] != '\\')
+                {
+                    return Malformed(end);
+                }
+
+                hasEscapes = true;
+                var behind = SkipEscape(json, end + 1);
+                if (behind < 0)
+                {
+                    return behind;
+                }
+
+                next = Math.Max(next, behind);
+                special = behind - at < Vector256<byte>.Count ? special & (uint.MaxValue << (behind - at)) : 0;
             }
 
+            at = next;
+        }
+
+        while (true)
+        {
             var next = At(json, at);
             while (next >= 0x20 && next is not ((byte)'"' or (byte)'\\'))
             {

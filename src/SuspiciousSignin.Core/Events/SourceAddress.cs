@@ -28,6 +28,12 @@ public readonly record struct SourceAddress(UInt128 Value) : IComparable<SourceA
     public static bool TryParse(ReadOnlySpan<byte> utf8, out SourceAddress address)
     {
         address = default;
+        if (TryParseIPv4(utf8, out var octets))
+        {
+            address = new SourceAddress(new UInt128(0, MappedPrefix | octets));
+            return true;
+        }
+
         var lastColon = utf8.LastIndexOf((byte)':');
         var zone = utf8.IndexOf((byte)'%');
         if (zone >= 0)
@@ -43,13 +49,7 @@ public readonly record struct SourceAddress(UInt128 Value) : IComparable<SourceA
 
         if (lastColon < 0)
         {
-            if (zone >= 0 || !TryParseIPv4(utf8, out var octets))
-            {
-                return false;
-            }
-
-            address = new SourceAddress(new UInt128(0, MappedPrefix | octets));
-            return true;
+            return false;
         }
 
         Span<ushort> hextets = stackalloc ushort[8];

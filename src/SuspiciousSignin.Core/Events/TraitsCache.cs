@@ -1,24 +1,20 @@
-using System.Diagnostics.CodeAnalysis;
 using System.IO.Hashing;
+using System.Security.Cryptography;
 using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Events;
 
 /// <summary>
-/// Traits and accounts by their fields. A log has few of them, so that nearly every event is judged by one look-up; the first of each kind is
-/// judged by the predicates.
+/// Traits by their fields. A log has few of them, so that nearly every event is judged by one look-up; the first of each kind is judged by the
+/// predicates.
 /// </summary>
 internal sealed class TraitsCache
 {
-    /// <summary>What comes beyond these is made anew each time: whoever sends many must not make us keep them.</summary>
-    private const int MaxEntries = 65_536;
-
     // Per address class and alert dataset, which the verdicts depend on besides the fields.
-    private readonly BytesTable<EventTraits>[] _traits = new BytesTable<EventTraits>[8];
-    private readonly BytesTable<EventAccount> _accounts = new();
+    private readonly FieldsTable<EventTraits>?[] _traits = new FieldsTable<EventTraits>?[8];
 
     /// <summary>The traits of a document.</summary>
-    public EventTraits TraitsOf(EcsDocument document)
+    public EventTraits Of(EcsDocument document)
     {
         // Predicates ask of the address only how many there are and whether it is excluded.
         var addressClass = document.Addresses switch
@@ -29,66 +25,78 @@ internal sealed class TraitsCache
         };
         var table = _traits[(addressClass * 2) + (document.IsOfAlertDataset ? 1 : 0)] ??= new();
         var fields = document.Part(FieldPart.Traits);
-        if (!table.TryGet(fields, out var traits))
+        if (table.Find(fields, out var hash) is { } known)
         {
-            var own = fields.ToArray();
-            traits = new EventTraits(Classification.Of(document), own);
-            table.Add(own, traits);
+            return known;
         }
 
-        return traits;
+        var own = fields.ToArray();
+        return table.Add(hash, own, new EventTraits(Classification.Of(document), own));
     }
 
-    /// <summary>Who acted; null where the document does not say.</summary>
-    public EventAccount? AccountOf(EcsDocument document)
+    /// <summary>An open hash table by the bytes of fields: the hash, the bytes and the value of an entry lie together.</summary>
+    private sealed class FieldsTable<T>
+        where T : class
     {
-        var fields = document.Part(FieldPart.Account);
-        if (fields.IsEmpty)
+        /// <summary>Values beyond these are made anew each time: whoever sends many must not make us keep them.</summary>
+        private const int MaxEntries = 65_536;
+
+        // Drawn once per process: nobody outside can prepare fields that fall into one place.
+        private static readonly long Seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
+
+        private Entry[] _entries = new Entry[16];
+        private int _count;
+
+        public T? Find(ReadOnlySpan<byte> fields, out ulong hash)
         {
+            hash = XxHash3.HashToUInt64(fields, Seed);
+            var entries = _entries;
+            for (var at = (int)hash & (entries.Length - 1); entries[at].Value is { } value; at = (at + 1) & (entries.Length - 1))
+            {
+                if (entries[at].Hash == hash && fields.SequenceEqual(entries[at].Fields))
+                {
+                    return value;
+                }
+            }
+
             return null;
         }
 
-        if (!_accounts.TryGet(fields, out var account))
+        public T Add(ulong hash, byte[] fields, T value)
         {
-            var own = fields.ToArray();
-            account = new EventAccount(own);
-            _accounts.Add(own, account);
-        }
-
-        return account;
-    }
-
-    private sealed class BytesTable<T>
-        where T : class
-    {
-        private readonly Dictionary<byte[], T> _known = new(BytesComparer.Instance);
-        private readonly Dictionary<byte[], T>.AlternateLookup<ReadOnlySpan<byte>> _lookUp;
-
-        public BytesTable() => _lookUp = _known.GetAlternateLookup<ReadOnlySpan<byte>>();
-
-        public bool TryGet(ReadOnlySpan<byte> key, [NotNullWhen(true)] out T? value) => _lookUp.TryGetValue(key, out value);
-
-        public void Add(byte[] key, T value)
-        {
-            if (_known.Count < MaxEntries)
+            var entry = new Entry(hash, fields, value);
+            if (_count < MaxEntries)
             {
-                _known.Add(key, value);
+                if (++_count * 2 > _entries.Length)
+                {
+                    var old = _entries;
+                    _entries = new Entry[old.Length * 2];
+                    foreach (ref readonly var each in old.AsSpan())
+                    {
+                        if (each.Value is not null)
+                        {
+                            Place(each);
+                        }
+                    }
+                }
+
+                Place(entry);
             }
+
+            return value;
         }
-    }
 
-    private sealed class BytesComparer : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
-    {
-        public static readonly BytesComparer Instance = new();
+        private void Place(in Entry entry)
+        {
+            var at = (int)entry.Hash & (_entries.Length - 1);
+            while (_entries[at].Value is not null)
+            {
+                at = (at + 1) & (_entries.Length - 1);
+            }
 
-        public bool Equals(byte[]? left, byte[]? right) => left.AsSpan().SequenceEqual(right);
+            _entries[at] = entry;
+        }
 
-        public int GetHashCode([DisallowNull] byte[] bytes) => GetHashCode((ReadOnlySpan<byte>)bytes);
-
-        public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
-
-        public int GetHashCode(ReadOnlySpan<byte> alternate) => unchecked((int)XxHash3.HashToUInt64(alternate));
-
-        public byte[] Create(ReadOnlySpan<byte> alternate) => alternate.ToArray();
+        private readonly record struct Entry(ulong Hash, byte[] Fields, T Value);
     }
 }

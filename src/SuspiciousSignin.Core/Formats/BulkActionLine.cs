@@ -11,11 +11,13 @@ internal readonly record struct BulkActionLine(DocumentIdentity Identity, bool H
 {
     private const int MaxLength = 4096;
 
+    /// <summary>Whether the line is a document beyond doubt, as most are by how their first key begins.</summary>
+    public static bool IsDocument(ReadOnlySpan<byte> line) => line is [(byte)'{', (byte)'"', not ((byte)'i' or (byte)'c' or (byte)'u' or (byte)'d' or (byte)'\\'), ..];
+
     /// <summary>Reads an action line, or null where the line is none.</summary>
     public static BulkActionLine? Read(in ReadOnlySequence<byte> line)
     {
-        // Most documents end here: their first key begins otherwise.
-        if (line.FirstSpan is [(byte)'{', (byte)'"', not ((byte)'i' or (byte)'c' or (byte)'u' or (byte)'d' or (byte)'\\'), ..]
+        if (IsDocument(line.FirstSpan)
             || line.Length > MaxLength || !MayBeAction(line))
         {
             return null;

@@ -28,7 +28,13 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
     private void Read(ReadOnlyMemory<byte> utf8, Place place)
     {
-        var rejected = _reader.Read(utf8, batch.Received, place.Line, out var record, place.Identity.Id, place.Identity.Index);
+        var rejected = _reader.Read(utf8, batch.Received, place.Line, out batch.Next(), place.Identity.Id, place.Identity.Index);
+        if (rejected is null && _reader.IsEcs)
+        {
+            batch.AcceptNext(_reader.IsKibanaAlert ? RecordShapes.KibanaAlert : RecordShapes.Ecs);
+            return;
+        }
+
         try
         {
             if (!_reader.IsEcs && rejected?.Code is not (RejectionCodes.MalformedJson or RejectionCodes.InvalidText) && TryReadOther(utf8, rejected, place))
@@ -49,7 +55,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         }
         else
         {
-            batch.Accept(record, _reader.IsKibanaAlert ? RecordShapes.KibanaAlert : RecordShapes.Ecs);
+            batch.AcceptNext(RecordShapes.Ecs);
         }
     }
 
@@ -169,13 +175,13 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             }
 
             var mapped = _ecs.Write();
-            if (_mapped.Read(mapped, batch.Received, place.Line, out var accepted, place.Identity.Id, place.Identity.Index) is { } rejected)
+            if (_mapped.Read(mapped, batch.Received, place.Line, out batch.Next(), place.Identity.Id, place.Identity.Index) is { } rejected)
             {
                 batch.Reject(place.Locate(rejected));
             }
             else
             {
-                batch.Accept(accepted, shape.Name);
+                batch.AcceptNext(shape.Name);
             }
         }
         catch (JsonException)

@@ -18,10 +18,14 @@ public static class ExcludedNetworks
         },
         Cidr.Parse);
 
+    // Every event asks, and most first octets have no block at all.
+    private static readonly Cidr[][] BlocksByFirstOctet = [.. Enumerable.Range(0, 256).Select(octet => Array.FindAll(Blocks, block => block.Overlaps($"{octet}.0.0.0/8")))];
+    private static readonly Cidr[] IPv6Blocks = Array.FindAll(Blocks, block => !block.Overlaps("0.0.0.0/0"));
+
     /// <summary>The first block that holds the address, or null where the rule looks at it.</summary>
     public static Cidr? Find(SourceAddress address)
     {
-        foreach (var block in Blocks)
+        foreach (var block in address.IsIPv4 ? BlocksByFirstOctet[(byte)(address.Value >> 24)] : IPv6Blocks)
         {
             if (block.Contains(address))
             {

@@ -197,7 +197,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     private sealed record Waiting(IReadOnlyList<EventRecord> Events, CancellationToken Cancellation)
     {
-        public long Bytes { get; } = Events.Sum(record => (long)record.Payload.Length + record.Traits.Fields.Length);
+        public long Bytes { get; } = Events.Sum(record => (long)record.Payload.Length + record.Account.Length + record.Traits.Fields.Length);
 
         public TaskCompletionSource<AppendResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -230,10 +230,9 @@ internal sealed class JournalSegment
                 writer.Write((ulong)address.Value);
             }
 
-            var account = record.Account is null ? default : record.Account.Fields;
-            writer.Write7BitEncodedInt(record.Traits.Fields.Length + account.Length + record.Payload.Length);
+            writer.Write7BitEncodedInt(record.Traits.Fields.Length + record.Account.Length + record.Payload.Length);
             writer.Write(record.Traits.Fields);
-            writer.Write(account);
+            writer.Write(record.Account.Span);
             writer.Write(record.Payload.Span);
             (lastSequence, lastTimestamp) = (sequence, record.Timestamp);
         }

@@ -341,7 +341,7 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
             {
                 if (stored.Classification.IsKeptBy(query.Revision) && !(stored.Ingested < query.IngestedAfter))
                 {
-                    aggregator.Add(stored.Timestamp, stored.Traits, stored.Account);
+                    aggregator.Add(stored.Timestamp, stored.Traits, stored.Account.Span);
                 }
             }
 
@@ -549,7 +549,7 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
     }
 
     private readonly record struct StoredEvent(
-        long Timestamp, long Sequence, long Ingested, EventTraits Traits, EventAccount? Account, UInt128 Identity, ReadOnlyMemory<byte> Payload, bool IsCopy)
+        long Timestamp, long Sequence, long Ingested, EventTraits Traits, ReadOnlyMemory<byte> Account, UInt128 Identity, ReadOnlyMemory<byte> Payload, bool IsCopy)
     {
         public StoredEvent(in EventRecord record, long sequence)
             : this(record.Timestamp, sequence, record.Ingested, record.Traits, record.Account, record.Identity, record.Payload, IsCopy: false)
@@ -559,7 +559,7 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
         public Classification Classification => Traits.Classification;
 
         public EventDocument ToDocument(RuleRevision revision) =>
-            EventDocument.From(Timestamp, Ingested, Traits, Account, Payload.Span, revision);
+            EventDocument.From(Timestamp, Ingested, Traits, Account.Span, Payload.Span, revision);
     }
 
     private readonly record struct MinuteEntry(

@@ -164,7 +164,7 @@ public sealed class EcsScannerTests
         record.IsKibanaAlert,
         string.Join(',', record.Addresses.ToArray()),
         Convert.ToHexString(record.Traits.Fields),
-        record.Account is null ? "" : Convert.ToHexString(record.Account.Fields),
+        Convert.ToHexString(record.Account.Span),
         Convert.ToHexString(record.Payload.Span));
 
     private static JsonDocument? Parse(byte[] utf8)

@@ -255,7 +255,7 @@ public sealed class EventJournalTests : IDisposable
         }
 
         static string Show(EventRecord record) =>
-            $"{record.Timestamp} {record.Ingested} {record.Classification.Bits:x} {record.Identity} {string.Join(',', record.Addresses.ToArray())} {Convert.ToHexString(record.Traits.Fields)} {(record.Account is null ? "" : Convert.ToHexString(record.Account.Fields))} {Convert.ToHexString(record.Payload.Span)}";
+            $"{record.Timestamp} {record.Ingested} {record.Classification.Bits:x} {record.Identity} {string.Join(',', record.Addresses.ToArray())} {Convert.ToHexString(record.Traits.Fields)} {Convert.ToHexString(record.Account.Span)} {Convert.ToHexString(record.Payload.Span)}";
     }
 
     [Fact]
@@ -268,7 +268,7 @@ public sealed class EventJournalTests : IDisposable
         var segment = JournalSegment.Create(folder, 1, older);
         using var buffer = new MemoryStream();
         byte[] payload = [0, 1, 0, (byte)'x', 1, 2, 0, (byte)'?', (byte)'?', 2, 16, 0, .. "azure.signinlogs"u8];
-        segment.Encode(buffer, Evictions.None, [], [(7, events[0] with { Traits = EventTraits.None, Account = null, Payload = payload })]);
+        segment.Encode(buffer, Evictions.None, [], [(7, events[0] with { Traits = EventTraits.None, Account = default, Payload = payload })]);
         File.AppendAllBytes(segment.FilePath, buffer.ToArray());
         using var journal = EventJournal.Open(folder);
         var reader = new EventReader(new EventReaderOptions());
