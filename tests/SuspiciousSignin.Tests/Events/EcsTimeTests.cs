@@ -28,7 +28,7 @@ public sealed class EcsTimeTests
             var text = time.ToString(format, CultureInfo.InvariantCulture);
             var exact = DateTime.ParseExact(text, format, CultureInfo.InvariantCulture);
             Assert.True(EcsTime.TryParse(Encoding.ASCII.GetBytes(text), out var milliseconds), text);
-            Assert.True((long)Math.Floor((exact - DateTime.UnixEpoch).TotalMilliseconds) == milliseconds, text);
+            Assert.True((exact.Ticks / TimeSpan.TicksPerMillisecond) - (DateTime.UnixEpoch.Ticks / TimeSpan.TicksPerMillisecond) == milliseconds, text);
         }
     }
 
