@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -17,6 +18,8 @@ internal static class JsonBytes
 
     /// <summary>The deepest nesting that <see cref="SkipValue"/> follows.</summary>
     public const int MaxDepth = 1024;
+
+    private const int BitsPerWord = 64;
 
     /// <summary>The text is no JSON; the position where it went wrong is told by <see cref="PositionOf"/>.</summary>
     public static int Malformed(int at) => ~at;
@@ -58,67 +61,64 @@ internal static class JsonBytes
     /// <param name="depth">How many more levels it may nest; at most <see cref="MaxDepth"/>.</param>
     public static int SkipValue(ReadOnlySpan<byte> json, int at, int depth)
     {
-        // A bit per open container, set for an object. A stack of its own, so that hostile nesting costs no stack frames.
-        var open = 0;
-        Span<ulong> objects = stackalloc ulong[MaxDepth / 64];
+        // A bit per open container, set for an object, the innermost lowest. A stack of its own, so that hostile nesting costs no stack frames.
+        var (open, objects) = (0, 0UL);
+        Span<ulong> outer = stackalloc ulong[MaxDepth / BitsPerWord];
         while (true)
         {
-            var isObject = false;
-            switch (At(json, at))
+            var first = At(json, at);
+            if (first == '"')
             {
-                case (byte)'"':
-                    var ignored = false;
-                    at = EndOfString(json, at + 1, ref ignored);
-                    if (at < 0)
-                    {
-                        return at;
-                    }
+                var ignored = false;
+                at = EndOfString(json, at + 1, ref ignored);
+                if (at < 0)
+                {
+                    return at;
+                }
 
+                at++;
+            }
+            else if (first is (byte)'{' or (byte)'[')
+            {
+                if (open >= depth)
+                {
+                    return Unsure;
+                }
+
+                at = SkipSpace(json, at + 1);
+                if (At(json, at) == first + 2)
+                {
+                    // Empty: each bracket that closes is two behind the one that opens.
                     at++;
-                    break;
-
-                case (byte)'{':
-                    isObject = true;
-                    goto case (byte)'[';
-
-                case (byte)'[':
-                    if (open >= depth)
+                }
+                else
+                {
+                    if (open % BitsPerWord == 0)
                     {
-                        return Unsure;
+                        outer[open / BitsPerWord] = objects;
                     }
 
-                    var bit = 1UL << open;
-                    objects[open / 64] = isObject ? objects[open / 64] | bit : objects[open / 64] & ~bit;
                     open++;
-                    at = SkipSpace(json, at + 1);
-                    if (At(json, at) == (isObject ? '}' : ']'))
+                    objects = (objects << 1) | (first == '{' ? 1UL : 0);
+                    if (first == '{')
                     {
-                        at++;
-                        open--;
-                        break;
-                    }
-
-                    if (!isObject)
-                    {
-                        continue;
-                    }
-
-                    at = SkipKey(json, at);
-                    if (at < 0)
-                    {
-                        return at;
+                        at = SkipKey(json, at);
+                        if (at < 0)
+                        {
+                            return at;
+                        }
                     }
 
                     continue;
-
-                default:
-                    at = SkipScalar(json, at);
-                    if (at < 0)
-                    {
-                        return at;
-                    }
-
-                    break;
+                }
+            }
+            else
+            {
+                at = SkipScalar(json, at);
+                if (at < 0)
+                {
+                    return at;
+                }
             }
 
             while (true)
@@ -129,12 +129,11 @@ internal static class JsonBytes
                 }
 
                 at = SkipSpace(json, at);
-                isObject = (objects[(open - 1) / 64] >> (open - 1) & 1) != 0;
                 var next = At(json, at);
                 if (next == ',')
                 {
                     at = SkipSpace(json, at + 1);
-                    if (isObject)
+                    if ((objects & 1) != 0)
                     {
                         at = SkipKey(json, at);
                         if (at < 0)
@@ -146,13 +145,17 @@ internal static class JsonBytes
                     break;
                 }
 
-                if (next != (isObject ? '}' : ']'))
+                if (next != ((objects & 1) != 0 ? '}' : ']'))
                 {
                     return Malformed(at);
                 }
 
                 at++;
-                open--;
+                objects >>= 1;
+                if (--open % BitsPerWord == 0)
+                {
+                    objects = outer[open / BitsPerWord];
+                }
             }
         }
     }
@@ -166,6 +169,7 @@ internal static class JsonBytes
         _ => SkipNumber(json, at),
     };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int SkipKey(ReadOnlySpan<byte> json, int at)
     {
         if (At(json, at) != '"')
@@ -180,7 +184,7 @@ internal static class JsonBytes
             return at;
         }
 
-        at = SkipSpace(json, at + 1);
+        at = At(json, at + 1) == ':' ? at + 1 : SkipSpace(json, at + 1);
         return At(json, at) == ':' ? SkipSpace(json, at + 1) : Malformed(at);
     }
 
@@ -225,7 +229,7 @@ internal static class JsonBytes
                 }
 
                 hasEscapes = true;
-                var behind = SkipEscape(json, end + 1);
+                var behind = At(json, end + 1) == '"' ? end + 2 : SkipEscape(json, end + 1);
                 if (behind < 0)
                 {
                     return behind;
@@ -305,17 +309,19 @@ internal static class JsonBytes
 
     private static int SkipNumber(ReadOnlySpan<byte> json, int at)
     {
-        at = At(json, at) == '-' ? at + 1 : at;
-        if (At(json, at) == '0')
+        var first = At(json, at);
+        if (first == '-')
         {
-            at++;
-        }
-        else
-        {
-            at = SkipDigits(json, at);
+            first = At(json, ++at);
         }
 
-        if (at >= 0 && At(json, at) == '.')
+        at = first == '0' ? at + 1 : SkipDigits(json, at);
+        return at < 0 || At(json, at) is not ((byte)'.' or (byte)'e' or (byte)'E') ? at : SkipFraction(json, at);
+    }
+
+    private static int SkipFraction(ReadOnlySpan<byte> json, int at)
+    {
+        if (At(json, at) == '.')
         {
             at = SkipDigits(json, at + 1);
         }
@@ -332,6 +338,20 @@ internal static class JsonBytes
     private static int SkipDigits(ReadOnlySpan<byte> json, int at)
     {
         var from = at;
+        while (json.Length - at >= sizeof(ulong))
+        {
+            // A byte keeps its high bit clear only where it is a digit.
+            var digits = BinaryPrimitives.ReadUInt64LittleEndian(json[at..]) ^ 0x3030_3030_3030_3030;
+            var others = (digits | (digits + 0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
+            if (others != 0)
+            {
+                at += BitOperations.TrailingZeroCount(others) / 8;
+                return at > from ? at : Malformed(at);
+            }
+
+            at += sizeof(ulong);
+        }
+
         while (char.IsAsciiDigit((char)At(json, at)))
         {
             at++;
