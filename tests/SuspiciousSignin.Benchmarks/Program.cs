@@ -1,7 +1,6 @@
 using System.Globalization;
 using SuspiciousSignin.Benchmarks;
 
-// dotnet run -c Release --project tests/SuspiciousSignin.Benchmarks -- reader|store|tiny [count]
 var count = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 0;
 switch (args.FirstOrDefault())
 {
@@ -10,15 +9,9 @@ switch (args.FirstOrDefault())
         ReaderBenchmark.Run(count == 0 ? 25_000 : count / 10, rounds: 7, isLarge: true);
         return 0;
 
-    case "store":
-        StoreBenchmark.Run(count == 0 ? 2_000_000 : count, rounds: 7);
-        return 0;
-
-    // So that they cannot rot: everything once, small.
     case "tiny":
         ReaderBenchmark.Run(200, rounds: 1, isLarge: false);
         ReaderBenchmark.Run(50, rounds: 1, isLarge: true);
-        StoreBenchmark.Run(2_000, rounds: 1);
         return 0;
 
     default:
