@@ -1,7 +1,6 @@
 using System.Globalization;
 using SuspiciousSignin.Benchmarks;
 
-// dotnet run -c Release --project tests/SuspiciousSignin.Benchmarks -- reader|store|tiny [count]
 var count = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 0;
 switch (args.FirstOrDefault())
 {
@@ -11,14 +10,13 @@ switch (args.FirstOrDefault())
         return 0;
 
     case "store":
-        StoreBenchmark.Run(count == 0 ? 2_000_000 : count, rounds: 7);
+        StoreBenchmark.Run(count == 0 ? 10_000_000 : count, rounds: 7);
         return 0;
 
-    // So that they cannot rot: everything once, small.
     case "tiny":
         ReaderBenchmark.Run(200, rounds: 1, isLarge: false);
         ReaderBenchmark.Run(50, rounds: 1, isLarge: true);
-        StoreBenchmark.Run(2_000, rounds: 1);
+        StoreBenchmark.Run(20_000, rounds: 1);
         return 0;
 
     default:

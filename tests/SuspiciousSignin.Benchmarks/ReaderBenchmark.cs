@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using DuckDB.NET.Data;
@@ -7,48 +9,105 @@ using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Benchmarks;
 
-/// <summary>From bytes to classified events, one thread, beside other ways to find the same sign-ins.</summary>
+/// <summary>From bytes in memory to classified events, one thread, beside other ways to find the same sign-ins.</summary>
 internal static class ReaderBenchmark
 {
     private static readonly RuleRevision Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!;
 
     public static void Run(int documents, int rounds, bool isLarge)
     {
-        var lines = new Documents(1, isLarge).Lines(documents);
-        var file = Path.GetTempFileName();
+        var lines = new Documents(1, isLarge, documents).Lines(documents).ToArray();
+        var folder = Repository.Temporary();
+        var file = Path.Combine(folder, "all.ndjson");
         File.WriteAllBytes(file, lines);
         using var duck = new DuckDBConnection("DataSource=:memory:");
         duck.Open();
-        Execute(duck, "SET threads = 1");
+        duck.Execute("SET threads = 1");
+        using var simdjson = Simdjson.Load(lines);
+        var fields = FieldTree.Of(EventDocument.Paths);
         try
         {
             Rounds.Compare(
                 $"Reader: {documents} documents of {lines.Length / documents} bytes, successful sign-ins found",
                 rounds,
                 lines.Length,
-                "B",
-                ("ours: EventBatchReader", () => Ours(lines)),
-                ("Utf8JsonReader, the three fields of the question", () => Plain(lines)),
-                ("System.Text.Json into classes of them, LINQ", () => Classes(lines)),
-                ("DuckDB read_json of them, one thread", () => Count(duck, $$"""
-                    SELECT count(*) FROM read_json('{{file}}', format = 'newline_delimited', columns = {'@timestamp': 'VARCHAR', event: 'STRUCT(dataset VARCHAR, outcome VARCHAR, "action" VARCHAR)', source: 'STRUCT(ip VARCHAR)'})
+                new("ours: EventBatchReader, all fields, kept, judged", () => Ours(lines)),
+                simdjson is null ? null : new("simdjson On-Demand, the same fields, copied", simdjson.ByAllFields),
+                simdjson is null ? null : new("simdjson On-Demand, the three fields of the question", simdjson.ByThreeFields),
+                new("Utf8JsonReader, the same fields, copied", () => Tokens(lines, fields)),
+                new("Utf8JsonReader, the three fields of the question", () => ThreeTokens(lines)),
+                new("System.Text.Json into classes, LINQ", () => Classes(lines)),
+                new("DuckDB read_json of the three fields, one thread", () => duck.Number($$"""
+                    SELECT count(*) FROM read_json('{{file}}', format = 'newline_delimited', columns = {event: 'STRUCT(dataset VARCHAR, outcome VARCHAR)', source: 'STRUCT(ip VARCHAR)'})
                     WHERE event.dataset = 'azure.signinlogs' AND event.outcome = 'success' AND source.ip NOT LIKE '10.%'
                     """)));
+            BesideJq(folder, lines[..End(lines, Math.Max(1, documents / 10))], rounds);
         }
         finally
         {
-            File.Delete(file);
+            Directory.Delete(folder, recursive: true);
         }
+    }
+
+    private static void BesideJq(string folder, byte[] lines, int rounds)
+    {
+        try
+        {
+            Rounds.Run("jq", "--version");
+        }
+        catch (InvalidOperationException missing)
+        {
+            Rounds.Skipped<object>("jq (apt-get install jq)", missing.Message);
+            return;
+        }
+
+        var file = Path.Combine(folder, "some.ndjson");
+        File.WriteAllBytes(file, lines);
+        const string Filter = """reduce inputs as $e (0; if $e.event.dataset == "azure.signinlogs" and $e.event.outcome == "success" and ($e.source.ip | startswith("10.") | not) then . + 1 else . end)""";
+        Rounds.Compare(
+            $"Reader: a tenth of them, {lines.Length} bytes",
+            rounds,
+            lines.Length,
+            new("ours", () => Ours(lines)),
+            new("jq, its start and reading the file included", () => Rounds.Number(Rounds.Run("jq", "-n", Filter, file))));
+    }
+
+    private static int End(byte[] lines, int documents)
+    {
+        var end = 0;
+        for (var i = 0; i < documents; i++)
+        {
+            end = Array.IndexOf(lines, (byte)'\n', end) + 1;
+        }
+
+        return end;
     }
 
     private static long Ours(byte[] lines)
     {
         var options = new EventReaderOptions { MaxEvents = 10_000_000, MaxBodyBytes = long.MaxValue };
-        var (batch, _) = EventBatchReader.ReadAsync(PipeReader.Create(new MemoryStream(lines)), BatchFormat.NdJson, options).GetAwaiter().GetResult();
+        var (batch, _) = EventBatchReader.ReadAsync(PipeReader.Create(new ReadOnlySequence<byte>(lines)), BatchFormat.NdJson, options).GetAwaiter().GetResult();
         return batch!.Events.LongCount(record => record.Classification.IsAzureSignIn(Revision));
     }
 
-    private static long Plain(byte[] lines)
+    private static long Tokens(byte[] lines, FieldTree fields)
+    {
+        var room = new byte[16 * 1024];
+        var found = 0L;
+        foreach (var line in Split(lines))
+        {
+            var reader = new Utf8JsonReader(lines.AsSpan(line));
+            reader.Read();
+            var facts = new FieldTree.Facts();
+            var kept = 0;
+            fields.Read(ref reader, room, ref kept, ref facts);
+            found += facts.IsSignIn ? 1 : 0;
+        }
+
+        return found;
+    }
+
+    private static long ThreeTokens(byte[] lines)
     {
         var found = 0L;
         foreach (var line in Split(lines))
@@ -94,9 +153,8 @@ internal static class ReaderBenchmark
     }
 
     private static long Classes(byte[] lines) => Split(lines)
-        .Select(line => JsonSerializer.Deserialize<Event>(lines.AsSpan(line))!)
-        .LongCount(each => each.Facts?.Dataset == "azure.signinlogs" && each.Facts.Outcome == "success"
-            && SourceAddress.TryParse(each.Source?.Ip, out var ip) && ExcludedNetworks.Find(ip) is null);
+        .Select(line => JsonSerializer.Deserialize<Poco.Event>(lines.AsSpan(line))!)
+        .LongCount(each => each.IsSignIn);
 
     private static IEnumerable<Range> Split(byte[] lines)
     {
@@ -107,24 +165,231 @@ internal static class ReaderBenchmark
             start = end + 1;
         }
     }
+}
 
-    internal static void Execute(DuckDBConnection duck, string sql)
+/// <summary>The fields as a tree of the segments of their paths, walked along with a document.</summary>
+internal sealed class FieldTree
+{
+    private readonly List<(byte[] Name, FieldTree Child)> _children = [];
+    private (byte[] Name, FieldTree Child)[] _slots = [];
+    private string? _path;
+
+    public static FieldTree Of(IEnumerable<string> paths)
     {
-        using var command = duck.CreateCommand();
-        command.CommandText = sql;
-        command.ExecuteNonQuery();
+        var root = new FieldTree();
+        foreach (var path in paths)
+        {
+            path.Split('.').Aggregate(root, (node, segment) => node.Add(Encoding.UTF8.GetBytes(segment)))._path = path;
+        }
+
+        root.Seal();
+        return root;
     }
 
-    internal static long Count(DuckDBConnection duck, string sql)
+    /// <summary>Reads the object that the reader stands on; found values are copied into the room.</summary>
+    public void Read(ref Utf8JsonReader reader, byte[] room, ref int kept, ref Facts facts)
     {
-        using var command = duck.CreateCommand();
-        command.CommandText = sql;
-        return Convert.ToInt64(command.ExecuteScalar(), System.Globalization.CultureInfo.InvariantCulture);
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var key = reader.ValueSpan;
+            var child = this;
+            for (var start = 0; child is not null && start <= key.Length;)
+            {
+                var dot = key[start..].IndexOf((byte)'.');
+                var end = dot < 0 ? key.Length : start + dot;
+                child = child.Find(key[start..end]);
+                start = end + 1;
+            }
+
+            reader.Read();
+            if (child is null)
+            {
+                reader.Skip();
+            }
+            else
+            {
+                child.ReadValue(ref reader, room, ref kept, ref facts);
+            }
+        }
     }
 
-    private sealed record Event([property: JsonPropertyName("@timestamp")] DateTimeOffset Timestamp, [property: JsonPropertyName("event")] Facts? Facts, [property: JsonPropertyName("source")] Source? Source);
+    private void ReadValue(ref Utf8JsonReader reader, byte[] room, ref int kept, ref Facts facts)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.StartObject when _children.Count > 0:
+                Read(ref reader, room, ref kept, ref facts);
+                break;
 
-    private sealed record Facts([property: JsonPropertyName("dataset")] string? Dataset, [property: JsonPropertyName("outcome")] string? Outcome, [property: JsonPropertyName("action")] string? Action);
+            case JsonTokenType.StartObject:
+                reader.Skip();
+                break;
 
-    private sealed record Source([property: JsonPropertyName("ip")] string? Ip);
+            case JsonTokenType.StartArray:
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                {
+                    ReadValue(ref reader, room, ref kept, ref facts);
+                }
+
+                break;
+
+            default:
+                if (_path is not null)
+                {
+                    var length = 0;
+                    if (reader.TokenType == JsonTokenType.String)
+                    {
+                        length = reader.CopyString(room.AsSpan(kept));
+                    }
+                    else
+                    {
+                        reader.ValueSpan.CopyTo(room.AsSpan(kept));
+                        length = reader.ValueSpan.Length;
+                    }
+
+                    facts.Take(_path, room.AsSpan(kept, length));
+                    kept += length;
+                }
+
+                break;
+        }
+    }
+
+    private FieldTree Add(byte[] name)
+    {
+        var known = _children.Find(child => child.Name.AsSpan().SequenceEqual(name)).Child;
+        if (known is null)
+        {
+            _children.Add((name, known = new FieldTree()));
+        }
+
+        return known;
+    }
+
+    private void Seal()
+    {
+        var size = 4;
+        while (size < _children.Count * 4)
+        {
+            size *= 2;
+        }
+
+        _slots = new (byte[], FieldTree)[size];
+        foreach (var child in _children)
+        {
+            var at = SlotOf(child.Name, size);
+            while (_slots[at].Child is not null)
+            {
+                at = (at + 1) & (size - 1);
+            }
+
+            _slots[at] = child;
+            child.Child.Seal();
+        }
+    }
+
+    private FieldTree? Find(ReadOnlySpan<byte> key)
+    {
+        if (key.IsEmpty)
+        {
+            return null;
+        }
+
+        for (var at = SlotOf(key, _slots.Length); _slots[at].Child is { } child; at = (at + 1) & (_slots.Length - 1))
+        {
+            if (_slots[at].Name.AsSpan().SequenceEqual(key))
+            {
+                return child;
+            }
+        }
+
+        return null;
+    }
+
+    private static int SlotOf(ReadOnlySpan<byte> key, int size) => ((key.Length * 31) + (key[0] * 7) + (key[^1] * 131) + key[key.Length / 2]) & (size - 1);
+
+    /// <summary>What the question needs of a document.</summary>
+    internal struct Facts
+    {
+        private bool _isAzure;
+        private bool _isSuccess;
+        private bool _isCounted;
+
+        public readonly bool IsSignIn => _isAzure && _isSuccess && _isCounted;
+
+        public void Take(string path, ReadOnlySpan<byte> value)
+        {
+            switch (path)
+            {
+                case "event.dataset":
+                    _isAzure = value.SequenceEqual("azure.signinlogs"u8);
+                    break;
+
+                case "event.outcome":
+                    _isSuccess = value.SequenceEqual("success"u8);
+                    break;
+
+                case "source.ip":
+                    _isCounted = SourceAddress.TryParse(value, out var ip) && ExcludedNetworks.Find(ip) is null;
+                    break;
+            }
+        }
+    }
+}
+
+/// <summary>The documents as classes, as one writes them who wants to be done; what they do not name is skipped.</summary>
+internal static class Poco
+{
+    internal sealed record Event(
+        [property: JsonPropertyName("@timestamp")] DateTimeOffset Timestamp,
+        [property: JsonPropertyName("event")] Facts? Facts,
+        [property: JsonPropertyName("source")] Source? Source,
+        [property: JsonPropertyName("user")] User? User,
+        [property: JsonPropertyName("azure")] Azure? Azure,
+        [property: JsonPropertyName("o365")] Office? Office,
+        [property: JsonPropertyName("rule")] Rule? Rule,
+        [property: JsonPropertyName("message")] string? Message,
+        [property: JsonPropertyName("kibana.alert.rule.name")] string? RuleName,
+        [property: JsonPropertyName("kibana.alert.rule.rule_id")] string? RuleId)
+    {
+        [JsonIgnore]
+        public bool IsSignIn => Facts is { Dataset: "azure.signinlogs", Outcome: "success" } && SourceAddress.TryParse(Source?.Ip, out var ip) && ExcludedNetworks.Find(ip) is null;
+    }
+
+    internal sealed record Facts(
+        [property: JsonPropertyName("id")] string? Id,
+        [property: JsonPropertyName("ingested")] DateTimeOffset? Ingested,
+        [property: JsonPropertyName("dataset")] string? Dataset,
+        [property: JsonPropertyName("outcome")] string? Outcome,
+        [property: JsonPropertyName("action")] string? Action,
+        [property: JsonPropertyName("category")] IReadOnlyList<string>? Categories,
+        [property: JsonPropertyName("kind")] string? Kind,
+        [property: JsonPropertyName("provider")] string? Provider,
+        [property: JsonPropertyName("severity")] int? Severity);
+
+    internal sealed record Source([property: JsonPropertyName("ip")] string? Ip);
+
+    internal sealed record User(
+        [property: JsonPropertyName("name")] string? Name,
+        [property: JsonPropertyName("id")] string? Id,
+        [property: JsonPropertyName("email")] string? Email,
+        [property: JsonPropertyName("domain")] string? Domain);
+
+    internal sealed record Azure([property: JsonPropertyName("signinlogs")] SignInLogs? SignInLogs);
+
+    internal sealed record SignInLogs([property: JsonPropertyName("properties")] SignInProperties? Properties);
+
+    internal sealed record SignInProperties(
+        [property: JsonPropertyName("app_display_name")] string? AppDisplayName,
+        [property: JsonPropertyName("device_detail")] DeviceDetail? Device);
+
+    internal sealed record DeviceDetail([property: JsonPropertyName("operating_system")] string? OperatingSystem);
+
+    internal sealed record Office([property: JsonPropertyName("audit")] Audit? Audit);
+
+    internal sealed record Audit(
+        [property: JsonPropertyName("LogonType")] int? LogonType,
+        [property: JsonPropertyName("ClientInfoString")] string? ClientInfo);
+
+    internal sealed record Rule([property: JsonPropertyName("name")] string? Name, [property: JsonPropertyName("id")] string? Id);
 }
