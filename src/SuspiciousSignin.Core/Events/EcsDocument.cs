@@ -2,6 +2,20 @@ using System.Text;
 
 namespace SuspiciousSignin.Events;
 
+/// <summary>What the keys of a document say it is.</summary>
+[Flags]
+internal enum DocumentMarks : byte
+{
+    /// <summary>Nothing yet.</summary>
+    None,
+
+    /// <summary>It has a field of <c>kibana.alert.*</c>, which only Kibana alert documents have.</summary>
+    KibanaAlert = 1,
+
+    /// <summary>It has a known field of <c>event.*</c>, which every ECS document has.</summary>
+    EventField = 2,
+}
+
 /// <summary>
 /// The known fields of the document being read, as Elasticsearch's doc values would hold them: arrays flattened, nulls dropped, equal
 /// keywords and equal addresses kept once. One instance is reused for a whole batch.
@@ -26,11 +40,11 @@ internal sealed class EcsDocument
     /// <summary>Milliseconds since the epoch, of the only <c>event.ingested</c>.</summary>
     public long? Ingested { get; set; }
 
-    /// <summary>Whether any <c>kibana.alert.*</c> field was seen.</summary>
-    public bool IsKibanaAlert { get; set; }
+    /// <summary>What its keys say it is.</summary>
+    public DocumentMarks Marks { get; set; }
 
-    /// <summary>Whether any known <c>event.*</c> field was seen.</summary>
-    public bool HasEventField { get; set; }
+    /// <summary>Whether any <c>kibana.alert.*</c> field was seen.</summary>
+    public bool IsKibanaAlert => Marks.HasFlag(DocumentMarks.KibanaAlert);
 
     /// <summary>Whether it is of a dataset whose events are alerts whatever <c>event.kind</c> says.</summary>
     public bool IsOfAlertDataset { get; set; }
@@ -52,7 +66,7 @@ internal sealed class EcsDocument
         Array.Clear(_slots);
         Array.Clear(_lengths);
         (_addressCount, _named, IsOfAlertDataset) = (0, 0, false);
-        (Timestamp, Ingested, IsKibanaAlert, HasEventField, HasSourceIpText) = (null, null, false, false, false);
+        (Timestamp, Ingested, Marks, HasSourceIpText) = (null, null, DocumentMarks.None, false);
     }
 
     /// <summary>How many distinct values the field has: 0 is null, more than 1 is multi-valued.</summary>

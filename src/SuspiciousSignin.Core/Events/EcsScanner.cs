@@ -119,27 +119,36 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                 return at;
             }
 
-            at = JsonBytes.SkipSpace(json, at);
-            switch (JsonBytes.At(json, at))
+            var next = JsonBytes.At(json, at);
+            if (next is not ((byte)',' or (byte)'}'))
             {
-                case (byte)',':
-                    at = JsonBytes.SkipSpace(json, at + 1);
-                    break;
-
-                case (byte)'}':
-                    _dotted.RemoveRange(firstDotted, _dotted.Count - firstDotted);
-                    return at + 1;
-
-                default:
-                    return JsonBytes.Malformed(at);
+                at = JsonBytes.SkipSpace(json, at);
+                next = JsonBytes.At(json, at);
             }
+
+            if (next == ',')
+            {
+                at = JsonBytes.At(json, at + 1) == '"' ? at + 1 : JsonBytes.SkipSpace(json, at + 1);
+                continue;
+            }
+
+            if (next != '}')
+            {
+                return JsonBytes.Malformed(at);
+            }
+
+            if (_dotted.Count > firstDotted)
+            {
+                _dotted.RemoveRange(firstDotted, _dotted.Count - firstDotted);
+            }
+
+            return at + 1;
         }
     }
 
     private int ReadValue(ReadOnlySpan<byte> json, int at, FieldNode node, int depth)
     {
-        document.IsKibanaAlert |= node.IsKibanaAlert;
-        document.HasEventField |= node.IsEventField;
+        document.Marks |= node.Marks;
         var from = at;
         switch (JsonBytes.At(json, at))
         {
@@ -206,12 +215,13 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
 
     private bool Take(FieldNode node, ReadOnlySpan<byte> value)
     {
-        if (node.Kind == FieldKind.Date)
+        var (field, kind) = (node.Field!.Value, node.Kind);
+        if (kind == FieldKind.Date)
         {
-            return EcsTime.TryParse(value, out var milliseconds) && document.TryDate(node.Field!.Value, milliseconds);
+            return EcsTime.TryParse(value, out var milliseconds) && document.TryDate(field, milliseconds);
         }
 
-        document.Take(node.Field!.Value, node.Kind, value);
+        document.Take(field, kind, value);
         return true;
     }
 

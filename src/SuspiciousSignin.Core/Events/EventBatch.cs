@@ -144,6 +144,34 @@ public sealed class EventBatch
         }
     }
 
+    /// <summary>Adds what another reader found behind this.</summary>
+    /// <param name="next">Its batch.</param>
+    /// <param name="lines">How many lines there are before it.</param>
+    internal void Add(EventBatch next, int lines)
+    {
+        for (var i = 0; i < next._events.Count; i++)
+        {
+            ref var record = ref next._events.At(i);
+            _events.Add(record with { Position = record.Position + Received });
+        }
+
+        EndRun();
+        foreach (var (shape, count) in next.Shapes)
+        {
+            _shapes[shape] = _shapes.GetValueOrDefault(shape) + count;
+        }
+
+        _rejected.AddRange(next._rejected.Take(MaxRejectionsTold - _rejected.Count).Select(Moved));
+        LatestRejected = next.LatestRejected is { } latest ? Moved(latest) : LatestRejected;
+        Received += next.Received;
+        RejectedTotal += next.RejectedTotal;
+        MalformedTotal += next.MalformedTotal;
+        HasEnvelopes |= next.HasEnvelopes;
+        IncompleteEnvelopes += next.IncompleteEnvelopes;
+
+        RejectedEvent Moved(RejectedEvent rejected) => rejected with { Index = rejected.Index + Received, Line = rejected.Line + lines };
+    }
+
     private void EndRun()
     {
         if (_runShape is not null)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text.Json;
+using System.Text.Unicode;
 using SuspiciousSignin.Formats;
 
 namespace SuspiciousSignin.Events;
@@ -24,7 +25,12 @@ public sealed class EventBatchReader
     /// <summary>A JSON token has to be in the buffer whole; one of this many times the longest event ends the request.</summary>
     private const int MaxTokenFactor = 8;
 
+    /// <summary>From how many bytes on lines are read by several cores, and how many of them at most.</summary>
+    private const int ParallelBytes = 512 * 1024;
+    private const int MaxReaders = 8;
+
     private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
+    private static readonly int Readers = Math.Min(Environment.ProcessorCount, MaxReaders);
 
     private readonly EventReaderOptions _options;
     private readonly DocumentReader _reader;
@@ -37,6 +43,8 @@ public sealed class EventBatchReader
     private int _line;
     private bool _inOverlongLine;
     private int _overlongDepth;
+    private bool _hasActions;
+    private int _parallelBytes = int.MaxValue;
 
     private EventBatchReader(EventReaderOptions options)
     {
@@ -59,18 +67,22 @@ public sealed class EventBatchReader
     /// <param name="format">How its events are set apart.</param>
     /// <param name="options">The bounds.</param>
     /// <returns>The events, or why the body was refused; exactly one of the two.</returns>
-    public static async Task<(EventBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
+    public static Task<(EventBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
         PipeReader body,
         BatchFormat format,
         EventReaderOptions options,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default) => ReadAsync(body, format, options, Readers, ParallelBytes, cancellationToken);
+
+    /// <summary>Reads a body to its end; lines on at most so many cores, from so many bytes on.</summary>
+    internal static async Task<(EventBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
+        PipeReader body, BatchFormat format, EventReaderOptions options, int readers, int parallelBytes, CancellationToken cancellationToken)
     {
-        var reader = new EventBatchReader(options);
-        var refusal = await reader.ReadBodyAsync(body, format, cancellationToken);
+        var reader = new EventBatchReader(options) { _parallelBytes = format == BatchFormat.NdJson && readers > 1 ? parallelBytes : int.MaxValue };
+        var refusal = await reader.ReadBodyAsync(body, format, readers, cancellationToken);
         return refusal is null ? (reader._batch, null) : (null, refusal);
     }
 
-    private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, BatchFormat format, CancellationToken cancellationToken)
+    private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, BatchFormat format, int readers, CancellationToken cancellationToken)
     {
         var (total, isStart, wanted) = (0L, true, 0L);
         while (true)
@@ -92,12 +104,18 @@ public sealed class EventBatchReader
 
             isStart = false;
             var unread = buffer.Length;
+            if (buffer.Length >= _parallelBytes && !_hasActions && !_inOverlongLine)
+            {
+                buffer = await ReadLinesInParallelAsync(buffer, readers);
+            }
+
             var refusal = format == BatchFormat.NdJson
                 ? ReadLines(ref buffer, result.IsCompleted)
                 : ReadJson(ref buffer, result.IsCompleted);
             total += unread - buffer.Length;
             refusal ??= CheckBounds(total + buffer.Length, buffer.Length);
             wanted = Math.Min(2 * buffer.Length, (MaxTokenFactor * (long)_options.MaxEventBytes) + 1);
+            wanted = _parallelBytes < int.MaxValue ? Math.Max(wanted, _parallelBytes) : wanted;
             body.AdvanceTo(buffer.Start, buffer.End);
             if (refusal is not null || result.IsCompleted)
             {
@@ -143,19 +161,49 @@ public sealed class EventBatchReader
         return start.SequenceEqual(ByteOrderMark);
     }
 
+    /// <summary>
+    /// Reads the whole lines of the buffer in as many parts as there are readers; gives what is left. What a reader of an earlier part leaves
+    /// open, the action of a bulk dump whose document is in the next part, makes the later parts void: they are left.
+    /// </summary>
+    private async Task<ReadOnlySequence<byte>> ReadLinesInParallelAsync(ReadOnlySequence<byte> buffer, int readers)
+    {
+        var parts = new List<(EventBatchReader Reader, Task Read, ReadOnlySequence<byte> Left)>();
+        var share = Math.Max(1, buffer.Length / readers);
+        for (var rest = buffer; parts.Count < readers && rest.Length >= share && rest.Slice(share - 1).PositionOf((byte)'\n') is { } end;)
+        {
+            var (reader, lines) = (new EventBatchReader(_options), rest.Slice(0, rest.GetPosition(1, end)));
+            rest = rest.Slice(lines.End);
+            parts.Add((reader, Task.Run(() => reader.ReadLines(ref lines, isCompleted: false)), rest));
+        }
+
+        await Task.WhenAll(parts.Select(part => part.Read));
+        foreach (var (reader, _, left) in parts)
+        {
+            _batch.Add(reader._batch, _line);
+            _line += reader._line;
+            (_action, _hasActions, buffer) = (reader._action, reader._hasActions, left);
+            if (_hasActions || _batch.Received > _options.MaxEvents)
+            {
+                break;
+            }
+        }
+
+        return buffer;
+    }
+
     private BodyRefusal? ReadLines(ref ReadOnlySequence<byte> buffer, bool isCompleted)
     {
         while (true)
         {
             // Lines that lie in one piece of the buffer, as most do, need none of the bookkeeping of sequences.
-            var read = ReadLinesOf(buffer.First);
-            buffer = buffer.Slice(read);
+            var isLast = buffer.IsSingleSegment;
+            buffer = buffer.Slice(ReadLinesOf(buffer.First));
             if (_batch.Received > _options.MaxEvents)
             {
                 return null;
             }
 
-            if (buffer.IsSingleSegment || buffer.PositionOf((byte)'\n') is not { } end)
+            if (isLast || buffer.PositionOf((byte)'\n') is not { } end)
             {
                 break;
             }
@@ -188,6 +236,8 @@ public sealed class EventBatchReader
     {
         var read = 0;
         var span = piece.Span;
+        span = span[..(span.LastIndexOf((byte)'\n') + 1)];
+        _reader.IsValidUtf8 = Utf8.IsValid(span);
         while (_batch.Received <= _options.MaxEvents && span[read..].IndexOf((byte)'\n') is >= 0 and var length)
         {
             if (_inOverlongLine || _action is not null || length > _options.MaxEventBytes || !BulkActionLine.IsDocument(span.Slice(read, length)))
@@ -202,6 +252,7 @@ public sealed class EventBatchReader
             read += length + 1;
         }
 
+        _reader.IsValidUtf8 = false;
         return read;
     }
 
@@ -222,7 +273,7 @@ public sealed class EventBatchReader
 
         if (_action is null && BulkActionLine.Read(line) is { } action)
         {
-            _batch.HasEnvelopes = true;
+            (_batch.HasEnvelopes, _hasActions) = (true, true);
             if (!action.HasDocument)
             {
                 RejectAction(_line, "A delete action has no document.");

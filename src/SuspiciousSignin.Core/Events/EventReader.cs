@@ -38,7 +38,7 @@ public sealed class EventReader(EventReaderOptions options)
     }
 
     /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
-    public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.HasEventField || _document.HasSourceIpText));
+    public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.Marks.HasFlag(DocumentMarks.EventField) || _document.HasSourceIpText));
 
     /// <summary>Whether the last document is a Kibana alert.</summary>
     public bool IsKibanaAlert => _document.IsKibanaAlert;
@@ -87,7 +87,8 @@ public sealed class EventReader(EventReaderOptions options)
     public EventRecord ReadAgain(in EventRecord kept)
     {
         _document.Clear();
-        (_document.Timestamp, _document.Ingested, _document.IsKibanaAlert) = (kept.Timestamp, kept.Ingested, kept.IsKibanaAlert);
+        (_document.Timestamp, _document.Ingested) = (kept.Timestamp, kept.Ingested);
+        _document.Marks = kept.IsKibanaAlert ? DocumentMarks.KibanaAlert : DocumentMarks.None;
         foreach (var address in kept.Addresses.Span)
         {
             _document.AddAddress(address);
@@ -116,13 +117,16 @@ public sealed class EventReader(EventReaderOptions options)
         }
     }
 
+    /// <summary>Whether the documents to come are known to be valid UTF-8.</summary>
+    internal bool IsValidUtf8 { get; set; }
+
     /// <summary>Whether documents are read by tokens only; what the scanner accepts must come out the same.</summary>
     internal bool IsTokensOnly { get; init; }
 
     private bool TryParse(ReadOnlySpan<byte> utf8, string? id, string? index)
     {
         Begin(id, index);
-        if (!Utf8.IsValid(utf8))
+        if (!IsValidUtf8 && !Utf8.IsValid(utf8))
         {
             return Refuse(RejectionCodes.InvalidText, "", "The text is not valid UTF-8.");
         }
@@ -241,8 +245,7 @@ public sealed class EventReader(EventReaderOptions options)
 
     private bool ReadValue(ref Utf8JsonReader reader, FieldNode node)
     {
-        _document.IsKibanaAlert |= node.IsKibanaAlert;
-        _document.HasEventField |= node.IsEventField;
+        _document.Marks |= node.Marks;
         switch (reader.TokenType)
         {
             case JsonTokenType.StartArray:

@@ -73,11 +73,8 @@ internal sealed class FieldNode
     /// <summary>Its place among all nodes of the tree, the root's being 0.</summary>
     public int Number { get; private set; }
 
-    /// <summary>Whether only Kibana alert documents reach this node.</summary>
-    public bool IsKibanaAlert { get; private set; }
-
-    /// <summary>Whether this is a field of ECS' <c>event.*</c>, which every ECS document has.</summary>
-    public bool IsEventField { get; private set; }
+    /// <summary>What a document that has this key is.</summary>
+    public DocumentMarks Marks { get; private set; }
 
     public bool HasChildren => _childCount > 0;
 
@@ -110,8 +107,9 @@ internal sealed class FieldNode
             {
                 child = new FieldNode(name)
                 {
-                    IsKibanaAlert = soFar.StartsWith("kibana.alert.", StringComparison.Ordinal),
-                    IsEventField = soFar.StartsWith("event.", StringComparison.Ordinal) && soFar.Length > "event.".Length,
+                    Marks = soFar.StartsWith("kibana.alert.", StringComparison.Ordinal) ? DocumentMarks.KibanaAlert
+                        : soFar.StartsWith("event.", StringComparison.Ordinal) && soFar.Length > "event.".Length ? DocumentMarks.EventField
+                        : DocumentMarks.None,
                 };
                 node.AddChild(child);
             }

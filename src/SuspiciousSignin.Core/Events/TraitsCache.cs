@@ -13,6 +13,10 @@ internal sealed class TraitsCache
     // Per address class and alert dataset, which the verdicts depend on besides the fields.
     private readonly FieldsTable<EventTraits>?[] _traits = new FieldsTable<EventTraits>?[8];
 
+    // The latest by a cheap key: nearly all events are of a few kinds that take turns.
+    private readonly EventTraits?[] _latest = new EventTraits?[64];
+    private readonly int[] _latestTable = new int[64];
+
     /// <summary>The traits of a document.</summary>
     public EventTraits Of(EcsDocument document)
     {
@@ -23,8 +27,21 @@ internal sealed class TraitsCache
             [var address] => ExcludedNetworks.Find(address) is null ? 1 : 2,
             _ => 3,
         };
-        var table = _traits[(addressClass * 2) + (document.IsOfAlertDataset ? 1 : 0)] ??= new();
+        var number = (addressClass * 2) + (document.IsOfAlertDataset ? 1 : 0);
         var fields = document.Part(FieldPart.Traits);
+        var key = fields.IsEmpty ? 0 : (fields.Length + (fields[^1] * 7) + (fields[fields.Length / 2] * 13) + (number * 29)) & (_latest.Length - 1);
+        if (_latest[key] is not { } latest || _latestTable[key] != number || !fields.SequenceEqual(latest.Fields))
+        {
+            latest = Find(document, fields, number);
+            (_latest[key], _latestTable[key]) = (latest, number);
+        }
+
+        return latest;
+    }
+
+    private EventTraits Find(EcsDocument document, ReadOnlySpan<byte> fields, int number)
+    {
+        var table = _traits[number] ??= new();
         if (table.Find(fields, out var hash) is { } known)
         {
             return known;

@@ -20,6 +20,12 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
     private readonly EventReader _mapped = new(options) { Deeper = EcsBuilder.DeeperThanRecord };
     private readonly EcsBuilder _ecs = new();
 
+    /// <summary>Whether the documents to come are known to be valid UTF-8.</summary>
+    public bool IsValidUtf8
+    {
+        set => _reader.IsValidUtf8 = value;
+    }
+
     /// <summary>Reads a document: adds to the batch what it holds, accepted or rejected.</summary>
     /// <param name="utf8">The JSON text of the document.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>

@@ -122,6 +122,43 @@ public sealed class EventReaderTests
     }
 
     [Fact]
+    public async Task Lines_read_by_several_readers_come_out_as_those_read_by_one()
+    {
+        string[] lines =
+        [
+            Good, Good.Replace("success", "failure", StringComparison.Ordinal), "", "{broken", """{"@timestamp":"x"}""", """{"index":{"_id":"1"}}""", """{"delete":{"_id":"1"}}""", """{"update":{"_id":"1"}}""",
+            """{"hits":{"hits":[{"_id":"a","_source":{"@timestamp":"2026-03-14"}},{"_id":"b","_source":{"x":1}}]}}""", $"{{\"x\":\"{new string('y', 3000)}\"}}", "\r", "[]", "\"text\"",
+        ];
+        var random = new Random(5);
+        var options = new EventReaderOptions { MaxEventBytes = 2000 };
+        for (var round = 0; round < 400; round++)
+        {
+            // Bodies with actions and bodies without, which several readers take to their end.
+            var chosen = Enumerable.Range(0, random.Next(1, 200)).Select(_ => lines[random.Next(lines.Length)]).Where(line => round % 2 == 0 || !line.Contains("_id", StringComparison.Ordinal));
+            var body = Encoding.UTF8.GetBytes(string.Join('\n', chosen) + (random.Next(2) == 0 ? "\n" : ""));
+            var (expected, expectedRefusal) = await EventBatchReader.ReadAsync(PipeReader.Create(new MemoryStream(body)), BatchFormat.NdJson, options, readers: 1, 0, TestContext.Current.CancellationToken);
+            var (batch, refusal) = await EventBatchReader.ReadAsync(
+                PipeReader.Create(new MemoryStream(body), new StreamPipeReaderOptions(bufferSize: random.Next(1, 5000))), BatchFormat.NdJson, options, readers: random.Next(2, 9), random.Next(1, 4000), TestContext.Current.CancellationToken);
+            Assert.Equal(expectedRefusal, refusal);
+            if (expected is null)
+            {
+                continue;
+            }
+
+            Assert.Equal(expected.Events.Select(Shown), batch!.Events.Select(Shown));
+            Assert.Equal(expected.Rejected, batch.Rejected);
+            Assert.Equal(expected.LatestRejected, batch.LatestRejected);
+            Assert.Equal(expected.Shapes, batch.Shapes);
+            Assert.Equal(
+                (expected.Received, expected.RejectedTotal, expected.MalformedTotal, expected.HasEnvelopes, expected.IncompleteEnvelopes),
+                (batch.Received, batch.RejectedTotal, batch.MalformedTotal, batch.HasEnvelopes, batch.IncompleteEnvelopes));
+        }
+
+        static string Shown(EventRecord record) =>
+            $"{record.Position} {record.Timestamp} {record.Classification} {record.Identity} {Convert.ToHexString(record.Traits.Fields)} {Convert.ToHexString(record.Payload.Span)}";
+    }
+
+    [Fact]
     public async Task An_overlong_event_is_rejected_alone()
     {
         var options = new EventReaderOptions { MaxEventBytes = 1024 };
