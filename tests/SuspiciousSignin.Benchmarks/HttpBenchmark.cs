@@ -88,11 +88,13 @@ internal static class HttpBenchmark
         const string OfAddress = $"/api/v1/ips/{Address}/events";
         Console.WriteLine($"\nGET over {Connections} connections: an answer is {length} bytes (alerts), {toOurs.Get(OfAddress).BodyLength} (events), {toPeer.Get(answers).BodyLength} (MVC)");
         var runs = new[] { new Turns($"ours, GET {Alerts}"), new Turns($"ours, GET {OfAddress}"), new Turns("MVC controller, as many bytes from objects by reflection") };
-        for (var round = 0; round <= rounds; round++)
+        // On one core the compiler takes a while to get to everything that is asked often.
+        var uncounted = rounds == 1 ? 0 : 3;
+        for (var round = 0; round < uncounted + rounds; round++)
         {
-            runs[0].Rate(ours, round > 0, Alerts, Connections, seconds);
-            runs[1].Rate(ours, round > 0, OfAddress, Connections, seconds);
-            runs[2].Rate(peer, round > 0, answers, Connections, seconds);
+            runs[0].Rate(ours, round >= uncounted, Alerts, Connections, seconds);
+            runs[1].Rate(ours, round >= uncounted, OfAddress, Connections, seconds);
+            runs[2].Rate(peer, round >= uncounted, answers, Connections, seconds);
         }
 
         Rounds.Tell(0, runs.Select(run => (run.Name, run.Times)));
