@@ -153,7 +153,7 @@ internal static class ReaderBenchmark
     }
 
     private static long Classes(byte[] lines) => Split(lines)
-        .Select(line => JsonSerializer.Deserialize<Poco.Event>(lines.AsSpan(line))!)
+        .Select(line => JsonSerializer.Deserialize<Poco.Document>(lines.AsSpan(line))!)
         .LongCount(each => each.IsSignIn);
 
     private static IEnumerable<Range> Split(byte[] lines)
@@ -338,9 +338,9 @@ internal sealed class FieldTree
 }
 
 /// <summary>The documents as classes, as one writes them who wants to be done; what they do not name is skipped.</summary>
-internal static class Poco
+public static class Poco
 {
-    internal sealed record Event(
+    public sealed record Document(
         [property: JsonPropertyName("@timestamp")] DateTimeOffset Timestamp,
         [property: JsonPropertyName("event")] Facts? Facts,
         [property: JsonPropertyName("source")] Source? Source,
@@ -356,7 +356,7 @@ internal static class Poco
         public bool IsSignIn => Facts is { Dataset: "azure.signinlogs", Outcome: "success" } && SourceAddress.TryParse(Source?.Ip, out var ip) && ExcludedNetworks.Find(ip) is null;
     }
 
-    internal sealed record Facts(
+    public sealed record Facts(
         [property: JsonPropertyName("id")] string? Id,
         [property: JsonPropertyName("ingested")] DateTimeOffset? Ingested,
         [property: JsonPropertyName("dataset")] string? Dataset,
@@ -367,29 +367,29 @@ internal static class Poco
         [property: JsonPropertyName("provider")] string? Provider,
         [property: JsonPropertyName("severity")] int? Severity);
 
-    internal sealed record Source([property: JsonPropertyName("ip")] string? Ip);
+    public sealed record Source([property: JsonPropertyName("ip")] string? Ip);
 
-    internal sealed record User(
+    public sealed record User(
         [property: JsonPropertyName("name")] string? Name,
         [property: JsonPropertyName("id")] string? Id,
         [property: JsonPropertyName("email")] string? Email,
         [property: JsonPropertyName("domain")] string? Domain);
 
-    internal sealed record Azure([property: JsonPropertyName("signinlogs")] SignInLogs? SignInLogs);
+    public sealed record Azure([property: JsonPropertyName("signinlogs")] SignInLogs? SignInLogs);
 
-    internal sealed record SignInLogs([property: JsonPropertyName("properties")] SignInProperties? Properties);
+    public sealed record SignInLogs([property: JsonPropertyName("properties")] SignInProperties? Properties);
 
-    internal sealed record SignInProperties(
+    public sealed record SignInProperties(
         [property: JsonPropertyName("app_display_name")] string? AppDisplayName,
         [property: JsonPropertyName("device_detail")] DeviceDetail? Device);
 
-    internal sealed record DeviceDetail([property: JsonPropertyName("operating_system")] string? OperatingSystem);
+    public sealed record DeviceDetail([property: JsonPropertyName("operating_system")] string? OperatingSystem);
 
-    internal sealed record Office([property: JsonPropertyName("audit")] Audit? Audit);
+    public sealed record Office([property: JsonPropertyName("audit")] Audit? Audit);
 
-    internal sealed record Audit(
+    public sealed record Audit(
         [property: JsonPropertyName("LogonType")] int? LogonType,
         [property: JsonPropertyName("ClientInfoString")] string? ClientInfo);
 
-    internal sealed record Rule([property: JsonPropertyName("name")] string? Name, [property: JsonPropertyName("id")] string? Id);
+    public sealed record Rule([property: JsonPropertyName("name")] string? Name, [property: JsonPropertyName("id")] string? Id);
 }

@@ -27,7 +27,8 @@ internal static class ApiDocuments
     public static void MapApiDocuments(this WebApplication app)
     {
         app.MapOpenApi();
-        app.UseSwaggerUI(ui =>
+        // Only there: it would match the path of every other request too.
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase), branch => branch.UseSwaggerUI(ui =>
         {
             ui.RoutePrefix = "swagger";
             ui.SwaggerEndpoint($"/openapi/{Current}.json", "SuspiciousSignin (OpenAPI 3.1)");
@@ -35,7 +36,7 @@ internal static class ApiDocuments
             ui.DocumentTitle = "SuspiciousSignin";
             ui.DisplayOperationId();
             ui.EnableDeepLinking();
-        });
+        }));
     }
 
     private static void Describe(OpenApiOptions options, OpenApiSpecVersion version)

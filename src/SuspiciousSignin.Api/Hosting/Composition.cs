@@ -91,5 +91,6 @@ internal static class Composition
         json.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
         json.AllowDuplicateProperties = false;
         json.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
+        json.TypeInfoResolverChain.Insert(0, ApiJson.Default);
     }
 }

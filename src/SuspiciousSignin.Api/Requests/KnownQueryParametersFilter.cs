@@ -12,17 +12,17 @@ namespace SuspiciousSignin.Api.Requests;
 /// <summary>Refuses misspelt and repeated query parameters: a misspelt bound must not mean the default.</summary>
 internal sealed class KnownQueryParametersFilter : IActionFilter
 {
-    private readonly ConcurrentDictionary<string, HashSet<string>> _known = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<ActionDescriptor, HashSet<string>> _known = [];
 
     public void OnActionExecuting(ActionExecutingContext context)
     {
-        if (context.ActionDescriptor.EndpointMetadata.OfType<SpeaksElasticsearchAttribute>().Any())
+        if (context.HttpContext.Request.Query.Count == 0 || context.ActionDescriptor.EndpointMetadata.OfType<SpeaksElasticsearchAttribute>().Any())
         {
             // Clients of Elasticsearch send many that mean nothing here, such as refresh and timeout.
             return;
         }
 
-        var known = _known.GetOrAdd(context.ActionDescriptor.Id, _ => NamesOf(context.ActionDescriptor));
+        var known = _known.GetOrAdd(context.ActionDescriptor, NamesOf);
         var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
         foreach (var (name, values) in context.HttpContext.Request.Query)
         {

@@ -1,4 +1,8 @@
 using System.Net;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Mvc.ApiExplorer;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -164,5 +168,32 @@ public sealed class ServiceApiTests
 
         Assert.Equal(["Alerts:Period", "Events:MaxDepth", "Idempotency", "Runs"], refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
         Assert.Contains("MaxConcurent", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_type_of_an_answer_is_written_by_generated_code()
+    {
+        using var service = new TestService();
+        var answers = service.Endpoints.SelectMany(endpoint => endpoint.Metadata.GetOrderedMetadata<IApiResponseMetadataProvider>())
+            .Select(produced => produced.Type).OfType<Type>().Where(type => type != typeof(void)).Distinct().ToList();
+        JsonSerializerOptions[] options =
+        [
+            service.Services.GetRequiredService<IOptions<Microsoft.AspNetCore.Mvc.JsonOptions>>().Value.JsonSerializerOptions,
+            service.Services.GetRequiredService<IOptions<Microsoft.AspNetCore.Http.Json.JsonOptions>>().Value.SerializerOptions,
+        ];
+
+        // What an answer holds included: properties' types, elements of lists, values of dictionaries.
+        var seen = new HashSet<Type>();
+        for (var next = new Queue<Type>(answers); next.TryDequeue(out var type);)
+        {
+            if (seen.Add(type) && type != typeof(object))
+            {
+                Assert.All(options, each => Assert.IsAssignableFrom<JsonSerializerContext>(each.GetTypeInfo(type).OriginatingResolver));
+                var info = options[0].GetTypeInfo(type);
+                info.Properties.Select(property => property.PropertyType).Append(info.ElementType).OfType<Type>().ToList().ForEach(next.Enqueue);
+            }
+        }
+
+        Assert.Contains(typeof(SuspiciousSignin.Events.EventUser), seen);
     }
 }
