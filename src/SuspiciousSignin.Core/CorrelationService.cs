@@ -83,12 +83,22 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         }
 
         var window = WindowOf(batch, query, warnings);
-        var addresses = batch.Events.SelectMany(record => record.Addresses.ToArray()).ToHashSet();
+        var addresses = new HashSet<SourceAddress>();
+        foreach (var record in batch.Events)
+        {
+            foreach (var address in record.Addresses.Span)
+            {
+                addresses.Add(address);
+            }
+        }
+
         var result = await judge.CorrelateAsync(
             new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue },
             cancellationToken);
         var refusedPositions = appended.Rejected.Select(refused => refused.Index).ToHashSet();
-        var accepted = batch.Events.Where((record, i) => !appended.Duplicates.Contains(i) && !refusedPositions.Contains(record.Position)).ToList();
+        IReadOnlyList<EventRecord> accepted = appended.Duplicates.Count == 0 && refusedPositions.Count == 0
+            ? batch.Events
+            : [.. batch.Events.Where((record, i) => !appended.Duplicates.Contains(i) && !refusedPositions.Contains(record.Position))];
         return new Evaluation
         {
             Received = batch.Received,

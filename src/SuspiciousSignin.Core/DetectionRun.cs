@@ -159,12 +159,14 @@ public sealed record BucketCounts(int AzureSignIn, int MailAccess, int NetworkAl
     /// <param name="revision">The revision whose verdicts are counted.</param>
     public static BucketCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision)
     {
-        var counts = events.CountBy(record => record.Classification.BucketOf(revision)).ToDictionary();
+        Span<int> counts = stackalloc int[Enum.GetValues<EventBucket>().Length];
+        foreach (var record in events)
+        {
+            counts[(int)record.Classification.BucketOf(revision)]++;
+        }
+
         return new BucketCounts(
-            counts.GetValueOrDefault(EventBucket.AzureSignIn),
-            counts.GetValueOrDefault(EventBucket.MailAccess),
-            counts.GetValueOrDefault(EventBucket.NetworkAlert),
-            counts.GetValueOrDefault(EventBucket.Other));
+            counts[(int)EventBucket.AzureSignIn], counts[(int)EventBucket.MailAccess], counts[(int)EventBucket.NetworkAlert], counts[(int)EventBucket.Other]);
     }
 }
 
@@ -181,12 +183,19 @@ public sealed record IgnoredCounts(int NoSourceIp, int ExcludedNetwork, int Othe
 {
     internal static IgnoredCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision, TimeWindow window)
     {
-        var counts = events.CountBy(record => record.Classification.WhyIgnoredBy(revision)).ToDictionary();
+        Span<int> counts = stackalloc int[Enum.GetValues<IgnoredReason>().Length];
+        var outside = 0;
+        foreach (var record in events)
+        {
+            counts[(int)record.Classification.WhyIgnoredBy(revision)]++;
+            outside += window.Contains(record.Timestamp) ? 0 : 1;
+        }
+
         return new IgnoredCounts(
-            counts.GetValueOrDefault(IgnoredReason.NoSourceIp),
-            counts.GetValueOrDefault(IgnoredReason.ExcludedNetwork),
-            counts.GetValueOrDefault(IgnoredReason.OtherDataset),
-            counts.GetValueOrDefault(IgnoredReason.MultiValued),
-            events.Count(record => !window.Contains(record.Timestamp)));
+            counts[(int)IgnoredReason.NoSourceIp],
+            counts[(int)IgnoredReason.ExcludedNetwork],
+            counts[(int)IgnoredReason.OtherDataset],
+            counts[(int)IgnoredReason.MultiValued],
+            outside);
     }
 }
