@@ -85,7 +85,7 @@ internal static class ReaderBenchmark
 
     private static long Ours(byte[] lines)
     {
-        var options = new EventReaderOptions { MaxEvents = 10_000_000, MaxBodyBytes = long.MaxValue };
+        var options = new EventReaderOptions { MaxEvents = 10_000_000, MaxBodyBytes = long.MaxValue, Readers = 1 };
         var (batch, _) = EventBatchReader.ReadAsync(PipeReader.Create(new ReadOnlySequence<byte>(lines)), BatchFormat.NdJson, options).GetAwaiter().GetResult();
         return batch!.Events.LongCount(record => record.Classification.IsAzureSignIn(Revision));
     }

@@ -93,6 +93,7 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxEvents).InclusiveBetween(1, 10_000_000);
             options.RuleFor(o => o.MaxEventBytes).InclusiveBetween(1024, 64 * 1024 * 1024);
             options.RuleFor(o => o.MaxDepth).InclusiveBetween(8, 512);
+            options.RuleFor(o => o.Readers).InclusiveBetween(1, 64);
             options.RuleFor(o => o.AlertDatasets).Must(datasets => datasets.Count <= 100).WithMessage("must be at most 100 datasets.");
             options.RuleForEach(o => o.AlertDatasets).Matches("^[a-z0-9_.-]{1,100}$").WithMessage("must be a dataset such as suricata.eve.");
         })

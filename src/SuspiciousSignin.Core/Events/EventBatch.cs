@@ -218,6 +218,9 @@ public sealed class EventReaderOptions
     /// <summary>How deep an event may nest. Default 64; 8 to 512.</summary>
     public int MaxDepth { get; set; } = 64;
 
+    /// <summary>How many cores read the lines of one long body at once. Default: as many as there are, 8 at most; 1 to 64.</summary>
+    public int Readers { get; set; } = Math.Min(Environment.ProcessorCount, 8);
+
     /// <summary>
     /// Whether an Entra ID sign-in without <c>properties.status</c> takes its outcome from <c>resultType</c>. Default true; Elastic's pipeline
     /// holds it for a success.

@@ -25,12 +25,12 @@ public sealed class EventBatchReader
     /// <summary>A JSON token has to be in the buffer whole; one of this many times the longest event ends the request.</summary>
     private const int MaxTokenFactor = 8;
 
-    /// <summary>From how many bytes on lines are read by several cores, and how many of them at most.</summary>
+    /// <summary>From how many bytes on lines are read by several cores.</summary>
     private const int ParallelBytes = 512 * 1024;
-    private const int MaxReaders = 8;
+
+    private const int PieceBytes = 64 * 1024;
 
     private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
-    private static readonly int Readers = Math.Min(Environment.ProcessorCount, MaxReaders);
 
     private readonly EventReaderOptions _options;
     private readonly DocumentReader _reader;
@@ -71,18 +71,18 @@ public sealed class EventBatchReader
         PipeReader body,
         BatchFormat format,
         EventReaderOptions options,
-        CancellationToken cancellationToken = default) => ReadAsync(body, format, options, Readers, ParallelBytes, cancellationToken);
+        CancellationToken cancellationToken = default) => ReadAsync(body, format, options, ParallelBytes, cancellationToken);
 
-    /// <summary>Reads a body to its end; lines on at most so many cores, from so many bytes on.</summary>
+    /// <summary>Reads a body to its end; lines on several cores from so many bytes on.</summary>
     internal static async Task<(EventBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
-        PipeReader body, BatchFormat format, EventReaderOptions options, int readers, int parallelBytes, CancellationToken cancellationToken)
+        PipeReader body, BatchFormat format, EventReaderOptions options, int parallelBytes, CancellationToken cancellationToken)
     {
-        var reader = new EventBatchReader(options) { _parallelBytes = format == BatchFormat.NdJson && readers > 1 ? parallelBytes : int.MaxValue };
-        var refusal = await reader.ReadBodyAsync(body, format, readers, cancellationToken);
+        var reader = new EventBatchReader(options) { _parallelBytes = format == BatchFormat.NdJson && options.Readers > 1 ? parallelBytes : int.MaxValue };
+        var refusal = await reader.ReadBodyAsync(body, format, cancellationToken);
         return refusal is null ? (reader._batch, null) : (null, refusal);
     }
 
-    private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, BatchFormat format, int readers, CancellationToken cancellationToken)
+    private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, BatchFormat format, CancellationToken cancellationToken)
     {
         var (total, isStart, wanted) = (0L, true, 0L);
         while (true)
@@ -106,7 +106,7 @@ public sealed class EventBatchReader
             var unread = buffer.Length;
             if (buffer.Length >= _parallelBytes && !_hasActions && !_inOverlongLine)
             {
-                buffer = await ReadLinesInParallelAsync(buffer, readers);
+                buffer = await ReadLinesInParallelAsync(buffer);
             }
 
             var refusal = format == BatchFormat.NdJson
@@ -165,11 +165,11 @@ public sealed class EventBatchReader
     /// Reads the whole lines of the buffer in as many parts as there are readers; gives what is left. What a reader of an earlier part leaves
     /// open, the action of a bulk dump whose document is in the next part, makes the later parts void: they are left.
     /// </summary>
-    private async Task<ReadOnlySequence<byte>> ReadLinesInParallelAsync(ReadOnlySequence<byte> buffer, int readers)
+    private async Task<ReadOnlySequence<byte>> ReadLinesInParallelAsync(ReadOnlySequence<byte> buffer)
     {
         var parts = new List<(EventBatchReader Reader, Task Read, ReadOnlySequence<byte> Left)>();
-        var share = Math.Max(1, buffer.Length / readers);
-        for (var rest = buffer; parts.Count < readers && rest.Length >= share && rest.Slice(share - 1).PositionOf((byte)'\n') is { } end;)
+        var share = Math.Max(1, buffer.Length / _options.Readers);
+        for (var rest = buffer; parts.Count < _options.Readers && rest.Length >= share && rest.Slice(share - 1).PositionOf((byte)'\n') is { } end;)
         {
             var (reader, lines) = (new EventBatchReader(_options), rest.Slice(0, rest.GetPosition(1, end)));
             rest = rest.Slice(lines.End);
@@ -195,9 +195,11 @@ public sealed class EventBatchReader
     {
         while (true)
         {
-            // Lines that lie in one piece of the buffer, as most do, need none of the bookkeeping of sequences.
-            var isLast = buffer.IsSingleSegment;
-            buffer = buffer.Slice(ReadLinesOf(buffer.First));
+            // Lines that lie in one piece of the buffer, as most do, need none of the bookkeeping of sequences. Pieces are looked at in parts
+            // that the processor's cache holds until they are read.
+            var piece = buffer.First[..Math.Min(buffer.First.Length, PieceBytes)];
+            var isLast = buffer.Length == piece.Length;
+            buffer = buffer.Slice(ReadLinesOf(piece));
             if (_batch.Received > _options.MaxEvents)
             {
                 return null;

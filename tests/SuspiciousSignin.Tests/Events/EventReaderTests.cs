@@ -130,15 +130,14 @@ public sealed class EventReaderTests
             """{"hits":{"hits":[{"_id":"a","_source":{"@timestamp":"2026-03-14"}},{"_id":"b","_source":{"x":1}}]}}""", $"{{\"x\":\"{new string('y', 3000)}\"}}", "\r", "[]", "\"text\"",
         ];
         var random = new Random(5);
-        var options = new EventReaderOptions { MaxEventBytes = 2000 };
         for (var round = 0; round < 400; round++)
         {
             // Bodies with actions and bodies without, which several readers take to their end.
             var chosen = Enumerable.Range(0, random.Next(1, 200)).Select(_ => lines[random.Next(lines.Length)]).Where(line => round % 2 == 0 || !line.Contains("_id", StringComparison.Ordinal));
             var body = Encoding.UTF8.GetBytes(string.Join('\n', chosen) + (random.Next(2) == 0 ? "\n" : ""));
-            var (expected, expectedRefusal) = await EventBatchReader.ReadAsync(PipeReader.Create(new MemoryStream(body)), BatchFormat.NdJson, options, readers: 1, 0, TestContext.Current.CancellationToken);
+            var (expected, expectedRefusal) = await EventBatchReader.ReadAsync(PipeReader.Create(new MemoryStream(body)), BatchFormat.NdJson, new EventReaderOptions { MaxEventBytes = 2000, Readers = 1 }, 1, TestContext.Current.CancellationToken);
             var (batch, refusal) = await EventBatchReader.ReadAsync(
-                PipeReader.Create(new MemoryStream(body), new StreamPipeReaderOptions(bufferSize: random.Next(1, 5000))), BatchFormat.NdJson, options, readers: random.Next(2, 9), random.Next(1, 4000), TestContext.Current.CancellationToken);
+                PipeReader.Create(new MemoryStream(body), new StreamPipeReaderOptions(bufferSize: random.Next(1, 5000))), BatchFormat.NdJson, new EventReaderOptions { MaxEventBytes = 2000, Readers = random.Next(2, 9) }, random.Next(1, 4000), TestContext.Current.CancellationToken);
             Assert.Equal(expectedRefusal, refusal);
             if (expected is null)
             {
