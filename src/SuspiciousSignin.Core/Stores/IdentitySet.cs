@@ -83,7 +83,7 @@ internal sealed class IdentitySet
     private static ushort TagOf(UInt128 identity) => (ushort)((ulong)(identity >> 64) >> 32);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int PlaceOf(ulong key, int capacity) => (int)(((key >> 32) * (ulong)capacity) >> 32);
+    private static int PlaceOf(ulong key, int capacity) => (int)((((key * 0x9E37_79B9_7F4A_7C15) >> 32) * (ulong)capacity) >> 32);
 
     private struct Shard
     {
