@@ -38,11 +38,11 @@ public sealed class Accounts
 
     private sealed class Account
     {
-        private readonly SortedSet<string> _names = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _ids = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _emails = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _signInNames = new(StringComparer.Ordinal);
-        private readonly SortedSet<string> _signInIds = new(StringComparer.Ordinal);
+        private string? _name;
+        private string? _id;
+        private string? _email;
+        private string? _signInName;
+        private string? _signInId;
         private long _azureSignIn;
         private long _mailAccess;
 
@@ -50,26 +50,26 @@ public sealed class Accounts
         {
             _azureSignIn += azureSignIn;
             _mailAccess += mailAccess;
-            AddTo(azureSignIn > 0 ? _signInNames : _names, user?.Name);
-            AddTo(azureSignIn > 0 ? _signInIds : _ids, user?.Id);
-            AddTo(_emails, user?.Email);
+            Lower(ref azureSignIn > 0 ? ref _signInName : ref _name, user?.Name);
+            Lower(ref azureSignIn > 0 ? ref _signInId : ref _id, user?.Id);
+            Lower(ref _email, user?.Email);
         }
 
         // Whatever the order of arrival, the same events name the account the same way; the directory's own name and id come first.
         public UserActivity ToActivity() => new()
         {
-            Name = _signInNames.Min ?? _names.Min,
-            Id = _signInIds.Min ?? _ids.Min,
-            Email = _emails.Min,
+            Name = _signInName ?? _name,
+            Id = _signInId ?? _id,
+            Email = _email,
             AzureSignIn = _azureSignIn,
             MailAccess = _mailAccess,
         };
 
-        private static void AddTo(SortedSet<string> values, string? value)
+        private static void Lower(ref string? lowest, string? value)
         {
-            if (value is not null)
+            if (value is not null && (lowest is null || string.CompareOrdinal(value, lowest) < 0))
             {
-                values.Add(value);
+                lowest = value;
             }
         }
     }

@@ -1,6 +1,8 @@
 using System.Buffers.Text;
 using System.Globalization;
+using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
@@ -28,26 +30,59 @@ public sealed class MemoryStoreOptions
 }
 
 /// <summary>
-/// Events in memory: per address in the order of time, per minute for coverage and eviction, and for every revision the set of addresses
-/// that hold both legs, so that a run visits those only. One lock guards the indexes; queries copy what they need under it and add up
-/// outside.
+/// Events in memory: the evidence by the minute, an index by the address, and for every revision the set of addresses that hold both legs, so
+/// that a run visits those only. One lock guards them. An append takes it for a thousand events at a time; a query takes references to what it
+/// needs under the lock and adds up outside, and nothing that it holds is changed meanwhile.
 /// </summary>
-public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider clock, StoreMetrics? metrics = null) : IEventStore
+public sealed class MemoryEventStore : IEventStore
 {
-    private const long MillisecondsPerMinute = 60_000;
+    private const int EventsPerHold = 1024;
+    private const int EvictionsPerHold = 4096;
 
+    /// <summary>How many late events are put in order before the lock is given back.</summary>
+    private const int LatePerHold = 16_384;
+
+    private const int AddressesPerHold = 2_048;
+
+    private readonly MemoryStoreOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly StoreMetrics? _metrics;
     private readonly Lock _gate = new();
-    private readonly Dictionary<SourceAddress, AddressSeries> _series = [];
-    private readonly AddressSeries _withoutAddress = new(null);
-    private readonly SortedDictionary<long, Minute> _minutes = [];
-    private readonly HashSet<UInt128> _identities = [];
-    private readonly HashSet<AddressSeries>[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new HashSet<AddressSeries>())];
+    private readonly Timeline _timeline = new();
+    private readonly AddressTable _addresses = new();
+    private readonly IdentitySet _identities = new();
+    private readonly InternTable<EventTraits> _traits = new();
+    private readonly InternTable<byte[]> _accounts = new();
+    private readonly KindTable _kinds;
+    private readonly SeriesOrder _order;
+    private readonly HashSet<int>[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new HashSet<int>())];
+    private readonly List<long> _queries = [];
+    private readonly ulong[] _hashes = new ulong[EventsPerHold];
+    private readonly ulong[] _accountHashes = new ulong[EventsPerHold];
+    private readonly (EventTraits? Value, int Number)[] _recentTraits = new (EventTraits?, int)[64];
+    private readonly long _seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
+    private long _nextQuery = 1;
+    private ulong _touched;
     private long _sequence;
     private int _count;
     private long _newest = long.MinValue;
     private (long Timestamp, long Sequence, long Before) _evicted = (long.MinValue, -1, 0);
     private (long Through, long Count) _evictedByRetention = (long.MinValue, 0);
     private (long Through, long Count) _evictedByCapacity = (long.MinValue, 0);
+
+    /// <summary>Creates an empty store.</summary>
+    public MemoryEventStore(MemoryStoreOptions options, TimeProvider clock, StoreMetrics? metrics = null)
+        : this(options, clock, metrics, ushort.MaxValue)
+    {
+    }
+
+    /// <summary>Creates one that numbers fewer combinations of verdicts, for tests.</summary>
+    internal MemoryEventStore(MemoryStoreOptions options, TimeProvider clock, StoreMetrics? metrics, int maxKinds)
+    {
+        (_options, _clock, _metrics) = (options, clock, metrics);
+        _kinds = new KindTable { Limit = maxKinds };
+        _order = new SeriesOrder(_timeline);
+    }
 
     /// <inheritdoc/>
     public string Kind => "memory";
@@ -58,67 +93,46 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
     /// <inheritdoc/>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
     {
-        const int EventsPerHold = 1024;
         var duplicates = new HashSet<int>();
         var beyondRetention = 0;
         for (var from = 0; from == 0 || from < events.Count; from += EventsPerHold)
         {
             // Let queries in between: a large batch must not hold the lock from end to end.
+            bool isMoreToEvict;
             lock (_gate)
             {
-                for (var i = from; i < Math.Min(from + EventsPerHold, events.Count); i++)
-                {
-                    if (!Append(events[i]))
-                    {
-                        duplicates.Add(i);
-                    }
-                }
+                Append(events, from, Math.Min(EventsPerHold, events.Count - from), duplicates);
+                isMoreToEvict = Evict(ref beyondRetention);
+            }
 
-                beyondRetention += Evict();
+            while (isMoreToEvict)
+            {
+                lock (_gate)
+                {
+                    isMoreToEvict = Evict(ref beyondRetention);
+                }
             }
         }
 
-        metrics?.Stored(Count);
+        _metrics?.Stored(Count);
         Warning[] warnings = beyondRetention == 0
             ? []
-            : [new Warning("outsideRetention", $"Events older than the store's retention of {options.Retention} were let go. To judge old events, send them with store=false.", beyondRetention)];
+            : [new Warning("outsideRetention", $"Events older than the store's retention of {_options.Retention} were let go. To judge old events, send them with store=false.", beyondRetention)];
         return Task.FromResult(new AppendResult(duplicates, [], warnings));
     }
 
     /// <inheritdoc/>
     public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
     {
-        var slices = new List<(SourceAddress Address, StoredEvent[] Events)>();
-        WindowSummary summary;
-        List<Warning> warnings;
-        bool isPartial;
-        lock (_gate)
+        var number = EnterQuery();
+        try
         {
-            foreach (var series in Candidates(query))
-            {
-                slices.Add((series.Address!.Value, series.In(query.Window).ToArray()));
-            }
-
-            summary = Summarise(query);
-            (warnings, isPartial) = TellEvictions(query.Window);
+            return Task.FromResult(Correlate(query, number, cancellationToken));
         }
-
-        cancellationToken.ThrowIfCancellationRequested();
-        var (findings, hidden) = Judge(query, slices, cancellationToken);
-        warnings.AddRange(summary.Warnings());
-        if (hidden > 0)
+        finally
         {
-            warnings.Add(Warning.HiddenByVolume(hidden));
+            LeaveQuery(number);
         }
-
-        return Task.FromResult(new CorrelationResult
-        {
-            Findings = findings.Count > query.Limit ? findings[..query.Limit] : findings,
-            Total = findings.Count,
-            Coverage = summary.Coverage,
-            Warnings = warnings,
-            IsPartial = isPartial,
-        });
     }
 
     /// <inheritdoc/>
@@ -131,40 +145,15 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
             return Task.FromResult<EventPage?>(null);
         }
 
-        var page = new List<StoredEvent>();
-        long total = 0;
-        string? next = null;
-        lock (_gate)
+        var number = EnterQuery();
+        try
         {
-            if (_series.TryGetValue(address, out var series))
-            {
-                foreach (ref readonly var stored in series.In(window))
-                {
-                    if (countedOnly && !stored.Classification.IsKeptBy(revision))
-                    {
-                        continue;
-                    }
-
-                    total++;
-                    if (next is not null || (stored.Timestamp, stored.Sequence).CompareTo(start) < 0)
-                    {
-                        continue;
-                    }
-
-                    if (page.Count == limit)
-                    {
-                        next = WriteCursor(stored);
-                    }
-                    else
-                    {
-                        page.Add(stored);
-                    }
-                }
-            }
+            return Task.FromResult<EventPage?>(Read(address, window, countedOnly, revision, limit, start, number));
         }
-
-        var documents = page.ConvertAll(stored => stored.ToDocument(revision));
-        return Task.FromResult<EventPage?>(new EventPage(documents, total, next));
+        finally
+        {
+            LeaveQuery(number);
+        }
     }
 
     /// <inheritdoc/>
@@ -175,10 +164,10 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
             var facts = new Dictionary<string, object>(StringComparer.Ordinal)
             {
                 ["events"] = _count,
-                ["maxEvents"] = options.MaxEvents,
+                ["maxEvents"] = _options.MaxEvents,
                 ["durable"] = false,
             };
-            if (_minutes.Count > 0)
+            if (_count > 0)
             {
                 facts["newest"] = EcsTime.ToDateTime(_newest);
             }
@@ -236,120 +225,322 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
     /// <summary>Takes back the events of an earlier process with their numbers, and what it had let go.</summary>
     internal void Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)
     {
-        const int EventsPerEviction = 1024;
+        var (duplicates, beyondRetention) = (new HashSet<int>(), 0);
         lock (_gate)
         {
             _evicted = (evictions.Timestamp, evictions.Sequence, evictions.Before);
             _evictedByRetention = (evictions.RetentionThrough, evictions.Retention);
             _evictedByCapacity = (evictions.CapacityThrough, evictions.Capacity);
             var next = evictions.Before;
-            foreach (var chunk in events.Chunk(EventsPerEviction))
+            foreach (var chunk in events.Chunk(EventsPerHold))
             {
                 foreach (var (sequence, record) in chunk)
                 {
                     _sequence = sequence;
-                    Append(record);
+                    Append([record], 0, 1, duplicates);
                     next = Math.Max(next, sequence + 1);
                 }
 
                 _sequence = next;
-                Evict();
+                while (Evict(ref beyondRetention))
+                {
+                }
             }
 
             _sequence = next;
         }
 
-        metrics?.Stored(Count);
+        _metrics?.Stored(Count);
     }
 
-    private bool Append(in EventRecord record)
+    /// <summary>How many distinct traits, accounts, addresses and identities are held, for tests.</summary>
+    internal (int Traits, int Accounts, int Addresses, int Identities) Held
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (_traits.Count, _accounts.Count, _addresses.Count, _identities.Count);
+            }
+        }
+    }
+
+    private long OldestQuery => _queries.Count == 0 ? _nextQuery : _queries[0];
+
+    private long EnterQuery()
+    {
+        lock (_gate)
+        {
+            _queries.Add(_nextQuery);
+            return _nextQuery++;
+        }
+    }
+
+    private void LeaveQuery(long number)
+    {
+        lock (_gate)
+        {
+            _queries.Remove(number);
+        }
+    }
+
+    /// <summary>Adds some of the events. What each will look at is loaded for all of them first, so that the waits for memory overlap.</summary>
+    private void Append(IReadOnlyList<EventRecord> events, int from, int count, HashSet<int> duplicates)
+    {
+        if (events is List<EventRecord> list)
+        {
+            Append(CollectionsMarshal.AsSpan(list).Slice(from, count), from, duplicates);
+        }
+        else
+        {
+            var array = events as EventRecord[] ?? [.. events.Skip(from).Take(count)];
+            Append(array.AsSpan(ReferenceEquals(array, events) ? from : 0, count), from, duplicates);
+        }
+    }
+
+    private void Append(ReadOnlySpan<EventRecord> events, int position, HashSet<int> duplicates)
+    {
+        // While events are added no number is given anew, so what the objects' numbers are need not be asked twice.
+        _recentTraits.AsSpan().Clear();
+        _traits.Reclaim(OldestQuery);
+        _accounts.Reclaim(OldestQuery);
+        ulong touched = 0;
+        for (var i = 0; i < events.Length; i++)
+        {
+            ref readonly var record = ref events[i];
+            touched ^= _identities.Touch(record.Identity);
+            if (record.Addresses.Length > 0)
+            {
+                _hashes[i] = _addresses.HashOf(record.Addresses.Span[0]);
+                touched ^= _addresses.Touch(_hashes[i]);
+            }
+
+            if (record.Account.Length > 0)
+            {
+                _accountHashes[i] = XxHash3.HashToUInt64(record.Account.Span, _seed);
+                touched ^= _accounts.Touch(_accountHashes[i]);
+            }
+        }
+
+        for (var i = 0; i < events.Length; i++)
+        {
+            var number = events[i].Addresses.Length == 0 ? -1 : _addresses.Find(events[i].Addresses.Span[0], _hashes[i]);
+            touched ^= number < 0 ? 0 : _addresses[number].Touch();
+        }
+
+        _touched = touched;
+        for (var i = 0; i < events.Length; i++)
+        {
+            if (!Append(events[i], _hashes[i], _accountHashes[i]))
+            {
+                duplicates.Add(position + i);
+            }
+        }
+    }
+
+    private bool Append(in EventRecord record, ulong hash, ulong accountHash)
     {
         if (record.Identity != 0 && !_identities.Add(record.Identity))
         {
             return false;
         }
 
-        _newest = Math.Max(_newest, record.Timestamp);
-        _count++;
-        var stored = new StoredEvent(record, _sequence++);
-        var addresses = record.Addresses.Span;
-        if (addresses.IsEmpty)
+        var minute = _timeline.GetOrAdd(record.Timestamp);
+        if (minute.IsFull)
         {
-            Add(_withoutAddress, stored);
+            _identities.Remove(record.Identity);
+            throw new StoreUnavailableException("One minute has as many events as the store can keep of a minute. Spread them over time, or send them with store=false.");
         }
 
+        var classification = record.Classification;
+        var addresses = record.Addresses.Span;
+        Span<int> numbers = stackalloc int[addresses.Length];
         for (var i = 0; i < addresses.Length; i++)
         {
-            ref var series = ref CollectionsMarshal.GetValueRefOrAddDefault(_series, addresses[i], out _);
-            series ??= new AddressSeries(addresses[i]);
-            Add(series, i == 0 ? stored : stored with { IsCopy = true });
+            numbers[i] = _addresses.GetOrAdd(addresses[i], i == 0 ? hash : _addresses.HashOf(addresses[i]));
         }
 
+        var traits = Hold(record.Traits);
+        var account = record.Account.IsEmpty
+            ? SeriesEntry.NoAccount
+            : _accounts.Hold(record.Account.Span, accountHash, static (held, fields) => fields.SequenceEqual(held), static fields => fields.ToArray());
+        var header = new EvidenceHeader(record.Identity, _sequence++, record.Ingested - record.Timestamp, traits, account);
+        var place = minute.Add(record.Timestamp, _kinds.NumberOf(classification), header, numbers, record.Payload.Span);
+        var entry = new SeriesEntry(record.Timestamp, place, traits, account);
+        foreach (var number in numbers)
+        {
+            ref var series = ref _addresses[number];
+            if (record.Timestamp <= _evicted.Timestamp)
+            {
+                // What has to go from this address is its earliest events: this one must not be taken for one of them.
+                series.Settle(_order, OldestQuery);
+            }
+
+            series.Add(entry, _order, OldestQuery);
+            if ((series.Seen | classification) != series.Seen)
+            {
+                series.Seen |= classification;
+                UpdateCandidates(number, series.Seen);
+            }
+        }
+
+        _newest = Math.Max(_newest, record.Timestamp);
+        _count++;
         return true;
     }
 
-    private void Add(AddressSeries series, in StoredEvent stored)
+    private int Hold(EventTraits traits)
     {
-        var seen = series.Seen;
-        series.Add(stored);
-        if (series.Seen != seen)
+        ref var recent = ref _recentTraits[traits.GetHashCode() & (_recentTraits.Length - 1)];
+        if (ReferenceEquals(recent.Value, traits))
         {
-            UpdateCandidates(series);
+            _traits.HoldAgain(recent.Number);
+        }
+        else
+        {
+            var hash = XxHash3.HashToUInt64(traits.Fields, _seed ^ (long)traits.Classification.Bits);
+            recent = (traits, _traits.Hold(traits, hash, static (held, key) => held.Equals(key), static key => key));
         }
 
-        var key = MinuteOf(stored.Timestamp);
-        if (!_minutes.TryGetValue(key, out var minute))
-        {
-            _minutes[key] = minute = new Minute();
-        }
-
-        minute.Add(new MinuteEntry(stored.Timestamp, stored.Sequence, stored.Ingested, stored.IsCopy, stored.Classification, series));
+        return recent.Number;
     }
 
-    private void UpdateCandidates(AddressSeries series)
+    private void UpdateCandidates(int number, Classification seen)
     {
         foreach (var revision in RuleCatalogue.Revisions)
         {
-            if (series.Seen.HasBothLegs(revision))
+            if (seen.HasBothLegs(revision))
             {
-                _candidates[revision.Slot].Add(series);
+                _candidates[revision.Slot].Add(number);
             }
             else
             {
-                _candidates[revision.Slot].Remove(series);
+                _candidates[revision.Slot].Remove(number);
             }
         }
     }
 
-    private IEnumerable<AddressSeries> Candidates(CorrelationQuery query)
+    private CorrelationResult Correlate(CorrelationQuery query, long number, CancellationToken cancellationToken)
     {
-        var candidates = _candidates[query.Revision.Slot];
-        return query.Addresses is null
-            ? candidates
-            : query.Addresses.Distinct().Select(address => _series.GetValueOrDefault(address)).OfType<AddressSeries>().Where(candidates.Contains);
+        var summary = new WindowSummary(query.Revision);
+        var slices = new List<AddressSlice>();
+        var cut = new List<MinuteSlice>();
+        InternTable<EventTraits>.Reader traits;
+        InternTable<byte[]>.Reader accounts;
+        List<Warning> warnings;
+        bool isPartial;
+        SourceAddress[]? addresses = null;
+        IngestedFilter? filter = null;
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            lock (_gate)
+            {
+                addresses ??= query.Addresses is null
+                    ? [.. _candidates[query.Revision.Slot].Select(candidate => _addresses[candidate].Address)]
+                    : [.. query.Addresses.Distinct()];
+                if (!Take(query, addresses, slices, number))
+                {
+                    continue;
+                }
+
+                filter = query.IngestedAfter is { } after ? new IngestedFilter(after, _timeline.In(query.Window)) : null;
+                if (query.Addresses is null)
+                {
+                    Summarise(query, summary, cut);
+                }
+
+                (traits, accounts) = (_traits.Read(), _accounts.Read());
+                (warnings, isPartial) = TellEvictions(query.Window);
+                break;
+            }
+        }
+
+        foreach (var minute in cut)
+        {
+            minute.AddTo(summary, query, _kinds, traits);
+        }
+
+        if (query.Addresses is not null)
+        {
+            Summarise(slices, summary, traits, filter, cancellationToken);
+        }
+
+        var (findings, hidden) = Judge(query, slices, new AddressAggregator(query.Revision, traits, accounts), filter, cancellationToken);
+        warnings.AddRange(summary.Warnings());
+        if (hidden > 0)
+        {
+            warnings.Add(Warning.HiddenByVolume(hidden));
+        }
+
+        return new CorrelationResult
+        {
+            Findings = findings.Count > query.Limit ? findings[..query.Limit] : findings,
+            Total = findings.Count,
+            Coverage = summary.Coverage,
+            Warnings = warnings,
+            IsPartial = isPartial,
+        };
+    }
+
+    /// <summary>Takes the events of further addresses; false where there is so much to do that others should have the lock in between.</summary>
+    private bool Take(CorrelationQuery query, SourceAddress[] addresses, List<AddressSlice> slices, long number)
+    {
+        var late = 0;
+        // What filters by event.ingested reads evidence, which has to be taken with the events.
+        var last = query.IngestedAfter is null ? Math.Min(addresses.Length, slices.Count + AddressesPerHold) : addresses.Length;
+        while (slices.Count < last && late < LatePerHold)
+        {
+            var address = addresses[slices.Count];
+            var found = _addresses.Find(address, _addresses.HashOf(address));
+            if (found < 0)
+            {
+                slices.Add(default);
+                continue;
+            }
+
+            ref var series = ref _addresses[found];
+            late += query.IngestedAfter is null ? series.Late : 0;
+            series.Settle(_order, OldestQuery);
+            if (series.IsSeenStale)
+            {
+                series.SeeAnew(_traits.Read());
+                UpdateCandidates(found, series.Seen);
+            }
+
+            slices.Add(new AddressSlice(address, series.HandOut(query.Window, number), series.Seen.HasBothLegs(query.Revision)));
+        }
+
+        return slices.Count == addresses.Length;
     }
 
     private static (List<AddressFinding> Findings, int HiddenByVolume) Judge(
-        CorrelationQuery query, List<(SourceAddress Address, StoredEvent[] Events)> slices, CancellationToken cancellationToken)
+        CorrelationQuery query, List<AddressSlice> slices, AddressAggregator aggregator, IngestedFilter? filter, CancellationToken cancellationToken)
     {
         var (findings, hidden) = (new List<AddressFinding>(), 0);
-        foreach (var (address, events) in slices)
+        foreach (var slice in slices)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var aggregator = new AddressAggregator(query.Revision);
-            foreach (ref readonly var stored in events.AsSpan())
+            if (!slice.HasBothLegs || slice.Events.IsEmpty)
             {
-                if (stored.Classification.IsKeptBy(query.Revision) && !(stored.Ingested < query.IngestedAfter))
+                continue;
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            aggregator.Clear();
+            foreach (ref readonly var entry in slice.Events.Span)
+            {
+                if (filter is null || filter.Includes(entry))
                 {
-                    aggregator.Add(stored.Timestamp, stored.Traits, stored.Account.Span);
+                    aggregator.Add(entry);
                 }
             }
 
-            if (query.Revision.Report.Test(aggregator.Counts) == true)
+            var totals = aggregator.Total();
+            if (query.Revision.Report.Test(totals.Counts) == true)
             {
-                findings.Add(aggregator.ToFinding(address));
+                findings.Add(aggregator.ToFinding(slice.Address, totals));
             }
-            else if (query.Revision.ReportIgnoringVolume?.Test(aggregator.Counts) == true)
+            else if (query.Revision.ReportIgnoringVolume?.Test(totals.Counts) == true)
             {
                 hidden++;
             }
@@ -359,62 +550,142 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
         return (findings, hidden);
     }
 
-    /// <summary>Adds up legs and near misses over the window: whole minutes by their summaries, the two at its edges event by event.</summary>
-    private WindowSummary Summarise(CorrelationQuery query)
+    /// <summary>Adds up legs and near misses over the window: whole hours, then whole minutes; the minutes that have to be walked are put aside.</summary>
+    private void Summarise(CorrelationQuery query, WindowSummary summary, List<MinuteSlice> cut)
     {
-        var summary = new WindowSummary(query.Revision);
-        if (query.Addresses is not null)
+        foreach (var hour in _timeline.In(query.Window))
         {
-            foreach (var address in query.Addresses.Distinct())
-            {
-                if (_series.TryGetValue(address, out var series))
-                {
-                    foreach (ref readonly var stored in series.In(query.Window))
-                    {
-                        if (!(stored.Ingested < query.IngestedAfter))
-                        {
-                            summary.Add(stored.Classification, 1, stored.Timestamp, stored.Timestamp);
-                        }
-                    }
-                }
-            }
-
-            return summary;
-        }
-
-        foreach (var (key, minute) in _minutes)
-        {
-            var first = key * MillisecondsPerMinute;
-            var last = first + MillisecondsPerMinute - 1;
-            if (last <= query.Window.From || first > query.Window.To)
+            if (query.IngestedAfter is null && hour.IsWithin(query.Window) && hour.TryAddTo(summary, _kinds))
             {
                 continue;
             }
 
-            if (query.IngestedAfter is null && query.Window.Contains(first) && query.Window.Contains(last))
+            foreach (var minute in hour.Minutes)
             {
-                minute.AddTo(summary);
-                continue;
-            }
-
-            foreach (ref readonly var entry in CollectionsMarshal.AsSpan(minute.Entries))
-            {
-                if (!entry.IsCopy && query.Window.Contains(entry.Timestamp) && !(entry.Ingested < query.IngestedAfter))
+                if (minute.End <= query.Window.From || minute.Begin > query.Window.To || minute.Ingested.Latest < query.IngestedAfter)
                 {
-                    summary.Add(entry.Classification, 1, entry.Timestamp, entry.Timestamp);
+                    continue;
+                }
+
+                var isWhole = minute.Begin > query.Window.From && minute.End <= query.Window.To && !(minute.Ingested.Earliest < query.IngestedAfter);
+                if (isWhole && !minute.MustBeWalked)
+                {
+                    minute.AddTo(summary, _kinds);
+                }
+                else
+                {
+                    cut.Add(new MinuteSlice(minute.Begin, minute.Entries.ToArray(), minute.Chunks));
                 }
             }
         }
-
-        return summary;
     }
+
+    private static void Summarise(
+        List<AddressSlice> slices, WindowSummary summary, InternTable<EventTraits>.Reader traits, IngestedFilter? filter, CancellationToken cancellationToken)
+    {
+        foreach (var slice in slices)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            foreach (ref readonly var entry in slice.Events.Span)
+            {
+                if (filter is null || filter.Includes(entry))
+                {
+                    summary.Add(traits[entry.Traits].Classification, 1, entry.Timestamp, entry.Timestamp);
+                }
+            }
+        }
+    }
+
+    private EventPage Read(
+        SourceAddress address, TimeWindow window, bool countedOnly, RuleRevision revision, int limit, (long Timestamp, long Sequence) start, long number)
+    {
+        ReadOnlyMemory<SeriesEntry> events = default;
+        InternTable<EventTraits>.Reader traits;
+        InternTable<byte[]>.Reader accounts;
+        var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(limit, 1024));
+        string? next = null;
+        lock (_gate)
+        {
+            (traits, accounts) = (_traits.Read(), _accounts.Read());
+            var found = _addresses.Find(address, _addresses.HashOf(address));
+            if (found >= 0)
+            {
+                ref var series = ref _addresses[found];
+                series.Settle(_order, OldestQuery);
+                events = series.HandOut(window, number);
+            }
+
+            for (var i = FirstFrom(events.Span, start); i < events.Length && next is null; i++)
+            {
+                var entry = events.Span[i];
+                if (countedOnly && !traits[entry.Traits].Classification.IsKeptBy(revision))
+                {
+                    continue;
+                }
+
+                var chunks = _timeline.Find(entry.Timestamp)!.Chunks;
+                if (page.Count < limit)
+                {
+                    page.Add((entry, chunks));
+                }
+                else
+                {
+                    next = WriteCursor(entry.Timestamp, EvidenceLog.At(chunks, entry.Place).Sequence);
+                }
+            }
+        }
+
+        long total = events.Length;
+        if (countedOnly)
+        {
+            total = 0;
+            foreach (ref readonly var entry in events.Span)
+            {
+                total += traits[entry.Traits].Classification.IsKeptBy(revision) ? 1 : 0;
+            }
+        }
+
+        var documents = page.ConvertAll(taken =>
+        {
+            var entry = taken.Entry;
+            var evidence = EvidenceLog.At(taken.Chunks, entry.Place);
+            return EventDocument.From(
+                entry.Timestamp,
+                entry.Timestamp + evidence.Delay,
+                traits[entry.Traits],
+                entry.Account == SeriesEntry.NoAccount ? default : accounts[entry.Account],
+                evidence.Payload,
+                revision);
+        });
+        return new EventPage(documents, total, next);
+    }
+
+    /// <summary>The place of the first event at or after the start, by time and number.</summary>
+    private int FirstFrom(ReadOnlySpan<SeriesEntry> events, (long Timestamp, long Sequence) start)
+    {
+        if (start.Timestamp == long.MinValue)
+        {
+            return 0;
+        }
+
+        var (low, high) = (AddressSeries.FirstAfter(events, start.Timestamp - 1), AddressSeries.FirstAfter(events, start.Timestamp));
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = SequenceOf(events[middle]) < start.Sequence ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
+    }
+
+    private long SequenceOf(in SeriesEntry entry) => EvidenceLog.At(_timeline.Find(entry.Timestamp)!.Chunks, entry.Place).Sequence;
 
     private (List<Warning> Warnings, bool IsPartial) TellEvictions(TimeWindow window)
     {
         var warnings = new List<Warning>();
         if (_evictedByCapacity.Through > window.From)
         {
-            warnings.Add(new Warning("evictedByCapacity", $"The store holds at most {options.MaxEvents} events and let older ones go, up to {EcsTime.ToDateTime(_evictedByCapacity.Through):O}: this answer lacks them. Raise Store:Memory:MaxEvents or shorten the window.", _evictedByCapacity.Count));
+            warnings.Add(new Warning("evictedByCapacity", $"The store holds at most {_options.MaxEvents} events and let older ones go, up to {EcsTime.ToDateTime(_evictedByCapacity.Through):O}: this answer lacks them. Raise Store:Memory:MaxEvents or shorten the window.", _evictedByCapacity.Count));
         }
 
         if (_evictedByRetention.Through > window.From)
@@ -425,42 +696,39 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
         return (warnings, warnings.Count > 0);
     }
 
-    /// <summary>Lets go what is too old or too much; tells how many events of the latest append were among the too old.</summary>
-    private int Evict()
+    /// <summary>
+    /// Lets go what is too old or too much, the earliest first, and of that so much as may hold up others; adds to the number of events that
+    /// were too old.
+    /// </summary>
+    /// <returns>Whether there is more to let go.</returns>
+    private bool Evict(ref int beyondRetention)
     {
-        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
-        var cutoff = Math.Min(_newest, now) - (long)options.Retention.TotalMilliseconds;
-        var byRetention = 0;
+        var now = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+        var cutoff = Math.Min(_newest, now) - (long)_options.Retention.TotalMilliseconds;
+        var (byRetention, byCapacity) = (0, 0);
         (long Timestamp, long Sequence)? furthest = null;
-        while (_minutes.Count > 0)
+        var isMore = false;
+        while (_timeline.First is { } minute)
         {
-            var (key, minute) = _minutes.First();
-            var isOld = key * MillisecondsPerMinute < cutoff;
-            var excess = _count - options.MaxEvents;
-            if (!isOld && excess <= 0)
+            var excess = _count - _options.MaxEvents;
+            if (minute.Begin >= cutoff && excess <= 0)
             {
                 break;
             }
 
-            minute.Sort();
-            var (gone, primary) = (0, 0);
-            foreach (ref readonly var entry in CollectionsMarshal.AsSpan(minute.Entries))
+            minute.Order();
+            var entries = minute.Entries;
+            var tooOld = minute.End < cutoff ? entries.Length : FirstAt(entries, cutoff - minute.Begin);
+            var gone = Math.Min(entries.Length, Math.Max(tooOld, excess));
+            if (gone == 0)
             {
-                var tooOld = entry.Timestamp < cutoff;
-                if (!tooOld && (primary >= excess && !entry.IsCopy))
-                {
-                    break;
-                }
+                break;
+            }
 
-                gone++;
-                if (!entry.IsCopy)
-                {
-                    primary++;
-                    byRetention += tooOld ? 1 : 0;
-                    ref var tally = ref tooOld ? ref _evictedByRetention : ref _evictedByCapacity;
-                    tally = (Math.Max(tally.Through, entry.Timestamp), tally.Count + 1);
-                    metrics?.Evicted(tooOld ? "retention" : "capacity");
-                }
+            var room = EvictionsPerHold - byRetention - byCapacity;
+            if (isMore = gone > room)
+            {
+                gone = room;
             }
 
             if (gone == 0)
@@ -468,19 +736,35 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
                 break;
             }
 
-            furthest = (minute.Entries[gone - 1].Timestamp, minute.Entries[gone - 1].Sequence);
-            Remove(minute, gone);
-            _count -= primary;
-            if (minute.Entries.Count == 0)
+            var last = entries[gone - 1];
+            tooOld = Math.Min(tooOld, gone);
+            if (tooOld > 0)
             {
-                _minutes.Remove(key);
+                byRetention += tooOld;
+                _evictedByRetention = (Math.Max(_evictedByRetention.Through, minute.Begin + entries[tooOld - 1].At), _evictedByRetention.Count + tooOld);
+            }
+
+            if (gone > tooOld)
+            {
+                byCapacity += gone - tooOld;
+                _evictedByCapacity = (Math.Max(_evictedByCapacity.Through, minute.Begin + last.At), _evictedByCapacity.Count + gone - tooOld);
+            }
+
+            furthest = (minute.Begin + last.At, EvidenceLog.At(minute.Chunks, last.Place).Sequence);
+            Remove(minute, gone);
+            if (isMore)
+            {
+                break;
             }
         }
 
-        if (furthest is { } last)
+        beyondRetention += byRetention;
+        _metrics?.Evicted("retention", byRetention);
+        _metrics?.Evicted("capacity", byCapacity);
+        if (furthest is { } letGo)
         {
-            // Nothing up to here is held now, whether it was let go just now or never came.
-            var through = last.CompareTo((cutoff - 1, long.MaxValue)) > 0 ? last : (Timestamp: cutoff - 1, Sequence: long.MaxValue);
+            // Once all is done nothing up to here is held, whether it was let go just now or never came.
+            var through = isMore || letGo.CompareTo((cutoff - 1, long.MaxValue)) > 0 ? letGo : (Timestamp: cutoff - 1, Sequence: long.MaxValue);
             if (through.CompareTo((_evicted.Timestamp, _evicted.Sequence)) >= 0)
             {
                 _evicted = (through.Timestamp, through.Sequence, _sequence);
@@ -491,47 +775,99 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
             }
         }
 
-        return byRetention;
+        return isMore;
     }
 
     private bool HoldsNothingUpTo(long timestamp, long sequence)
     {
-        var (key, minute) = _minutes.FirstOrDefault();
-        if (minute is null || key != MinuteOf(timestamp))
+        if (_timeline.First is not { } minute || minute.Begin > timestamp)
         {
-            return minute is null || key > MinuteOf(timestamp);
+            return true;
         }
 
-        minute.Sort();
-        return (minute.Entries[0].Timestamp, minute.Entries[0].Sequence).CompareTo((timestamp, sequence)) > 0;
+        if (minute.End < timestamp)
+        {
+            return false;
+        }
+
+        minute.Order();
+        var first = minute.Entries[0];
+        return (minute.Begin + first.At, EvidenceLog.At(minute.Chunks, first.Place).Sequence).CompareTo((timestamp, sequence)) > 0;
     }
 
+    /// <summary>Lets the first events of the earliest minute go.</summary>
     private void Remove(Minute minute, int gone)
     {
-        var last = minute.Entries[gone - 1];
-        var touched = new HashSet<AddressSeries>();
-        foreach (var entry in minute.Entries.Take(gone))
+        const int AtOnce = 256;
+        Span<UInt128> identities = stackalloc UInt128[AtOnce];
+        var entries = minute.Entries[..gone];
+        var (chunks, touched) = (minute.Chunks, 0UL);
+        while (!entries.IsEmpty)
         {
-            touched.Add(entry.Series);
-        }
-
-        foreach (var series in touched)
-        {
-            series.RemoveThrough(last.Timestamp, last.Sequence, _identities);
-            UpdateCandidates(series);
-            if (series.IsEmpty && series.Address is { } address)
+            var some = entries[..Math.Min(AtOnce, entries.Length)];
+            for (var i = 0; i < some.Length; i++)
             {
-                _series.Remove(address);
+                identities[i] = EvidenceLog.At(chunks, some[i].Place).Identity;
+                touched ^= _identities.Touch(identities[i]);
             }
+
+            for (var i = 0; i < some.Length; i++)
+            {
+                if (identities[i] != 0)
+                {
+                    _identities.Remove(identities[i]);
+                }
+
+                var evidence = EvidenceLog.At(chunks, some[i].Place);
+                foreach (var number in evidence.Addresses)
+                {
+                    ref var series = ref _addresses[number];
+                    series.RemoveFirst();
+                    if (series.Count == 0)
+                    {
+                        UpdateCandidates(number, default);
+                        _addresses.Remove(number);
+                    }
+                    else if (!minute.IsInSequence)
+                    {
+                        // While the minute can still tell the numbers of its events.
+                        series.Settle(_order, OldestQuery);
+                    }
+                }
+
+                _traits.Release(evidence.Traits, _nextQuery);
+                if (evidence.Account != SeriesEntry.NoAccount)
+                {
+                    _accounts.Release(evidence.Account, _nextQuery);
+                }
+            }
+
+            entries = entries[some.Length..];
         }
 
+        _touched = touched;
+        _count -= gone;
         minute.RemoveFirst(gone);
+        if (minute.Entries.IsEmpty)
+        {
+            _timeline.RemoveFirst();
+        }
     }
 
-    private static long MinuteOf(long timestamp) => (long)Math.Floor(timestamp / (double)MillisecondsPerMinute);
+    private static int FirstAt(ReadOnlySpan<MinuteEntry> entries, long at)
+    {
+        var (low, high) = (0, entries.Length);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = entries[middle].At < at ? (middle + 1, high) : (low, middle);
+        }
 
-    private static string WriteCursor(in StoredEvent stored) =>
-        Base64Url.EncodeToString(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{stored.Timestamp}.{stored.Sequence}")));
+        return low;
+    }
+
+    private static string WriteCursor(long timestamp, long sequence) =>
+        Base64Url.EncodeToString(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{timestamp}.{sequence}")));
 
     private static bool TryReadCursor(string cursor, out (long Timestamp, long Sequence) start)
     {
@@ -548,137 +884,63 @@ public sealed class MemoryEventStore(MemoryStoreOptions options, TimeProvider cl
             && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out start.Sequence);
     }
 
-    private readonly record struct StoredEvent(
-        long Timestamp, long Sequence, long Ingested, EventTraits Traits, ReadOnlyMemory<byte> Account, UInt128 Identity, ReadOnlyMemory<byte> Payload, bool IsCopy)
+    private readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs);
+
+    /// <summary>The events of a minute that have to be looked at one by one.</summary>
+    private readonly record struct MinuteSlice(long Begin, MinuteEntry[] Entries, byte[][] Chunks)
     {
-        public StoredEvent(in EventRecord record, long sequence)
-            : this(record.Timestamp, sequence, record.Ingested, record.Traits, record.Account, record.Identity, record.Payload, IsCopy: false)
+        public void AddTo(WindowSummary summary, CorrelationQuery query, KindTable kinds, InternTable<EventTraits>.Reader traits)
         {
+            foreach (var entry in Entries)
+            {
+                var timestamp = Begin + entry.At;
+                if (query.Window.Contains(timestamp)
+                    && (query.IngestedAfter is not { } after || timestamp + EvidenceLog.At(Chunks, entry.Place).Delay >= after))
+                {
+                    var classification = entry.Kind == KindTable.Unlisted ? traits[EvidenceLog.At(Chunks, entry.Place).Traits].Classification : kinds[entry.Kind];
+                    summary.Add(classification, 1, timestamp, timestamp);
+                }
+            }
         }
-
-        public Classification Classification => Traits.Classification;
-
-        public EventDocument ToDocument(RuleRevision revision) =>
-            EventDocument.From(Timestamp, Ingested, Traits, Account.Span, Payload.Span, revision);
     }
 
-    private readonly record struct MinuteEntry(
-        long Timestamp, long Sequence, long Ingested, bool IsCopy, Classification Classification, AddressSeries Series);
-
-    /// <summary>The events of one address, sorted when they are read.</summary>
-    private sealed class AddressSeries(SourceAddress? address)
+    /// <summary>Whether events were ingested at or after a time: by what is known of their minute, else by their evidence.</summary>
+    private sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
     {
-        private readonly List<StoredEvent> _events = [];
-        private bool _isSorted = true;
+        private readonly Dictionary<long, (long Earliest, long Latest, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)
+            .ToDictionary(minute => minute.Begin, minute => (minute.Ingested.Earliest, minute.Ingested.Latest, minute.Chunks));
 
-        public SourceAddress? Address => address;
+        private long _begin = long.MinValue;
+        private (long Earliest, long Latest, byte[][] Chunks) _minute;
 
-        public bool IsEmpty => _events.Count == 0;
-
-        /// <summary>The union of the verdicts on all its events.</summary>
-        public Classification Seen { get; private set; }
-
-        public void Add(in StoredEvent stored)
+        public bool Includes(in SeriesEntry entry)
         {
-            _isSorted &= _events.Count == 0 || Compare(_events[^1], stored) <= 0;
-            _events.Add(stored);
-            Seen |= stored.Classification;
-        }
-
-        public Span<StoredEvent> In(TimeWindow window)
-        {
-            var events = Sorted();
-            var from = FirstAfter(events, window.From);
-            return events[from..Math.Max(from, FirstAfter(events, window.To))];
-        }
-
-        public void RemoveThrough(long timestamp, long sequence, HashSet<UInt128> identities)
-        {
-            var events = Sorted();
-            var gone = 0;
-            for (; gone < events.Length && (events[gone].Timestamp, events[gone].Sequence).CompareTo((timestamp, sequence)) <= 0; gone++)
+            if (entry.Timestamp - _begin is < 0 or >= Timeline.MillisecondsPerMinute)
             {
-                identities.Remove(events[gone].Identity);
+                _begin = Timeline.BeginOf(entry.Timestamp);
+                _minute = _minutes[_begin];
             }
 
-            _events.RemoveRange(0, gone);
-            Seen = default;
-            foreach (ref readonly var left in CollectionsMarshal.AsSpan(_events))
-            {
-                Seen |= left.Classification;
-            }
+            return _minute.Earliest >= after
+                || (_minute.Latest >= after && entry.Timestamp + EvidenceLog.At(_minute.Chunks, entry.Place).Delay >= after);
         }
-
-        private Span<StoredEvent> Sorted()
-        {
-            if (!_isSorted)
-            {
-                CollectionsMarshal.AsSpan(_events).Sort(Compare);
-                _isSorted = true;
-            }
-
-            return CollectionsMarshal.AsSpan(_events);
-        }
-
-        private static int FirstAfter(ReadOnlySpan<StoredEvent> events, long timestamp)
-        {
-            var (low, high) = (0, events.Length);
-            while (low < high)
-            {
-                var middle = (low + high) / 2;
-                (low, high) = events[middle].Timestamp <= timestamp ? (middle + 1, high) : (low, middle);
-            }
-
-            return low;
-        }
-
-        private static int Compare(StoredEvent left, StoredEvent right) =>
-            (left.Timestamp, left.Sequence).CompareTo((right.Timestamp, right.Sequence));
     }
 
-    /// <summary>The events of one minute over all addresses, and how many there are of each combination of verdicts.</summary>
-    private sealed class Minute
+    /// <summary>By time, then by number. Within a minute places are in the order of the numbers, unless a journal told them in another.</summary>
+    private sealed class SeriesOrder(Timeline timeline) : IComparer<SeriesEntry>
     {
-        private readonly Dictionary<Classification, (long Count, long Oldest, long Newest)> _summary = [];
-
-        public List<MinuteEntry> Entries { get; } = [];
-
-        public void Add(in MinuteEntry entry)
+        public int Compare(SeriesEntry left, SeriesEntry right)
         {
-            Entries.Add(entry);
-            Count(entry);
-        }
-
-        public void AddTo(WindowSummary summary)
-        {
-            foreach (var (classification, (count, oldest, newest)) in _summary)
+            if (left.Timestamp != right.Timestamp)
             {
-                summary.Add(classification, count, oldest, newest);
-            }
-        }
-
-        // An event of several addresses comes before its copies, so that eviction takes it as a whole.
-        public void Sort() => Entries.Sort((left, right) =>
-            (left.Timestamp, left.Sequence, left.IsCopy).CompareTo((right.Timestamp, right.Sequence, right.IsCopy)));
-
-        public void RemoveFirst(int count)
-        {
-            Entries.RemoveRange(0, count);
-            _summary.Clear();
-            Entries.ForEach(entry => Count(entry));
-        }
-
-        private void Count(in MinuteEntry entry)
-        {
-            if (entry.IsCopy)
-            {
-                return;
+                return left.Timestamp.CompareTo(right.Timestamp);
             }
 
-            ref var counted = ref CollectionsMarshal.GetValueRefOrAddDefault(_summary, entry.Classification, out var exists);
-            counted = exists
-                ? (counted.Count + 1, Math.Min(counted.Oldest, entry.Timestamp), Math.Max(counted.Newest, entry.Timestamp))
-                : (1, entry.Timestamp, entry.Timestamp);
+            // All of a minute that is gone has to go, in whatever order.
+            var minute = timeline.Find(left.Timestamp);
+            return minute is null || minute.IsInSequence
+                ? left.Place.CompareTo(right.Place)
+                : EvidenceLog.At(minute.Chunks, left.Place).Sequence.CompareTo(EvidenceLog.At(minute.Chunks, right.Place).Sequence);
         }
     }
 }

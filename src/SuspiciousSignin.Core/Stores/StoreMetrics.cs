@@ -21,5 +21,11 @@ public sealed class StoreMetrics
 
     internal void Stored(long count) => Volatile.Write(ref _stored, count);
 
-    internal void Evicted(string reason) => _evicted.Add(1, new KeyValuePair<string, object?>("reason", reason));
+    internal void Evicted(string reason, long count)
+    {
+        if (count > 0)
+        {
+            _evicted.Add(count, new KeyValuePair<string, object?>("reason", reason));
+        }
+    }
 }

@@ -112,5 +112,111 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         Assert.False((await CorrelateAsync(store)).IsPartial);
     }
 
+    [Fact]
+    public async Task Ever_new_rule_names_and_users_are_kept_no_longer_than_their_events()
+    {
+        var store = NewStore(maxEvents: 500);
+        for (var i = 0; i < 100_000; i += 1_000)
+        {
+            await AppendAsync(store, [.. Enumerable.Range(i, 1_000).Select(n => SignIn(
+                Now - 100_000 + n, $"8.{n >> 16}.{(n >> 8) & 255}.{n & 255}", $",\"_id\":\"{n}\",\"kibana.alert.rule.name\":\"r{n}\",\"user.name\":\"u{n}\""))]);
+            var held = store.Held;
+            Assert.InRange(held.Traits, 500, 3_000);
+            Assert.InRange(held.Accounts, 500, 3_000);
+            Assert.Equal((500, 500), (held.Addresses, held.Identities));
+        }
+    }
+
+    [Fact]
+    public async Task The_same_user_in_many_batches_is_kept_once()
+    {
+        var store = NewStore();
+        for (var i = 0; i < 50; i++)
+        {
+            await AppendAsync(store, SignIn(Now - i, more: ",\"user.name\":\"crew\""), NetworkAlert(Now - i));
+        }
+
+        Assert.Equal((2, 1, 1, 0), store.Held);
+        Assert.Equal(("crew", 50L), Assert.Single((await CorrelateAsync(store)).Findings[0].Users) is var user ? (user.Name, user.AzureSignIn) : default);
+    }
+
+    [Fact]
+    public async Task Events_of_years_apart_are_read_in_their_order()
+    {
+        Clock.AdjustTime(DateTimeOffset.FromUnixTimeMilliseconds(EcsTime.Earliest + Hour));
+        var store = NewStore();
+        long[] times = [Now, EcsTime.Latest, EcsTime.Earliest, -1, 0, -60_001, -60_000];
+        await AppendAsync(store, [.. times.Select(at => SignIn(at))]);
+        Assert.Equal(times.Order(), (await PageAsync(store, window: TimeWindow.All)).Events.Select(At));
+        var all = await CorrelateAsync(store, query => query with { Window = TimeWindow.All });
+        Assert.Equal((7L, EcsTime.ToDateTime(EcsTime.Earliest), EcsTime.ToDateTime(EcsTime.Latest)), all.Coverage.AzureSignIn is var leg ? (leg.Events, leg.Oldest!.Value, leg.Newest!.Value) : default);
+        var early = await CorrelateAsync(store, query => query with { Window = new TimeWindow(-60_001, -1) });
+        Assert.Equal(2, early.Coverage.AzureSignIn.Events);
+    }
+
+    [Fact]
+    public async Task One_event_a_minute_over_90_days_takes_little_memory()
+    {
+        const int Minutes = 90 * 24 * 60;
+        var store = new MemoryEventStore(new MemoryStoreOptions { Retention = TimeSpan.FromDays(90) }, Clock);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        for (var i = 0; i < Minutes; i += 10_000)
+        {
+            await AppendAsync(store, [.. Enumerable.Range(i, Math.Min(10_000, Minutes - i)).Select(n => SignIn(Now - ((Minutes - n - 1) * Minute)))]);
+        }
+
+        Assert.Equal(Minutes, store.Count);
+        Assert.InRange((GC.GetTotalMemory(forceFullCollection: true) - before) / Minutes, 0, 1_500);
+        Assert.Equal(Minutes, (await CorrelateAsync(store, query => query with { Window = TimeWindow.All })).Coverage.AzureSignIn.Events);
+        GC.KeepAlive(store);
+    }
+
+    [Fact]
+    public async Task Appends_evictions_runs_and_pages_at_once_never_show_an_event_twice_or_out_of_order()
+    {
+        var store = NewStore(maxEvents: 3_000);
+        var isDone = false;
+        var writers = Enumerable.Range(0, 3).Select(writer => Task.Run(
+            async () =>
+            {
+                var random = new Random(writer);
+                for (var i = 0; i < 150; i++)
+                {
+                    await AppendAsync(store, [.. Enumerable.Range(0, 40).Select(n =>
+                    {
+                        var at = Now - (7 * Hour) + (i * 1_000) - random.Next(3_000);
+                        var more = $",\"_id\":\"{writer}.{i}.{n}\",\"user.name\":\"{at}\",\"kibana.alert.rule.name\":\"{at}\",\"message\":\"{at}\"";
+                        return n % 4 == 0 ? NetworkAlert(at, "8.8.8.8") : SignIn(at, n % 2 == 0 ? Ip : "8.8.8.8", more);
+                    })]);
+                }
+            },
+            Cancellation)).ToArray();
+        var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(
+            async () =>
+            {
+                while (!Volatile.Read(ref isDone))
+                {
+                    var page = await PageAsync(store, limit: 5_000);
+                    Assert.Equal(page.Events.Count, page.Total);
+                    Assert.Equal(page.Events.Select(At).Order(), page.Events.Select(At));
+                    Assert.Equal(page.Events.Count, page.Events.Select(document => document.Id).Distinct(StringComparer.Ordinal).Count());
+                    // Each event says its time in its traits, its account and its payload.
+                    Assert.All(page.Events, document => Assert.Equal(
+                        ($"{At(document)}", $"{At(document)}", $"{At(document)}"), (document.Message, document.User!.Name, document.RuleName)));
+                    foreach (var finding in (await CorrelateAsync(store)).Findings)
+                    {
+                        Assert.Equal(finding.Counts.AzureSignIn, finding.Users.Sum(user => user.AzureSignIn));
+                        Assert.InRange(finding.Counts.Total, 1, 18_000);
+                        Assert.All(finding.Users, user => Assert.InRange(long.Parse(user.Name!, System.Globalization.CultureInfo.InvariantCulture), finding.Accesses.First, finding.Accesses.Last));
+                    }
+                }
+            },
+            Cancellation)).ToArray();
+        await Task.WhenAll(writers);
+        Volatile.Write(ref isDone, true);
+        await Task.WhenAll(readers);
+        Assert.Equal((3_000, 3_000), (store.Count, (await PageAsync(store, limit: 1, window: Ever)).Total + (await store.ReadEventsAsync(SourceAddress.Parse("8.8.8.8"), Ever, Engine.Revision(), false, 1, null, Cancellation))!.Total));
+    }
+
     private MemoryEventStore NewStore(int maxEvents = 1_000_000) => new(new MemoryStoreOptions { MaxEvents = maxEvents }, Clock);
 }

@@ -1,0 +1,307 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Stores;
+
+/// <summary>One event of an address, 20 bytes.</summary>
+/// <param name="Timestamp">Milliseconds since the epoch; its minute holds the evidence.</param>
+/// <param name="Place">Where the evidence is in that minute.</param>
+/// <param name="Traits">The number of its traits.</param>
+/// <param name="Account">The number of its account, or <see cref="NoAccount"/>.</param>
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal readonly record struct SeriesEntry(long Timestamp, uint Place, int Traits, int Account)
+{
+    public const int NoAccount = -1;
+}
+
+/// <summary>
+/// The events of one address. They come to the end as they arrive and are put in order when somebody asks. What was handed out is never
+/// changed while a query may read it: new events go behind it, and whatever has to come between goes into a new array.
+/// </summary>
+internal struct AddressSeries
+{
+    private SeriesEntry[]? _entries;
+    private int _start;
+    private int _count;
+    private int _ordered;
+    private int _debt;
+    private int _gone;
+    private long _handedTo;
+
+    public SourceAddress Address;
+
+    /// <summary>The union of the verdicts on its events, perhaps with those of some that were let go.</summary>
+    public Classification Seen;
+
+    /// <summary>How many events are held.</summary>
+    public readonly int Count => _count - _start - _debt;
+
+    /// <summary>How many events are not yet in their order.</summary>
+    public readonly int Late => _count - _ordered;
+
+    /// <summary>Loads what <see cref="Add"/> looks at.</summary>
+    public readonly uint Touch() => _count == 0 ? 0 : _entries![_count - 1].Place;
+
+    /// <inheritdoc cref="Settle"/>
+    /// <param name="entry">The event.</param>
+    public void Add(in SeriesEntry entry, IComparer<SeriesEntry> order, long oldestQuery)
+    {
+        if (_entries is null || _count == _entries.Length)
+        {
+            Settle(order, oldestQuery);
+            var live = _count - _start;
+            // A new array even where half of this one was let go, since somebody may read it.
+            var entries = new SeriesEntry[live + 1 + (live / (live < 64 ? 2 : 8))];
+            _entries.AsSpan(_start, live).CopyTo(entries);
+            (_entries, _start, _count, _ordered) = (entries, 0, live, live);
+        }
+
+        if (_ordered == _count && (_count == _start || _entries[_count - 1].Timestamp < entry.Timestamp || order.Compare(_entries[_count - 1], entry) < 0))
+        {
+            _ordered++;
+        }
+
+        _entries[_count++] = entry;
+    }
+
+    /// <summary>Its earliest event goes; it is taken away when somebody asks.</summary>
+    public void RemoveFirst() => _debt++;
+
+    /// <summary>Puts all in order and takes away what has to go.</summary>
+    /// <param name="order">By time, then by number.</param>
+    /// <param name="oldestQuery">The oldest query that runs.</param>
+    public void Settle(IComparer<SeriesEntry> order, long oldestQuery)
+    {
+        if (_ordered < _count)
+        {
+            Merge(order, oldestQuery);
+        }
+
+        _start += _debt;
+        _gone = (int)Math.Min(int.MaxValue, (long)_gone + _debt);
+        _debt = 0;
+    }
+
+    /// <summary>The events of a window, for a query that may read them until it ends. Settle it before.</summary>
+    public ReadOnlyMemory<SeriesEntry> HandOut(TimeWindow window, long query)
+    {
+        _handedTo = Math.Max(_handedTo, query);
+        var entries = _entries.AsMemory(_start, _count - _start);
+        var from = FirstAfter(entries.Span, window.From);
+        return entries[from..Math.Max(from, FirstAfter(entries.Span, window.To))];
+    }
+
+    /// <summary>Whether so many events went that <see cref="Seen"/> is worth taking anew.</summary>
+    public readonly bool IsSeenStale => _gone > 16 && _gone > (_count - _start) / 2;
+
+    /// <summary>Takes <see cref="Seen"/> anew. Settle it before.</summary>
+    public void SeeAnew(InternTable<EventTraits>.Reader traits)
+    {
+        (Seen, _gone) = (default, 0);
+        foreach (ref readonly var entry in _entries.AsSpan(_start, _count - _start))
+        {
+            Seen |= traits[entry.Traits].Classification;
+        }
+    }
+
+    /// <summary>The place of the first event later than the time.</summary>
+    public static int FirstAfter(ReadOnlySpan<SeriesEntry> entries, long timestamp)
+    {
+        var (low, high) = (0, entries.Length);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = entries[middle].Timestamp <= timestamp ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
+    }
+
+    private void Merge(IComparer<SeriesEntry> order, long oldestQuery)
+    {
+        // Nobody was given what is late, but perhaps what it goes between.
+        var late = _entries.AsSpan(_ordered, _count - _ordered);
+        late.Sort(order);
+        var ordered = _entries.AsSpan(_start, _ordered - _start);
+        var keep = FirstAfter(ordered, late[0].Timestamp - 1);
+        while (keep < ordered.Length && order.Compare(ordered[keep], late[0]) < 0)
+        {
+            keep++;
+        }
+
+        var waiting = late.ToArray();
+        var isRead = _handedTo >= oldestQuery && keep < ordered.Length;
+        var entries = isRead ? new SeriesEntry[_entries!.Length] : _entries!;
+        if (isRead)
+        {
+            ordered[..keep].CopyTo(entries.AsSpan(_start));
+        }
+
+        var from = ordered.Length - 1;
+        var to = _count - 1;
+        for (var i = waiting.Length - 1; i >= 0; to--)
+        {
+            entries[to] = from >= keep && order.Compare(ordered[from], waiting[i]) > 0 ? ordered[from--] : waiting[i--];
+        }
+
+        if (isRead)
+        {
+            ordered[keep..(from + 1)].CopyTo(entries.AsSpan(_start + keep));
+        }
+
+        (_entries, _ordered) = (entries, _count);
+    }
+}
+
+/// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not safe to call at once.</summary>
+internal sealed class AddressTable
+{
+    private const int Shards = 256;
+    private const int FirstCapacity = 8;
+    private const int SegmentBits = 10;
+    private const int SegmentLength = 1 << SegmentBits;
+
+    // The upper half of a slot is of the hash, the lower one more than the number; 0 where it is free. Each shard grows by itself.
+    private readonly ulong[]?[] _slots = new ulong[Shards][];
+    private readonly int[] _counts = new int[Shards];
+    private readonly Stack<int> _free = new();
+    private readonly ulong _seed = MemoryMarshal.Read<ulong>(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+    private readonly ulong _secondSeed = MemoryMarshal.Read<ulong>(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+    private AddressSeries[][] _segments = [];
+    private int _end;
+
+    /// <summary>How many addresses are held.</summary>
+    public int Count => _end - _free.Count;
+
+    public ref AddressSeries this[int number] => ref _segments[number >> SegmentBits][number & (SegmentLength - 1)];
+
+    /// <summary>A hash that nobody outside can foresee.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ulong HashOf(SourceAddress address)
+    {
+        var high = Math.BigMul((ulong)(address.Value >> 64) ^ _seed, (ulong)address.Value ^ _secondSeed, out var low);
+        high = Math.BigMul(high ^ low ^ _seed, 0x9E37_79B9_7F4A_7C15, out low);
+        return high ^ low;
+    }
+
+    /// <summary>Loads what <see cref="Find"/> looks at first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ulong Touch(ulong hash)
+    {
+        var slots = _slots[(int)(hash & (Shards - 1))];
+        return slots is null ? 0 : slots[PlaceOf(hash, slots.Length)];
+    }
+
+    /// <summary>The number of an address; -1 where it is not held.</summary>
+    public int Find(SourceAddress address, ulong hash)
+    {
+        if (_slots[(int)(hash & (Shards - 1))] is not { } slots)
+        {
+            return -1;
+        }
+
+        for (var place = PlaceOf(hash, slots.Length); slots[place] != 0; place = Next(place, slots.Length))
+        {
+            if (slots[place] >> 32 == hash >> 32 && this[NumberIn(slots[place])].Address == address)
+            {
+                return NumberIn(slots[place]);
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The number of an address, made where it is not held.</summary>
+    public int GetOrAdd(SourceAddress address, ulong hash)
+    {
+        var number = Find(address, hash);
+        if (number >= 0)
+        {
+            return number;
+        }
+
+        if (!_free.TryPop(out number))
+        {
+            number = _end++;
+            if (number >> SegmentBits == _segments.Length)
+            {
+                _segments = [.. _segments, new AddressSeries[SegmentLength]];
+            }
+        }
+
+        this[number] = new AddressSeries { Address = address };
+        var shard = (int)(hash & (Shards - 1));
+        if (_slots[shard] is not { } slots || (_counts[shard] + 1) * 4L > slots.Length * 3L)
+        {
+            Grow(shard);
+        }
+
+        Put(_slots[shard]!, (hash & 0xFFFF_FFFF_0000_0000) | (uint)(number + 1));
+        _counts[shard]++;
+        return number;
+    }
+
+    /// <summary>Takes an address away; its number may be another's at once.</summary>
+    public void Remove(int number)
+    {
+        var hash = HashOf(this[number].Address);
+        var shard = (int)(hash & (Shards - 1));
+        var slots = _slots[shard]!;
+        var gap = PlaceOf(hash, slots.Length);
+        while (NumberIn(slots[gap]) != number)
+        {
+            gap = Next(gap, slots.Length);
+        }
+
+        // Whoever stands further from home than the gap moves back, so that no search ends at it.
+        for (var next = Next(gap, slots.Length); slots[next] != 0; next = Next(next, slots.Length))
+        {
+            var home = PlaceOf(slots[next], slots.Length);
+            if (Distance(home, next, slots.Length) >= Distance(gap, next, slots.Length))
+            {
+                slots[gap] = slots[next];
+                gap = next;
+            }
+        }
+
+        slots[gap] = 0;
+        _counts[shard]--;
+        this[number] = default;
+        _free.Push(number);
+    }
+
+    private void Grow(int shard)
+    {
+        var before = _slots[shard] ?? [];
+        var slots = _slots[shard] = new ulong[Math.Max(FirstCapacity, before.Length * 3 / 2)];
+        foreach (var slot in before)
+        {
+            if (slot != 0)
+            {
+                Put(slots, slot);
+            }
+        }
+    }
+
+    private static void Put(ulong[] slots, ulong slot)
+    {
+        var place = PlaceOf(slot, slots.Length);
+        while (slots[place] != 0)
+        {
+            place = Next(place, slots.Length);
+        }
+
+        slots[place] = slot;
+    }
+
+    private static int NumberIn(ulong slot) => (int)((uint)slot - 1);
+
+    private static int Next(int place, int length) => place + 1 == length ? 0 : place + 1;
+
+    private static int Distance(int from, int to, int length) => to >= from ? to - from : to - from + length;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int PlaceOf(ulong hash, int length) => (int)(((hash >> 32) * (ulong)length) >> 32);
+}

@@ -1,0 +1,146 @@
+using System.Runtime.InteropServices;
+
+namespace SuspiciousSignin.Stores;
+
+/// <summary>
+/// What is kept of the events of one minute, in the order of their arrival, in few large pieces, so that all of it goes at once and the
+/// garbage collector has little to look at. What was written is never changed: a reader that took <see cref="Chunks"/> reads on while others
+/// write. At most 16 GiB.
+/// </summary>
+internal struct EvidenceLog
+{
+    private const int FirstLength = 256;
+    private const int OffsetBits = 14;
+    private const int MaxLength = 1 << (OffsetBits + 2);
+    private const int MaxChunks = 1 << (32 - OffsetBits);
+
+    private int _count;
+    private int _used;
+    private long _length;
+
+    /// <summary>The pieces; <see cref="At"/> finds events in them.</summary>
+    public byte[][] Chunks { readonly get => field ?? []; private set; }
+
+    /// <summary>Whether it has begun its last piece.</summary>
+    public readonly bool IsFull => _count == MaxChunks;
+
+    /// <summary>The event that was written at a place.</summary>
+    public static Evidence At(byte[][] chunks, uint place)
+    {
+        var chunk = chunks[place >> OffsetBits];
+        return new Evidence(chunk.AsSpan((int)(place & ((1 << OffsetBits) - 1)) * 4));
+    }
+
+    /// <summary>Writes an event down; later places are greater.</summary>
+    public uint Add(in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    {
+        var length = (Evidence.LengthOf(header, addresses.Length, payload.Length) + 3) & ~3;
+        var tail = _count == 0 ? [] : Chunks[_count - 1];
+        if (_used + length > tail.Length || _used >= MaxLength)
+        {
+            tail = Grow(length);
+        }
+
+        var place = ((uint)(_count - 1) << OffsetBits) | (uint)(_used / 4);
+        Evidence.Write(tail.AsSpan(_used), header, addresses, payload);
+        _used += length;
+        _length += length;
+        return place;
+    }
+
+    private byte[] Grow(int length)
+    {
+        if (_count == Chunks.Length)
+        {
+            // Readers keep the array that they have.
+            var chunks = new byte[Math.Max(1, _count * 2)][];
+            Chunks.CopyTo(chunks, 0);
+            Chunks = chunks;
+        }
+
+        // As much again as there is: a quiet minute stays small, a busy one has few pieces.
+        var chunk = GC.AllocateUninitializedArray<byte>((int)Math.Max(length, Math.Clamp(_length, FirstLength, MaxLength)));
+        Chunks[_count++] = chunk;
+        _used = 0;
+        return chunk;
+    }
+}
+
+/// <summary>What the store needs of an event besides its payload.</summary>
+/// <param name="Identity">0 for an event without.</param>
+/// <param name="Sequence">Its number in the order of arrival.</param>
+/// <param name="Delay">From its time to its <c>event.ingested</c>, milliseconds; may be negative.</param>
+/// <param name="Traits">The number of its traits.</param>
+/// <param name="Account">The number of its account.</param>
+internal readonly record struct EvidenceHeader(UInt128 Identity, long Sequence, long Delay, int Traits, int Account);
+
+/// <summary>
+/// One event in an <see cref="EvidenceLog"/>: 24 bytes that every event has, then only what there is of the delay (4 or 8 bytes), the identity
+/// (16), the numbers of the addresses (4 each) and the payload.
+/// </summary>
+internal readonly ref struct Evidence(ReadOnlySpan<byte> bytes)
+{
+    private const int FixedLength = 24;
+    private const byte HasIdentity = 1;
+    private const byte HasDelay = 2;
+    private const byte HasLongDelay = 4;
+
+    private readonly ReadOnlySpan<byte> _bytes = bytes;
+
+    public int Traits => MemoryMarshal.Read<int>(_bytes[4..]);
+
+    public int Account => MemoryMarshal.Read<int>(_bytes[8..]);
+
+    public long Sequence => MemoryMarshal.Read<long>(_bytes[12..]);
+
+    public long Delay => (_bytes[21] & (HasDelay | HasLongDelay)) switch
+    {
+        0 => 0,
+        HasDelay => MemoryMarshal.Read<int>(_bytes[FixedLength..]),
+        _ => MemoryMarshal.Read<long>(_bytes[FixedLength..]),
+    };
+
+    public UInt128 Identity => (_bytes[21] & HasIdentity) == 0 ? 0 : MemoryMarshal.Read<UInt128>(_bytes[(FixedLength + DelayLength(_bytes[21]))..]);
+
+    public ReadOnlySpan<int> Addresses => MemoryMarshal.Cast<byte, int>(_bytes.Slice(AddressesAt(_bytes[21]), _bytes[20] * sizeof(int)));
+
+    public ReadOnlySpan<byte> Payload => _bytes.Slice(AddressesAt(_bytes[21]) + (_bytes[20] * sizeof(int)), MemoryMarshal.Read<int>(_bytes));
+
+    public static int LengthOf(in EvidenceHeader header, int addresses, int payload) =>
+        AddressesAt(FlagsOf(header)) + (addresses * sizeof(int)) + payload;
+
+    public static void Write(Span<byte> to, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    {
+        var flags = FlagsOf(header);
+        MemoryMarshal.Write(to, payload.Length);
+        MemoryMarshal.Write(to[4..], header.Traits);
+        MemoryMarshal.Write(to[8..], header.Account);
+        MemoryMarshal.Write(to[12..], header.Sequence);
+        to[20] = (byte)addresses.Length;
+        to[21] = flags;
+        if ((flags & HasLongDelay) != 0)
+        {
+            MemoryMarshal.Write(to[FixedLength..], header.Delay);
+        }
+        else if ((flags & HasDelay) != 0)
+        {
+            MemoryMarshal.Write(to[FixedLength..], (int)header.Delay);
+        }
+
+        if ((flags & HasIdentity) != 0)
+        {
+            MemoryMarshal.Write(to[(FixedLength + DelayLength(flags))..], header.Identity);
+        }
+
+        var at = AddressesAt(flags);
+        addresses.CopyTo(MemoryMarshal.Cast<byte, int>(to[at..]));
+        payload.CopyTo(to[(at + (addresses.Length * sizeof(int)))..]);
+    }
+
+    private static byte FlagsOf(in EvidenceHeader header) => (byte)(
+        (header.Identity == 0 ? 0 : HasIdentity) | (header.Delay == 0 ? 0 : header.Delay == (int)header.Delay ? HasDelay : HasLongDelay));
+
+    private static int DelayLength(byte flags) => (flags & HasLongDelay) != 0 ? sizeof(long) : (flags & HasDelay) != 0 ? sizeof(int) : 0;
+
+    private static int AddressesAt(byte flags) => FixedLength + DelayLength(flags) + ((flags & HasIdentity) != 0 ? 16 : 0);
+}
