@@ -24,6 +24,11 @@ internal sealed class EventList : IReadOnlyList<EventRecord>
         return ref _pieces[index >> Shift][index & (PieceLength - 1)];
     }
 
+    /// <summary>The events from this on that lie in one piece.</summary>
+    public ReadOnlySpan<EventRecord> From(int index) => index == Count
+        ? []
+        : _pieces[index >> Shift].AsSpan(index & (PieceLength - 1), Math.Min(PieceLength - (index & (PieceLength - 1)), Count - index));
+
     /// <summary>The place of the next event, to be written and then added.</summary>
     public ref EventRecord Next()
     {

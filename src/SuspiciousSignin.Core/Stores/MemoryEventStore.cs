@@ -95,13 +95,13 @@ public sealed class MemoryEventStore : IEventStore
     {
         var duplicates = new HashSet<int>();
         var beyondRetention = 0;
-        for (var from = 0; from == 0 || from < events.Count; from += EventsPerHold)
+        for (var from = 0; from == 0 || from < events.Count;)
         {
             // Let queries in between: a large batch must not hold the lock from end to end.
             bool isMoreToEvict;
             lock (_gate)
             {
-                Append(events, from, Math.Min(EventsPerHold, events.Count - from), duplicates);
+                from += Append(events, from, duplicates);
                 isMoreToEvict = Evict(ref beyondRetention);
             }
 
@@ -237,7 +237,7 @@ public sealed class MemoryEventStore : IEventStore
                 foreach (var (sequence, record) in chunk)
                 {
                     _sequence = sequence;
-                    Append([record], 0, 1, duplicates);
+                    Append(new ReadOnlySpan<EventRecord>(in record), 0, duplicates);
                     next = Math.Max(next, sequence + 1);
                 }
 
@@ -285,17 +285,19 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     /// <summary>Adds some of the events. What each will look at is loaded for all of them first, so that the waits for memory overlap.</summary>
-    private void Append(IReadOnlyList<EventRecord> events, int from, int count, HashSet<int> duplicates)
+    /// <returns>How many it has gone through; some, unless there are none.</returns>
+    private int Append(IReadOnlyList<EventRecord> events, int from, HashSet<int> duplicates)
     {
-        if (events is List<EventRecord> list)
+        var some = events switch
         {
-            Append(CollectionsMarshal.AsSpan(list).Slice(from, count), from, duplicates);
-        }
-        else
-        {
-            var array = events as EventRecord[] ?? [.. events.Skip(from).Take(count)];
-            Append(array.AsSpan(ReferenceEquals(array, events) ? from : 0, count), from, duplicates);
-        }
+            EventList pieces => pieces.From(from),
+            List<EventRecord> list => CollectionsMarshal.AsSpan(list)[from..],
+            EventRecord[] array => array.AsSpan(from),
+            _ => [.. events.Skip(from).Take(EventsPerHold)],
+        };
+        some = some[..Math.Min(EventsPerHold, some.Length)];
+        Append(some, from, duplicates);
+        return some.Length;
     }
 
     private void Append(ReadOnlySpan<EventRecord> events, int position, HashSet<int> duplicates)
