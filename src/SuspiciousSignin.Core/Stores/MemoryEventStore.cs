@@ -95,7 +95,8 @@ public sealed class MemoryEventStore : IEventStore
     {
         var duplicates = new HashSet<int>();
         var beyondRetention = 0;
-        for (var from = 0; from == 0 || from < events.Count;)
+        var from = 0;
+        do
         {
             // Let queries in between: a large batch must not hold the lock from end to end.
             bool isMoreToEvict;
@@ -113,6 +114,7 @@ public sealed class MemoryEventStore : IEventStore
                 }
             }
         }
+        while (from < events.Count);
 
         _metrics?.Stored(Count);
         Warning[] warnings = beyondRetention == 0
