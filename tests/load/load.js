@@ -22,7 +22,7 @@ const { values: asked } = parseArgs({
 });
 const url = new URL(asked.url);
 const [rate, seconds, batch] = [Number(asked.rate), Number(asked.seconds), Number(asked.batch)];
-const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+const agent = new http.Agent({ keepAlive: true, maxSockets: 64, noDelay: true });
 const run = process.pid.toString(36) + Date.now().toString(36);
 const addresses = 5000;
 const latencies = { ingest: [], address: [], run: [] };
