@@ -16,9 +16,9 @@ internal static class HttpBenchmark
     /// <param name="seconds">How long one turn of GET takes.</param>
     public static void Run(string published, double megabytes, int rounds, double seconds)
     {
-        Server.KeepToTheOtherCore();
-        using (var ours = Server.Ours(published))
-        using (var peer = Server.Peer())
+        var onOneCore = Server.KeepToTheOtherCore();
+        using (var ours = Server.Ours(published, onOneCore))
+        using (var peer = Server.Peer(onOneCore))
         {
             Post(ours, peer, (int)(megabytes * 1e6 / 441), rounds, isLarge: false);
             Post(ours, peer, (int)(megabytes * 1e6 / 4650), rounds, isLarge: true);
@@ -28,8 +28,8 @@ internal static class HttpBenchmark
         Console.WriteLine("\nThe most memory ever resident (VmHWM), a new process each, after one batch of 4 KB documents");
         foreach (var size in (int[])[0, 16, 128])
         {
-            using var ours = Server.Ours(published);
-            using var peer = Server.Peer();
+            using var ours = Server.Ours(published, onOneCore);
+            using var peer = Server.Peer(onOneCore);
             var count = (int)(size * (megabytes < 1 ? 0.01 : 1) * 1_048_576 / 4700) + 1;
             PostOurs(ours, new Documents(9, isLarge: true, count) { End = Now }.Lines(count));
             var lines = ours.Kibibytes("VmHWM");

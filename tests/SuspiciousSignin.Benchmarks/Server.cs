@@ -56,21 +56,35 @@ internal sealed class Server : IDisposable
     private string Url => $"http://127.0.0.1:{Port}";
 
     /// <summary>Starts the service as it was published, open to everybody here, with room for what a benchmark sends.</summary>
-    public static Server Ours(string published, bool onOneCore = true) => new(
+    public static Server Ours(string published, bool onOneCore) => new(
         "ours",
         ["dotnet", Path.Combine(published, "SuspiciousSignin.Api.dll")],
         [("Auth__AllowAnonymous", "true"), ("Requests__PerCaller", "100000000"), ("Store__Memory__MaxEvents", "20000000")],
         onOneCore);
 
     /// <summary>Starts the peer (<see cref="Benchmarks.Peer"/>).</summary>
-    public static Server Peer(bool onOneCore = true) => new("MVC controller", ["dotnet", typeof(Server).Assembly.Location, "peer", "{url}"], [], onOneCore);
+    public static Server Peer(bool onOneCore) => new("MVC controller", ["dotnet", typeof(Server).Assembly.Location, "peer", "{url}"], [], onOneCore);
 
-    /// <summary>Publishes the service as its container does, into the folder.</summary>
-    public static string Publish(string folder)
+    /// <summary>Hands on the folder of the published service; where none is given, publishes it as its container does, for as long as the run takes.</summary>
+    public static void WithPublished(string? published, Action<string> run)
     {
-        Console.WriteLine("Publishing the service");
-        Rounds.Run("dotnet", "publish", Path.Combine(Repository.Root, "src", "SuspiciousSignin.Api"), "-c", "Release", "-o", folder, "--nologo");
-        return folder;
+        if (published is not null)
+        {
+            run(published);
+            return;
+        }
+
+        var folder = Repository.Temporary();
+        try
+        {
+            Console.WriteLine("Publishing the service");
+            Rounds.Run("dotnet", "publish", Path.Combine(Repository.Root, "src", "SuspiciousSignin.Api"), "-c", "Release", "-o", folder, "--nologo");
+            run(folder);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     /// <summary>Keeps this process, and all threads that it has and will have, to the second core. False where there is no second or no taskset.</summary>
