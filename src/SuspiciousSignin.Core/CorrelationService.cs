@@ -95,10 +95,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var result = await judge.CorrelateAsync(
             new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue },
             cancellationToken);
-        var refusedPositions = appended.Rejected.Select(refused => refused.Index).ToHashSet();
-        IReadOnlyList<EventRecord> accepted = appended.Duplicates.Count == 0 && refusedPositions.Count == 0
-            ? batch.Events
-            : [.. batch.Events.Where((record, i) => !appended.Duplicates.Contains(i) && !refusedPositions.Contains(record.Position))];
+        var accepted = appended.AcceptedOf(batch.Events);
         return new Evaluation
         {
             Received = batch.Received,

@@ -69,9 +69,8 @@ public sealed partial class IngestController(
 
         var appended = await correlation.AppendAsync(batch.Events, cancellationToken);
         var results = BulkAnswer.ResultsOf(batch, appended);
-        var refused = appended.Rejected.Select(rejected => rejected.Index).ToHashSet();
         metrics.Ingested(
-            [.. batch.Events.Where((record, i) => !appended.Duplicates.Contains(i) && !refused.Contains(record.Position))],
+            appended.AcceptedOf(batch.Events),
             results.Count(result => result.Status == StatusCodes.Status400BadRequest),
             appended.Duplicates.Count);
         foreach (var warning in appended.Warnings)

@@ -56,17 +56,11 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
 
             at++;
             FieldNode? child;
+            var isMember = true;
             if (expected.Node is { } following && following.SkipKey(json, at) is >= 0 and var behind)
             {
                 child = following;
                 at = behind;
-                if ((seen & child.Bit) != 0)
-                {
-                    return JsonBytes.Unsure;
-                }
-
-                seen |= child.Bit;
-                expected = ref _following[child.Number];
             }
             else
             {
@@ -80,16 +74,10 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                 var key = json[at..end];
                 at = end + 1;
                 child = node.Child(key);
-                if (child is not null)
+                isMember = child is not null;
+                if (isMember)
                 {
-                    if ((seen & child.Bit) != 0)
-                    {
-                        return JsonBytes.Unsure;
-                    }
-
-                    seen |= child.Bit;
                     expected.Node = child;
-                    expected = ref _following[child.Number];
                 }
                 else if (key.Contains((byte)'.') && node.Find(key) is { } deeper)
                 {
@@ -101,6 +89,17 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                     _dotted.Add(deeper);
                     child = deeper;
                 }
+            }
+
+            if (isMember)
+            {
+                if ((seen & child!.Bit) != 0)
+                {
+                    return JsonBytes.Unsure;
+                }
+
+                seen |= child.Bit;
+                expected = ref _following[child.Number];
             }
 
             if (JsonBytes.At(json, at) != ':')

@@ -379,10 +379,10 @@ public sealed class EventReader(EventReaderOptions options)
         var length = kind.Length + first.Length + second.Length + third.Length + Separators;
         var bytes = length <= OnStack ? stackalloc byte[length] : new byte[length];
         var rest = bytes;
-        Append(ref rest, kind, isLast: false);
-        Append(ref rest, first, isLast: false);
-        Append(ref rest, second, isLast: false);
-        Append(ref rest, third, isLast: true);
+        AppendWithSeparator(ref rest, kind);
+        AppendWithSeparator(ref rest, first);
+        AppendWithSeparator(ref rest, second);
+        third.CopyTo(rest);
 
         // A store that keeps documents outlives the process, and derives their ids from the identity.
         var hash = options.KeepDocuments
@@ -391,15 +391,11 @@ public sealed class EventReader(EventReaderOptions options)
         return hash == 0 ? 1 : hash;
     }
 
-    private static void Append(ref Span<byte> rest, ReadOnlySpan<byte> part, bool isLast)
+    private static void AppendWithSeparator(ref Span<byte> rest, ReadOnlySpan<byte> part)
     {
         part.CopyTo(rest);
-        rest = rest[part.Length..];
-        if (!isLast)
-        {
-            rest[0] = 0;
-            rest = rest[1..];
-        }
+        rest[part.Length] = 0;
+        rest = rest[(part.Length + 1)..];
     }
 
     /// <summary>Copies what is kept of an event alone into chunks shared by neighbouring events, so that a batch costs few allocations.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Hashing;
 using System.Security.Cryptography;
 using SuspiciousSignin.Rules;
@@ -10,12 +11,14 @@ namespace SuspiciousSignin.Events;
 /// </summary>
 internal sealed class TraitsCache
 {
+    /// <summary>Traits beyond these are made anew each time: whoever sends many must not make us keep them.</summary>
+    private const int MaxEntries = 65_536;
+
     // Per address class and alert dataset, which the verdicts depend on besides the fields.
-    private readonly FieldsTable<EventTraits>?[] _traits = new FieldsTable<EventTraits>?[8];
+    private readonly Dictionary<byte[], EventTraits>?[] _traits = new Dictionary<byte[], EventTraits>?[8];
 
     // The latest by a cheap key: nearly all events are of a few kinds that take turns.
-    private readonly EventTraits?[] _latest = new EventTraits?[64];
-    private readonly int[] _latestTable = new int[64];
+    private readonly (EventTraits? Traits, int Number)[] _latest = new (EventTraits?, int)[64];
 
     /// <summary>The traits of a document.</summary>
     public EventTraits Of(EcsDocument document)
@@ -30,90 +33,49 @@ internal sealed class TraitsCache
         var number = (addressClass * 2) + (document.IsOfAlertDataset ? 1 : 0);
         var fields = document.Part(FieldPart.Traits);
         var key = fields.IsEmpty ? 0 : (fields.Length + (fields[^1] * 7) + (fields[fields.Length / 2] * 13) + (number * 29)) & (_latest.Length - 1);
-        if (_latest[key] is not { } latest || _latestTable[key] != number || !fields.SequenceEqual(latest.Fields))
+        ref var latest = ref _latest[key];
+        if (latest.Traits is not { } traits || latest.Number != number || !fields.SequenceEqual(traits.Fields))
         {
-            latest = Find(document, fields, number);
-            (_latest[key], _latestTable[key]) = (latest, number);
+            traits = Find(document, fields, number);
+            latest = (traits, number);
         }
 
-        return latest;
+        return traits;
     }
 
     private EventTraits Find(EcsDocument document, ReadOnlySpan<byte> fields, int number)
     {
-        var table = _traits[number] ??= new();
-        if (table.Find(fields, out var hash) is { } known)
+        var table = _traits[number] ??= new(BytesComparer.Instance);
+        if (table.GetAlternateLookup<ReadOnlySpan<byte>>().TryGetValue(fields, out var known))
         {
             return known;
         }
 
         var own = fields.ToArray();
-        return table.Add(hash, own, new EventTraits(Classification.Of(document), own));
+        var traits = new EventTraits(Classification.Of(document), own);
+        if (table.Count < MaxEntries)
+        {
+            table.Add(own, traits);
+        }
+
+        return traits;
     }
 
-    /// <summary>An open hash table by the bytes of fields: the hash, the bytes and the value of an entry lie together.</summary>
-    private sealed class FieldsTable<T>
-        where T : class
+    private sealed class BytesComparer : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
     {
-        /// <summary>Values beyond these are made anew each time: whoever sends many must not make us keep them.</summary>
-        private const int MaxEntries = 65_536;
+        public static readonly BytesComparer Instance = new();
 
         // Drawn once per process: nobody outside can prepare fields that fall into one place.
         private static readonly long Seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
 
-        private Entry[] _entries = new Entry[16];
-        private int _count;
+        public bool Equals(byte[]? left, byte[]? right) => left.AsSpan().SequenceEqual(right);
 
-        public T? Find(ReadOnlySpan<byte> fields, out ulong hash)
-        {
-            hash = XxHash3.HashToUInt64(fields, Seed);
-            var entries = _entries;
-            for (var at = (int)hash & (entries.Length - 1); entries[at].Value is { } value; at = (at + 1) & (entries.Length - 1))
-            {
-                if (entries[at].Hash == hash && fields.SequenceEqual(entries[at].Fields))
-                {
-                    return value;
-                }
-            }
+        public int GetHashCode([DisallowNull] byte[] bytes) => GetHashCode((ReadOnlySpan<byte>)bytes);
 
-            return null;
-        }
+        public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
 
-        public T Add(ulong hash, byte[] fields, T value)
-        {
-            var entry = new Entry(hash, fields, value);
-            if (_count < MaxEntries)
-            {
-                if (++_count * 2 > _entries.Length)
-                {
-                    var old = _entries;
-                    _entries = new Entry[old.Length * 2];
-                    foreach (ref readonly var each in old.AsSpan())
-                    {
-                        if (each.Value is not null)
-                        {
-                            Place(each);
-                        }
-                    }
-                }
+        public int GetHashCode(ReadOnlySpan<byte> alternate) => unchecked((int)XxHash3.HashToUInt64(alternate, Seed));
 
-                Place(entry);
-            }
-
-            return value;
-        }
-
-        private void Place(in Entry entry)
-        {
-            var at = (int)entry.Hash & (_entries.Length - 1);
-            while (_entries[at].Value is not null)
-            {
-                at = (at + 1) & (_entries.Length - 1);
-            }
-
-            _entries[at] = entry;
-        }
-
-        private readonly record struct Entry(ulong Hash, byte[] Fields, T Value);
+        public byte[] Create(ReadOnlySpan<byte> alternate) => alternate.ToArray();
     }
 }

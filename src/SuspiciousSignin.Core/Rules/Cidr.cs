@@ -48,11 +48,7 @@ public sealed class Cidr
     public bool Contains(SourceAddress address) => (address.Value & _mask) == _network;
 
     /// <summary>Whether any address lies in both blocks.</summary>
-    internal bool Overlaps(string other)
-    {
-        var block = Parse(other);
-        return ((_network ^ block._network) & _mask & block._mask) == 0;
-    }
+    internal bool Overlaps(Cidr other) => ((_network ^ other._network) & _mask & other._mask) == 0;
 
     /// <summary>The block as it was written.</summary>
     public override string ToString() => _text;

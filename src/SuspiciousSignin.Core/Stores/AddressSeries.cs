@@ -158,14 +158,10 @@ internal struct AddressSeries
 /// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not safe to call at once.</summary>
 internal sealed class AddressTable
 {
-    private const int Shards = 256;
-    private const int FirstCapacity = 8;
     private const int SegmentBits = 10;
     private const int SegmentLength = 1 << SegmentBits;
 
-    // The upper half of a slot is of the hash, the lower one more than the number; 0 where it is free. Each shard grows by itself.
-    private readonly ulong[]?[] _slots = new ulong[Shards][];
-    private readonly int[] _counts = new int[Shards];
+    private readonly NumberTable _numbers = new(shards: 256);
     private readonly Stack<int> _free = new();
     private readonly ulong _seed = MemoryMarshal.Read<ulong>(RandomNumberGenerator.GetBytes(sizeof(ulong)));
     private readonly ulong _secondSeed = MemoryMarshal.Read<ulong>(RandomNumberGenerator.GetBytes(sizeof(ulong)));
@@ -188,29 +184,20 @@ internal sealed class AddressTable
 
     /// <summary>Loads what <see cref="Find"/> looks at first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Touch(ulong hash)
-    {
-        var slots = _slots[(int)(hash & (Shards - 1))];
-        return slots is null ? 0 : slots[PlaceOf(hash, slots.Length)];
-    }
+    public ulong Touch(ulong hash) => _numbers.Touch(hash);
 
     /// <summary>The number of an address; -1 where it is not held.</summary>
     public int Find(SourceAddress address, ulong hash)
     {
-        if (_slots[(int)(hash & (Shards - 1))] is not { } slots)
+        var place = NumberTable.Start;
+        int number;
+        do
         {
-            return -1;
+            number = _numbers.Next(hash, ref place);
         }
+        while (number >= 0 && this[number].Address != address);
 
-        for (var place = PlaceOf(hash, slots.Length); slots[place] != 0; place = Next(place, slots.Length))
-        {
-            if (slots[place] >> 32 == hash >> 32 && this[NumberIn(slots[place])].Address == address)
-            {
-                return NumberIn(slots[place]);
-            }
-        }
-
-        return -1;
+        return number;
     }
 
     /// <summary>The number of an address, made where it is not held.</summary>
@@ -232,76 +219,15 @@ internal sealed class AddressTable
         }
 
         this[number] = new AddressSeries { Address = address };
-        var shard = (int)(hash & (Shards - 1));
-        if (_slots[shard] is not { } slots || (_counts[shard] + 1) * 4L > slots.Length * 3L)
-        {
-            Grow(shard);
-        }
-
-        Put(_slots[shard]!, (hash & 0xFFFF_FFFF_0000_0000) | (uint)(number + 1));
-        _counts[shard]++;
+        _numbers.Add(hash, number);
         return number;
     }
 
     /// <summary>Takes an address away; its number may be another's at once.</summary>
     public void Remove(int number)
     {
-        var hash = HashOf(this[number].Address);
-        var shard = (int)(hash & (Shards - 1));
-        var slots = _slots[shard]!;
-        var gap = PlaceOf(hash, slots.Length);
-        while (NumberIn(slots[gap]) != number)
-        {
-            gap = Next(gap, slots.Length);
-        }
-
-        // Whoever stands further from home than the gap moves back, so that no search ends at it.
-        for (var next = Next(gap, slots.Length); slots[next] != 0; next = Next(next, slots.Length))
-        {
-            var home = PlaceOf(slots[next], slots.Length);
-            if (Distance(home, next, slots.Length) >= Distance(gap, next, slots.Length))
-            {
-                slots[gap] = slots[next];
-                gap = next;
-            }
-        }
-
-        slots[gap] = 0;
-        _counts[shard]--;
+        _numbers.Remove(HashOf(this[number].Address), number);
         this[number] = default;
         _free.Push(number);
     }
-
-    private void Grow(int shard)
-    {
-        var before = _slots[shard] ?? [];
-        var slots = _slots[shard] = new ulong[Math.Max(FirstCapacity, before.Length * 3 / 2)];
-        foreach (var slot in before)
-        {
-            if (slot != 0)
-            {
-                Put(slots, slot);
-            }
-        }
-    }
-
-    private static void Put(ulong[] slots, ulong slot)
-    {
-        var place = PlaceOf(slot, slots.Length);
-        while (slots[place] != 0)
-        {
-            place = Next(place, slots.Length);
-        }
-
-        slots[place] = slot;
-    }
-
-    private static int NumberIn(ulong slot) => (int)((uint)slot - 1);
-
-    private static int Next(int place, int length) => place + 1 == length ? 0 : place + 1;
-
-    private static int Distance(int from, int to, int length) => to >= from ? to - from : to - from + length;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int PlaceOf(ulong hash, int length) => (int)(((hash >> 32) * (ulong)length) >> 32);
 }

@@ -59,7 +59,21 @@ public sealed record CorrelationResult
 /// <param name="Rejected">Events that the store refused, with their positions; they are not stored.</param>
 /// <param name="Warnings">What the sender should know, such as events beyond retention.</param>
 public sealed record AppendResult(
-    IReadOnlySet<int> Duplicates, IReadOnlyList<RejectedEvent> Rejected, IReadOnlyList<Warning> Warnings);
+    IReadOnlySet<int> Duplicates, IReadOnlyList<RejectedEvent> Rejected, IReadOnlyList<Warning> Warnings)
+{
+    /// <summary>The events of the list given that the store took.</summary>
+    /// <param name="events">That list.</param>
+    public IReadOnlyList<EventRecord> AcceptedOf(IReadOnlyList<EventRecord> events)
+    {
+        if (Duplicates.Count == 0 && Rejected.Count == 0)
+        {
+            return events;
+        }
+
+        var refused = Rejected.Select(rejected => rejected.Index).ToHashSet();
+        return [.. events.Where((record, i) => !Duplicates.Contains(i) && !refused.Contains(record.Position))];
+    }
+}
 
 /// <summary>A page of events, oldest first.</summary>
 /// <param name="Events">The events.</param>
