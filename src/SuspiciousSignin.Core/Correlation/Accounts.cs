@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Correlation;
@@ -8,35 +9,54 @@ namespace SuspiciousSignin.Correlation;
 /// </summary>
 public sealed class Accounts
 {
-    private readonly Dictionary<string, Account> _accounts = new(StringComparer.OrdinalIgnoreCase);
+    private readonly Dictionary<AccountKey, int> _places = [];
+    private readonly List<Account> _accounts = [];
 
     /// <summary>Adds what an account did.</summary>
     /// <param name="user">Who, or null where the events do not say.</param>
     /// <param name="azureSignIn">How many sign-ins.</param>
     /// <param name="mailAccess">How many mail accesses.</param>
-    public void Add(EventUser? user, long azureSignIn, long mailAccess)
-    {
-        var key = user?.Email
-            ?? (user is { Name: { } name, Domain: { } domain } && !name.Contains('@', StringComparison.Ordinal) ? $"{name}@{domain}" : null)
-            ?? user?.Name ?? user?.Id ?? "";
-        if (!_accounts.TryGetValue(key, out var account))
-        {
-            _accounts[key] = account = new Account();
-        }
-
-        account.Add(user, azureSignIn, mailAccess);
-    }
+    public void Add(EventUser? user, long azureSignIn, long mailAccess) => Add(AccountKey.Of(user), user, azureSignIn, mailAccess);
 
     /// <summary>The accounts, busiest first.</summary>
-    public IReadOnlyList<UserActivity> ToActivities() =>
-    [
-        .. _accounts.Values.Select(account => account.ToActivity())
-            .OrderByDescending(user => user.AzureSignIn + user.MailAccess)
-            .ThenBy(user => user.Name, StringComparer.Ordinal)
-            .ThenBy(user => user.Id, StringComparer.Ordinal),
-    ];
+    public IReadOnlyList<UserActivity> ToActivities()
+    {
+        var activities = new UserActivity[_accounts.Count];
+        for (var i = 0; i < activities.Length; i++)
+        {
+            activities[i] = _accounts[i].ToActivity();
+        }
 
-    private sealed class Account
+        Array.Sort(activities, static (left, right) =>
+            (right.AzureSignIn + right.MailAccess).CompareTo(left.AzureSignIn + left.MailAccess) is not 0 and var byActivity ? byActivity
+            : string.CompareOrdinal(left.Name, right.Name) is not 0 and var byName ? byName
+            : string.CompareOrdinal(left.Id, right.Id) is not 0 and var byId ? byId
+            : string.CompareOrdinal(left.Email, right.Email));
+        return activities;
+    }
+
+    /// <summary>Begins with another address.</summary>
+    internal void Clear()
+    {
+        _places.Clear();
+        _accounts.Clear();
+    }
+
+    /// <inheritdoc cref="Add(EventUser?, long, long)"/>
+    /// <param name="key">The key of the user.</param>
+    internal void Add(AccountKey key, EventUser? user, long azureSignIn, long mailAccess)
+    {
+        ref var place = ref CollectionsMarshal.GetValueRefOrAddDefault(_places, key, out var isKnown);
+        if (!isKnown)
+        {
+            place = _accounts.Count;
+            _accounts.Add(default);
+        }
+
+        CollectionsMarshal.AsSpan(_accounts)[place].Add(user, azureSignIn, mailAccess);
+    }
+
+    private struct Account
     {
         private string? _name;
         private string? _id;
@@ -50,13 +70,22 @@ public sealed class Accounts
         {
             _azureSignIn += azureSignIn;
             _mailAccess += mailAccess;
-            Lower(ref azureSignIn > 0 ? ref _signInName : ref _name, user?.Name);
-            Lower(ref azureSignIn > 0 ? ref _signInId : ref _id, user?.Id);
+            if (azureSignIn > 0)
+            {
+                Lower(ref _signInName, user?.Name);
+                Lower(ref _signInId, user?.Id);
+            }
+            else
+            {
+                Lower(ref _name, user?.Name);
+                Lower(ref _id, user?.Id);
+            }
+
             Lower(ref _email, user?.Email);
         }
 
         // Whatever the order of arrival, the same events name the account the same way; the directory's own name and id come first.
-        public UserActivity ToActivity() => new()
+        public readonly UserActivity ToActivity() => new()
         {
             Name = _signInName ?? _name,
             Id = _signInId ?? _id,
@@ -73,4 +102,27 @@ public sealed class Accounts
             }
         }
     }
+}
+
+/// <summary>What joins accounts across sources: the e-mail, else the name with its domain, else the name, else the id, in whatever case.</summary>
+internal readonly struct AccountKey : IEquatable<AccountKey>
+{
+    private readonly string _text;
+    private readonly int _hash;
+
+    private AccountKey(string text) => (_text, _hash) = (text, text.GetHashCode(StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Of an account of which nothing is told.</summary>
+    public static AccountKey None { get; } = new("");
+
+    public static AccountKey Of(EventUser? user) => new(
+        user?.Email
+        ?? (user is { Name: { } name, Domain: { } domain } && !name.Contains('@', StringComparison.Ordinal) ? $"{name}@{domain}" : null)
+        ?? user?.Name ?? user?.Id ?? "");
+
+    public bool Equals(AccountKey other) => string.Equals(_text, other._text, StringComparison.OrdinalIgnoreCase);
+
+    public override bool Equals(object? obj) => obj is AccountKey other && Equals(other);
+
+    public override int GetHashCode() => _hash;
 }

@@ -9,11 +9,15 @@ namespace SuspiciousSignin.Correlation;
 /// An event costs its verdicts, its time and a count; traits and accounts are looked into once each, where the address has to be judged or
 /// shown.
 /// </summary>
-internal sealed class AddressAggregator(RuleRevision revision, InternTable<EventTraits>.Reader traits, InternTable<byte[]>.Reader accounts)
+internal sealed class AddressAggregator(RuleRevision revision, InternTable<EventTraits>.Reader traits, InternTable<EventAccount>.Reader accounts)
 {
+    private readonly EcsField[] _datasetFields = [.. revision.Dataset.Fields];
     private readonly CountTable _byTraits = new();
     private readonly CountTable _byActor = new();
-    private readonly Dictionary<int, EventUser?> _users = [];
+    private readonly DistinctTexts _datasets = new();
+    private readonly DistinctTexts _ruleNames = new();
+    private readonly DistinctTexts _categories = new();
+    private readonly Accounts _users = new();
     private long _firstSeen;
     private long _lastSeen;
     private (long First, long Last)? _alerts;
@@ -40,7 +44,7 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
         var timestamp = entry.Timestamp;
         _firstSeen = _byTraits.IsEmpty ? timestamp : _firstSeen;
         _lastSeen = timestamp;
-        _byTraits.Count((uint)entry.Traits);
+        _byTraits.Count((uint)entry.Traits, timestamp);
         if (verdicts.IsNetworkAlert(revision))
         {
             _alerts = (_alerts?.First ?? timestamp, timestamp);
@@ -51,16 +55,17 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
         {
             _accesses = (_accesses?.First ?? timestamp, timestamp);
             Narrow(timestamp, _alerts);
-            _byActor.Count(((ulong)(uint)entry.Traits << 32) | (uint)entry.Account);
+            _byActor.Count(((ulong)(uint)entry.Traits << 32) | (uint)entry.Account, timestamp);
         }
     }
 
     /// <summary>What the events come to.</summary>
-    public AddressTotals Total()
+    public Measures Total()
     {
-        var (datasets, alertWithoutDataset) = (new DistinctTexts(), false);
+        _datasets.Clear();
+        var alertWithoutDataset = false;
         long total = 0, azureSignIn = 0, mailAccess = 0, networkAlert = 0;
-        foreach (var (number, count) in _byTraits)
+        foreach (var (number, count, _, _) in _byTraits)
         {
             var kind = traits[(int)number];
             var verdicts = kind.Classification;
@@ -68,39 +73,42 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
             azureSignIn += verdicts.IsAzureSignIn(revision) ? count : 0;
             mailAccess += verdicts.IsMailAccess(revision) ? count : 0;
             networkAlert += verdicts.IsNetworkAlert(revision) ? count : 0;
-            var hasDataset = AddDatasets(datasets, new Texts(kind.Fields, default, default));
+            var hasDataset = AddDatasets(kind);
             alertWithoutDataset |= !hasDataset && revision.MissingDatasetCounts && verdicts.IsNetworkAlert(revision);
         }
 
-        return new AddressTotals(new Measures(total, azureSignIn, mailAccess, networkAlert, datasets.Count + (alertWithoutDataset ? 1 : 0)), datasets);
+        return new Measures(total, azureSignIn, mailAccess, networkAlert, _datasets.Count + (alertWithoutDataset ? 1 : 0));
     }
 
     /// <summary>The finding; only for an address with both legs.</summary>
-    public AddressFinding ToFinding(SourceAddress address, AddressTotals totals)
+    /// <param name="address">The address.</param>
+    /// <param name="counts">What <see cref="Total"/> told just before.</param>
+    public AddressFinding ToFinding(SourceAddress address, Measures counts)
     {
-        var (ruleNames, categories) = (new DistinctTexts(), new DistinctTexts());
-        foreach (var (number, _) in _byTraits)
+        _ruleNames.Clear();
+        _categories.Clear();
+        foreach (var (number, _, _, _) in _byTraits)
         {
-            var texts = new Texts(traits[(int)number].Fields, default, default);
-            texts.AddTo(ruleNames, EcsField.RuleName);
-            texts.AddTo(categories, EcsField.Category);
+            _ruleNames.AddAll(traits[(int)number], EcsField.RuleName);
+            _categories.AddAll(traits[(int)number], EcsField.Category);
         }
 
-        var users = new Accounts();
-        foreach (var (actor, count) in _byActor)
+        _users.Clear();
+        foreach (var (actor, count, _, _) in _byActor)
         {
             var verdicts = traits[(int)(actor >> 32)].Classification;
-            users.Add(UserOf((int)(uint)actor), verdicts.IsAzureSignIn(revision) ? count : 0, verdicts.IsMailAccess(revision) ? count : 0);
+            var account = (int)(uint)actor == SeriesEntry.NoAccount ? null : accounts[(int)(uint)actor];
+            _users.Add(account?.Key ?? AccountKey.None, account?.User, verdicts.IsAzureSignIn(revision) ? count : 0, verdicts.IsMailAccess(revision) ? count : 0);
         }
 
         return new AddressFinding
         {
             Address = address,
-            Counts = totals.Counts,
-            Datasets = totals.Datasets.Sorted(),
-            RuleNames = ruleNames.Sorted(),
-            Categories = categories.Sorted(),
-            Users = users.ToActivities(),
+            Counts = counts,
+            Datasets = _datasets.Sorted(),
+            RuleNames = _ruleNames.Sorted(),
+            Categories = _categories.Sorted(),
+            Users = _users.ToActivities(),
             FirstSeen = _firstSeen,
             LastSeen = _lastSeen,
             NetworkAlerts = _alerts!.Value,
@@ -109,26 +117,11 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
         };
     }
 
-    private EventUser? UserOf(int account)
+    private bool AddDatasets(EventTraits kind)
     {
-        if (account == SeriesEntry.NoAccount)
+        foreach (var field in _datasetFields)
         {
-            return null;
-        }
-
-        if (!_users.TryGetValue(account, out var user))
-        {
-            _users[account] = user = EventUser.From(new Texts(default, accounts[account], default));
-        }
-
-        return user;
-    }
-
-    private bool AddDatasets(DistinctTexts datasets, Texts texts)
-    {
-        foreach (var field in revision.Dataset.Fields)
-        {
-            if (texts.AddTo(datasets, field))
+            if (_datasets.AddAll(kind, field))
             {
                 return true;
             }
@@ -146,27 +139,26 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
     }
 }
 
-/// <summary>What the events of one address come to.</summary>
-/// <param name="Counts">The counts that the rule tests.</param>
-/// <param name="Datasets">The distinct datasets.</param>
-internal sealed record AddressTotals(Measures Counts, DistinctTexts Datasets);
-
-/// <summary>Counts by a number; made to be filled and cleared again and again. Its order is that of the first time each number came.</summary>
+/// <summary>
+/// Counts by a number, with the earliest and the latest time of each; made to be filled and cleared again and again. Its order is that of the first
+/// time each number came.
+/// </summary>
 internal sealed class CountTable
 {
     private int[] _places = new int[64];
-    private (ulong Number, long Count)[] _counts = new (ulong, long)[16];
+    private Tally[] _counts = new Tally[16];
     private int _length;
     private int _latest;
 
     public bool IsEmpty => _length == 0;
 
-    public void Count(ulong number)
+    /// <summary>Counts once more.</summary>
+    public void Count(ulong number, long timestamp)
     {
         // Runs are common: the same user at the same thing.
         if (_latest < _length && _counts[_latest].Number == number)
         {
-            _counts[_latest].Count++;
+            _counts[_latest].Add(timestamp);
             return;
         }
 
@@ -177,13 +169,13 @@ internal sealed class CountTable
             ref var counted = ref _counts[_places[place] - 1];
             if (counted.Number == number)
             {
-                counted.Count++;
+                counted.Add(timestamp);
                 _latest = _places[place] - 1;
                 return;
             }
         }
 
-        Add(number, place);
+        Add(number, place, timestamp);
     }
 
     public void Clear()
@@ -210,18 +202,18 @@ internal sealed class CountTable
         _length = 0;
     }
 
-    public Span<(ulong Number, long Count)>.Enumerator GetEnumerator() => _counts.AsSpan(0, _length).GetEnumerator();
+    public Span<Tally>.Enumerator GetEnumerator() => _counts.AsSpan(0, _length).GetEnumerator();
 
     private static int PlaceOf(ulong number, int mask) => (int)((number * 0x9E37_79B9_7F4A_7C15) >> 33) & mask;
 
-    private void Add(ulong number, int place)
+    private void Add(ulong number, int place, long timestamp)
     {
         if (_length == _counts.Length)
         {
             Array.Resize(ref _counts, _length * 2);
         }
 
-        _counts[_length++] = (number, 1);
+        _counts[_length++] = new Tally(number, timestamp);
         _latest = _length - 1;
         _places[place] = _length;
         if (_length * 2 > _places.Length)
@@ -238,5 +230,28 @@ internal sealed class CountTable
                 _places[free] = i + 1;
             }
         }
+    }
+
+    /// <summary>How often a number came, and when.</summary>
+    public struct Tally(ulong number, long timestamp)
+    {
+        public readonly ulong Number => number;
+
+        public long Count { get; private set; } = 1;
+
+        /// <summary>The earliest time, milliseconds since the epoch.</summary>
+        public long First { get; private set; } = timestamp;
+
+        /// <summary>The latest time.</summary>
+        public long Last { get; private set; } = timestamp;
+
+        public void Add(long at)
+        {
+            Count++;
+            First = Math.Min(First, at);
+            Last = Math.Max(Last, at);
+        }
+
+        public readonly void Deconstruct(out ulong ofNumber, out long count, out long first, out long last) => (ofNumber, count, first, last) = (Number, Count, First, Last);
     }
 }

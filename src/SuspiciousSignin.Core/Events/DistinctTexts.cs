@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace SuspiciousSignin.Events;
 
 /// <summary>Distinct values of a field over many events.</summary>
@@ -9,7 +7,29 @@ internal sealed class DistinctTexts
 
     public int Count => _values.Count;
 
-    public void Add(ReadOnlySpan<byte> utf8) => _values.Add(Encoding.UTF8.GetString(utf8));
+    public void Clear() => _values.Clear();
 
-    public IReadOnlyList<string> Sorted() => [.. _values.Order(StringComparer.Ordinal)];
+    /// <summary>Adds all values of a field; false where it has none.</summary>
+    public bool AddAll(EventTraits traits, EcsField field)
+    {
+        var hasAny = false;
+        foreach (var (of, text) in traits.Texts)
+        {
+            if (of == field)
+            {
+                _values.Add(text);
+                hasAny = true;
+            }
+        }
+
+        return hasAny;
+    }
+
+    public IReadOnlyList<string> Sorted()
+    {
+        var values = new string[_values.Count];
+        _values.CopyTo(values);
+        Array.Sort(values, StringComparer.Ordinal);
+        return values;
+    }
 }

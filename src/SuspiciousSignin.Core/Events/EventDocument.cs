@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Runtime.CompilerServices;
-using System.Text;
 using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Events;
@@ -91,14 +88,14 @@ public sealed record EventDocument
     /// <param name="record">The event.</param>
     /// <param name="revision">The revision whose verdict is shown.</param>
     public static EventDocument From(in EventRecord record, RuleRevision revision) =>
-        From(record.Timestamp, record.Ingested, record.Traits, record.Account.Span, record.Payload.Span, revision);
+        From(record.Timestamp, record.Ingested, record.Traits, EventUser.From(record.Account.Span), record.Payload.Span, revision);
 
     /// <summary>Reads an event out of its compact form; times in milliseconds since the epoch.</summary>
     internal static EventDocument From(
-        long timestamp, long ingested, EventTraits traits, ReadOnlySpan<byte> account, ReadOnlySpan<byte> payload, RuleRevision revision)
+        long timestamp, long ingested, EventTraits traits, EventUser? user, ReadOnlySpan<byte> payload, RuleRevision revision)
     {
         var classification = traits.Classification;
-        var text = new Texts(traits.Fields, account, payload);
+        var text = Texts.Of(traits.Texts, payload);
         return new EventDocument
         {
             Timestamp = EcsTime.ToDateTime(timestamp),
@@ -112,11 +109,11 @@ public sealed record EventDocument
             Action = text[EcsField.Action],
             Outcome = text[EcsField.Outcome],
             Kind = text[EcsField.Kind],
-            Categories = text.All(EcsField.Category),
+            Categories = traits.Categories,
             RuleName = text[EcsField.RuleName],
             RuleId = text[EcsField.RuleId],
             Message = text[EcsField.Message],
-            User = EventUser.From(text),
+            User = user,
             Device = EventDevice.From(text),
             Geo = EventGeo.From(text),
             As = EventAutonomousSystem.From(text),
@@ -152,18 +149,28 @@ public sealed record EventUser
     /// <summary>Entra ID's kind of user, such as <c>Member</c> or <c>Guest</c>.</summary>
     public string? Type { get; init; }
 
-    internal static EventUser? From(Texts text) => text.HasAny(
-        EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.ServiceName, EcsField.ServicePrincipalName, EcsField.ServicePrincipalId)
-        ? new EventUser
+    /// <summary>Reads who acted out of the compact form of <see cref="EventRecord.Account"/>; null where it does not say.</summary>
+    internal static EventUser? From(ReadOnlySpan<byte> account)
+    {
+        if (account.IsEmpty)
         {
-            Name = text.Any(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
-            Id = text.Any(EcsField.UserId, EcsField.ServicePrincipalId),
-            Email = text[EcsField.UserEmail],
-            FullName = text[EcsField.UserFullName],
-            Domain = text[EcsField.UserDomain],
-            Type = text[EcsField.UserType],
+            return null;
         }
-        : null;
+
+        var text = Texts.Of([], account);
+        return text.HasAny(
+            EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.ServiceName, EcsField.ServicePrincipalName, EcsField.ServicePrincipalId)
+            ? new EventUser
+            {
+                Name = text.Any(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
+                Id = text.Any(EcsField.UserId, EcsField.ServicePrincipalId),
+                Email = text[EcsField.UserEmail],
+                FullName = text[EcsField.UserFullName],
+                Domain = text[EcsField.UserDomain],
+                Type = text[EcsField.UserType],
+            }
+            : null;
+    }
 }
 
 /// <summary>The device: Entra ID <c>deviceDetail</c>. Neither compliant nor managed, and no id, means unregistered or unknown.</summary>
@@ -426,148 +433,5 @@ public sealed record EventNetwork
             Transport = text[EcsField.Transport],
         };
         return network == new EventNetwork() ? null : network;
-    }
-}
-
-/// <summary>The values of an event as text, by field; decoded where they are asked for.</summary>
-internal readonly ref struct Texts
-{
-    private readonly ReadOnlySpan<byte> _traits;
-    private readonly ReadOnlySpan<byte> _account;
-    private readonly ReadOnlySpan<byte> _payload;
-    private readonly Places _first;
-
-    /// <summary>The parts of an event, each may be empty.</summary>
-    public Texts(ReadOnlySpan<byte> traits, ReadOnlySpan<byte> account, ReadOnlySpan<byte> payload)
-    {
-        _traits = traits;
-        _account = account;
-        _payload = payload;
-        Index(traits, ref _first);
-        Index(account, ref _first);
-        Index(payload, ref _first);
-    }
-
-    /// <summary>The first value, or null; empty text counts as none.</summary>
-    public string? this[EcsField field]
-    {
-        get
-        {
-            var reader = From(field);
-            return reader.Read() && !reader.Value.IsEmpty ? Encoding.UTF8.GetString(reader.Value) : null;
-        }
-    }
-
-    public string? Any(params ReadOnlySpan<EcsField> fields)
-    {
-        foreach (var field in fields)
-        {
-            if (this[field] is { } text)
-            {
-                return text;
-            }
-        }
-
-        return null;
-    }
-
-    public bool HasAny(params ReadOnlySpan<EcsField> fields)
-    {
-        foreach (var field in fields)
-        {
-            var reader = From(field);
-            if (reader.Read() && !reader.Value.IsEmpty)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    public IReadOnlyList<string>? All(EcsField field)
-    {
-        var reader = From(field);
-        List<string>? values = null;
-        while (reader.Read())
-        {
-            if (reader.Field == field)
-            {
-                (values ??= []).Add(Encoding.UTF8.GetString(reader.Value));
-            }
-        }
-
-        return values;
-    }
-
-    /// <summary>Adds all values of a field; false where it has none.</summary>
-    public bool AddTo(DistinctTexts values, EcsField field)
-    {
-        var reader = From(field);
-        var hasAny = false;
-        while (reader.Read())
-        {
-            if (reader.Field == field)
-            {
-                values.Add(reader.Value);
-                hasAny = true;
-            }
-        }
-
-        return hasAny;
-    }
-
-    public bool? Flag(EcsField field) => bool.TryParse(this[field], out var flag) ? flag : null;
-
-    public long? Number(EcsField field) =>
-        long.TryParse(this[field], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
-
-    public string? Joined(params ReadOnlySpan<EcsField> fields)
-    {
-        var parts = new List<string>();
-        foreach (var field in fields)
-        {
-            if (this[field] is { } text)
-            {
-                parts.Add(text);
-            }
-        }
-
-        return parts.Count == 0 ? null : string.Join(' ', parts);
-    }
-
-    /// <summary>A reader that starts at the first value of the field; at the end where it has none.</summary>
-    private PayloadReader From(EcsField field)
-    {
-        if (_first[(int)field] is not (> 0 and var place))
-        {
-            return default;
-        }
-
-        return new PayloadReader((EcsFields.PartOf(field) switch
-        {
-            FieldPart.Traits => _traits,
-            FieldPart.Account => _account,
-            _ => _payload,
-        })[(place - 1)..]);
-    }
-
-    private static void Index(ReadOnlySpan<byte> part, ref Places first)
-    {
-        var reader = new PayloadReader(part);
-        var at = 0;
-        while (reader.Read())
-        {
-            ref var place = ref first[(int)reader.Field];
-            place = place == 0 ? at + 1 : place;
-            at += PayloadReader.EntryOverhead + reader.Value.Length;
-        }
-    }
-
-    /// <summary>For each field, one more than where its first value begins; 0 where it has none.</summary>
-    [InlineArray(128)]
-    private struct Places
-    {
-        private int _place;
     }
 }

@@ -26,6 +26,13 @@ public sealed class EventTraits : IEquatable<EventTraits>
     /// <summary>The fields in the compact form that <see cref="PayloadReader"/> reads.</summary>
     internal ReadOnlySpan<byte> Fields => _fields;
 
+    /// <summary>The fields as text, decoded when they are first asked for.</summary>
+    internal (EcsField Field, string Text)[] Texts => field ??= Events.Texts.Decode(_fields);
+
+    /// <summary><c>event.category</c>, or null where there is none.</summary>
+    internal IReadOnlyList<string>? Categories =>
+        field ??= Texts.Where(value => value.Field == EcsField.Category).Select(value => value.Text).ToArray() is { Length: > 0 } categories ? categories : null;
+
     /// <inheritdoc/>
     public bool Equals(EventTraits? other) =>
         ReferenceEquals(this, other) || (other is not null && _hash == other._hash && Classification == other.Classification && Fields.SequenceEqual(other._fields));

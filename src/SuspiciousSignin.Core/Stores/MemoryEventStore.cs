@@ -52,7 +52,7 @@ public sealed class MemoryEventStore : IEventStore
     private readonly AddressTable _addresses = new();
     private readonly IdentitySet _identities = new();
     private readonly InternTable<EventTraits> _traits = new();
-    private readonly InternTable<byte[]> _accounts = new();
+    private readonly InternTable<EventAccount> _accounts = new();
     private readonly KindTable _kinds;
     private readonly SeriesOrder _order;
     private readonly HashSet<int>[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new HashSet<int>())];
@@ -367,7 +367,7 @@ public sealed class MemoryEventStore : IEventStore
         var traits = Hold(record.Traits);
         var account = record.Account.IsEmpty
             ? SeriesEntry.NoAccount
-            : _accounts.Hold(record.Account.Span, accountHash, static (held, fields) => fields.SequenceEqual(held), static fields => fields.ToArray());
+            : _accounts.Hold(record.Account.Span, accountHash, static (held, fields) => fields.SequenceEqual(held.Fields), static fields => new EventAccount(fields.ToArray()));
         var header = new EvidenceHeader(record.Identity, _sequence++, record.Ingested - record.Timestamp, traits, account);
         var place = minute.Add(record.Timestamp, _kinds.NumberOf(classification), header, numbers, record.Payload.Span);
         var entry = new SeriesEntry(record.Timestamp, place, traits, account);
@@ -430,7 +430,7 @@ public sealed class MemoryEventStore : IEventStore
         var slices = new List<AddressSlice>();
         var cut = new List<MinuteSlice>();
         InternTable<EventTraits>.Reader traits;
-        InternTable<byte[]>.Reader accounts;
+        InternTable<EventAccount>.Reader accounts;
         List<Warning> warnings;
         bool isPartial;
         SourceAddress[]? addresses = null;
@@ -470,7 +470,7 @@ public sealed class MemoryEventStore : IEventStore
             Summarise(slices, summary, traits, filter, cancellationToken);
         }
 
-        var (findings, hidden) = Judge(query, slices, new AddressAggregator(query.Revision, traits, accounts), filter, cancellationToken);
+        var (findings, total, hidden) = Judge(query, slices, new AddressAggregator(query.Revision, traits, accounts), filter, cancellationToken);
         warnings.AddRange(summary.Warnings());
         if (hidden > 0)
         {
@@ -479,8 +479,8 @@ public sealed class MemoryEventStore : IEventStore
 
         return new CorrelationResult
         {
-            Findings = findings.Count > query.Limit ? findings[..query.Limit] : findings,
-            Total = findings.Count,
+            Findings = findings,
+            Total = total,
             Coverage = summary.Coverage,
             Warnings = warnings,
             IsPartial = isPartial,
@@ -518,10 +518,11 @@ public sealed class MemoryEventStore : IEventStore
         return slices.Count == addresses.Length;
     }
 
-    private static (List<AddressFinding> Findings, int HiddenByVolume) Judge(
+    private static (List<AddressFinding> Findings, int Total, int HiddenByVolume) Judge(
         CorrelationQuery query, List<AddressSlice> slices, AddressAggregator aggregator, IngestedFilter? filter, CancellationToken cancellationToken)
     {
-        var (findings, hidden) = (new List<AddressFinding>(), 0);
+        var (findings, total, hidden) = (new List<AddressFinding>(), 0, 0);
+        slices.Sort(static (left, right) => left.Address.CompareTo(right.Address));
         foreach (var slice in slices)
         {
             if (!slice.HasBothLegs || slice.Events.IsEmpty)
@@ -539,19 +540,22 @@ public sealed class MemoryEventStore : IEventStore
                 }
             }
 
-            var totals = aggregator.Total();
-            if (query.Revision.Report.Test(totals.Counts) == true)
+            var counts = aggregator.Total();
+            if (query.Revision.Report.Test(counts) == true)
             {
-                findings.Add(aggregator.ToFinding(slice.Address, totals));
+                // Who it was is told of those that are shown only.
+                if (total++ < query.Limit)
+                {
+                    findings.Add(aggregator.ToFinding(slice.Address, counts));
+                }
             }
-            else if (query.Revision.ReportIgnoringVolume?.Test(totals.Counts) == true)
+            else if (query.Revision.ReportIgnoringVolume?.Test(counts) == true)
             {
                 hidden++;
             }
         }
 
-        findings.Sort((left, right) => left.Address.CompareTo(right.Address));
-        return (findings, hidden);
+        return (findings, total, hidden);
     }
 
     /// <summary>Adds up legs and near misses over the window: whole hours, then whole minutes; the minutes that have to be walked are put aside.</summary>
@@ -587,6 +591,7 @@ public sealed class MemoryEventStore : IEventStore
     private static void Summarise(
         List<AddressSlice> slices, WindowSummary summary, InternTable<EventTraits>.Reader traits, IngestedFilter? filter, CancellationToken cancellationToken)
     {
+        var counts = new CountTable();
         foreach (var slice in slices)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -594,9 +599,14 @@ public sealed class MemoryEventStore : IEventStore
             {
                 if (filter is null || filter.Includes(entry))
                 {
-                    summary.Add(traits[entry.Traits].Classification, 1, entry.Timestamp, entry.Timestamp);
+                    counts.Count((uint)entry.Traits, entry.Timestamp);
                 }
             }
+        }
+
+        foreach (var (number, count, first, last) in counts)
+        {
+            summary.Add(traits[(int)number].Classification, count, first, last);
         }
     }
 
@@ -605,7 +615,7 @@ public sealed class MemoryEventStore : IEventStore
     {
         ReadOnlyMemory<SeriesEntry> events = default;
         InternTable<EventTraits>.Reader traits;
-        InternTable<byte[]>.Reader accounts;
+        InternTable<EventAccount>.Reader accounts;
         var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(limit, 1024));
         string? next = null;
         lock (_gate)
@@ -657,7 +667,7 @@ public sealed class MemoryEventStore : IEventStore
                 entry.Timestamp,
                 entry.Timestamp + evidence.Delay,
                 traits[entry.Traits],
-                entry.Account == SeriesEntry.NoAccount ? default : accounts[entry.Account],
+                entry.Account == SeriesEntry.NoAccount ? null : accounts[entry.Account].User,
                 evidence.Payload,
                 revision);
         });
@@ -895,16 +905,27 @@ public sealed class MemoryEventStore : IEventStore
     {
         public void AddTo(WindowSummary summary, CorrelationQuery query, KindTable kinds, InternTable<EventTraits>.Reader traits)
         {
+            var tallies = default(TallyList);
             foreach (var entry in Entries)
             {
                 var timestamp = Begin + entry.At;
-                if (query.Window.Contains(timestamp)
-                    && (query.IngestedAfter is not { } after || timestamp + EvidenceLog.At(Chunks, entry.Place).Delay >= after))
+                if (!query.Window.Contains(timestamp)
+                    || (query.IngestedAfter is { } after && timestamp + EvidenceLog.At(Chunks, entry.Place).Delay < after))
                 {
-                    var classification = entry.Kind == KindTable.Unlisted ? traits[EvidenceLog.At(Chunks, entry.Place).Traits].Classification : kinds[entry.Kind];
-                    summary.Add(classification, 1, timestamp, timestamp);
+                    continue;
+                }
+
+                if (entry.Kind == KindTable.Unlisted)
+                {
+                    summary.Add(traits[EvidenceLog.At(Chunks, entry.Place).Traits].Classification, 1, timestamp, timestamp);
+                }
+                else
+                {
+                    tallies.Add(entry.Kind, 1, timestamp, timestamp);
                 }
             }
+
+            tallies.AddTo(summary, kinds);
         }
     }
 

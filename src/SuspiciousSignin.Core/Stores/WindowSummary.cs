@@ -7,6 +7,7 @@ namespace SuspiciousSignin.Stores;
 /// <summary>Legs and near misses of a window, added up over events or groups of events of the same verdicts.</summary>
 public sealed class WindowSummary(RuleRevision revision)
 {
+    private readonly NearMiss[] _ofRevision = [.. revision.NearMisses];
     private readonly long[] _misses = new long[RuleCatalogue.NearMisses.Count];
     private Leg _azureSignIn;
     private Leg _mailAccess;
@@ -33,7 +34,7 @@ public sealed class WindowSummary(RuleRevision revision)
             Add(Measure.NetworkAlert, count, oldest, newest);
         }
 
-        foreach (var miss in revision.NearMisses)
+        foreach (var miss in _ofRevision)
         {
             Add(miss, classification.Is(miss) ? count : 0);
         }
@@ -54,7 +55,7 @@ public sealed class WindowSummary(RuleRevision revision)
     /// <summary>The near misses that there were, then the legs that had nothing to look at.</summary>
     public IEnumerable<Warning> Warnings()
     {
-        foreach (var miss in revision.NearMisses)
+        foreach (var miss in _ofRevision)
         {
             if (_misses[miss.Slot] > 0)
             {

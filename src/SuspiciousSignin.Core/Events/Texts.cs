@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>The values of one event as text, by field.</summary>
+internal sealed class Texts
+{
+    [ThreadStatic]
+    private static Texts? t_texts;
+
+    private readonly string?[] _first = new string?[EcsFields.Count];
+    private readonly List<(EcsField Field, string Text)> _values = [];
+
+    /// <summary>The first value, or null; empty text counts as none.</summary>
+    public string? this[EcsField field] => _first[(int)field] is { Length: > 0 } text ? text : null;
+
+    /// <summary>Values decoded before, and those of a part in compact form. Good until the next call on the same thread.</summary>
+    public static Texts Of(ReadOnlySpan<(EcsField Field, string Text)> decoded, ReadOnlySpan<byte> part)
+    {
+        var texts = t_texts ??= new Texts();
+        foreach (var (field, _) in texts._values)
+        {
+            texts._first[(int)field] = null;
+        }
+
+        texts._values.Clear();
+        foreach (var (field, text) in decoded)
+        {
+            texts.Add(field, text);
+        }
+
+        var reader = new PayloadReader(part);
+        while (reader.Read())
+        {
+            texts.Add(reader.Field, Encoding.UTF8.GetString(reader.Value));
+        }
+
+        return texts;
+    }
+
+    /// <summary>The values of a part in compact form, in its order.</summary>
+    public static (EcsField Field, string Text)[] Decode(ReadOnlySpan<byte> part)
+    {
+        var values = new List<(EcsField, string)>();
+        var reader = new PayloadReader(part);
+        while (reader.Read())
+        {
+            values.Add((reader.Field, Encoding.UTF8.GetString(reader.Value)));
+        }
+
+        return [.. values];
+    }
+
+    public string? Any(params ReadOnlySpan<EcsField> fields)
+    {
+        foreach (var field in fields)
+        {
+            if (this[field] is { } text)
+            {
+                return text;
+            }
+        }
+
+        return null;
+    }
+
+    public bool HasAny(params ReadOnlySpan<EcsField> fields) => Any(fields) is not null;
+
+    public IReadOnlyList<string>? All(EcsField field) =>
+        _first[(int)field] is null ? null : [.. _values.Where(value => value.Field == field).Select(value => value.Text)];
+
+    public bool? Flag(EcsField field) => bool.TryParse(this[field], out var flag) ? flag : null;
+
+    public long? Number(EcsField field) =>
+        long.TryParse(this[field], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    public string? Joined(params ReadOnlySpan<EcsField> fields)
+    {
+        List<string>? parts = null;
+        foreach (var field in fields)
+        {
+            if (this[field] is { } text)
+            {
+                (parts ??= []).Add(text);
+            }
+        }
+
+        return parts is null ? null : string.Join(' ', parts);
+    }
+
+    private void Add(EcsField field, string text)
+    {
+        _first[(int)field] ??= text;
+        _values.Add((field, text));
+    }
+}
