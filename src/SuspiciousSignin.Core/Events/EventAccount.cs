@@ -1,4 +1,5 @@
 using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Events;
 
@@ -11,6 +12,9 @@ internal sealed class EventAccount(byte[] fields)
 
     /// <summary>The compact form.</summary>
     public ReadOnlySpan<byte> Fields => fields;
+
+    /// <summary>Loads the compact form.</summary>
+    public void Touch() => Prefetch.Load(in fields[0]);
 
     /// <summary>Who, or null where the fields do not say.</summary>
     public EventUser? User => Decoded()._user;

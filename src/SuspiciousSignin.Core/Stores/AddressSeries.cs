@@ -22,18 +22,20 @@ internal readonly record struct SeriesEntry(long Timestamp, uint Place, int Trai
 /// </summary>
 internal struct AddressSeries
 {
-    private SeriesEntry[]? _entries;
+    public SourceAddress Address;
+
+    /// <summary>The union of the verdicts on its events, perhaps with those of some that were let go.</summary>
+    public Classification Seen;
+
+    // In this order it is 64 bytes long.
+    private long _handedTo;
+    private int _block;
+    private int _capacity;
     private int _start;
     private int _count;
     private int _ordered;
     private int _debt;
     private int _gone;
-    private long _handedTo;
-
-    public SourceAddress Address;
-
-    /// <summary>The union of the verdicts on its events, perhaps with those of some that were let go.</summary>
-    public Classification Seen;
 
     /// <summary>How many events are held.</summary>
     public readonly int Count => _count - _start - _debt;
@@ -41,42 +43,54 @@ internal struct AddressSeries
     /// <summary>How many events are not yet in their order.</summary>
     public readonly int Late => _count - _ordered;
 
+    /// <summary>Loads its last fields.</summary>
+    public readonly void TouchEnd() => Prefetch.Load(in _gone);
+
     /// <summary>Loads what <see cref="Add"/> looks at.</summary>
-    public readonly uint Touch() => _count == 0 ? 0 : _entries![_count - 1].Place;
+    public readonly void Touch(EntryPool pool)
+    {
+        if (_count > 0)
+        {
+            Prefetch.Load(in pool.At(_block, _count - 1));
+        }
+    }
 
     /// <inheritdoc cref="Settle"/>
     /// <param name="entry">The event.</param>
-    public void Add(in SeriesEntry entry, IComparer<SeriesEntry> order, long oldestQuery)
+    public void Add(in SeriesEntry entry, EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
     {
-        if (_entries is null || _count == _entries.Length)
+        if (_count == _capacity)
         {
-            Settle(order, oldestQuery);
-            var live = _count - _start;
-            // A new array even where half of this one was let go, since somebody may read it.
-            var entries = new SeriesEntry[live + 1 + (live / (live < 64 ? 2 : 8))];
-            _entries.AsSpan(_start, live).CopyTo(entries);
-            (_entries, _start, _count, _ordered) = (entries, 0, live, live);
+            Grow(pool, order, oldestQuery);
         }
 
-        if (_ordered == _count && (_count == _start || _entries[_count - 1].Timestamp < entry.Timestamp || order.Compare(_entries[_count - 1], entry) < 0))
+        if (_ordered == _count)
         {
-            _ordered++;
+            var isLast = _count == _start;
+            if (!isLast)
+            {
+                ref readonly var last = ref pool.At(_block, _count - 1);
+                isLast = last.Timestamp < entry.Timestamp || (last.Timestamp == entry.Timestamp && order.Compare(last, entry) < 0);
+            }
+
+            _ordered += isLast ? 1 : 0;
         }
 
-        _entries[_count++] = entry;
+        pool.At(_block, _count++) = entry;
     }
 
     /// <summary>Its earliest event goes; it is taken away when somebody asks.</summary>
     public void RemoveFirst() => _debt++;
 
     /// <summary>Puts all in order and takes away what has to go.</summary>
+    /// <param name="pool">Where the entries are.</param>
     /// <param name="order">By time, then by number.</param>
     /// <param name="oldestQuery">The oldest query that runs.</param>
-    public void Settle(IComparer<SeriesEntry> order, long oldestQuery)
+    public void Settle(EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
     {
         if (_ordered < _count)
         {
-            Merge(order, oldestQuery);
+            Merge(pool, order, oldestQuery);
         }
 
         _start += _debt;
@@ -85,10 +99,15 @@ internal struct AddressSeries
     }
 
     /// <summary>The events of a window, for a query that may read them until it ends. Settle it before.</summary>
-    public ReadOnlyMemory<SeriesEntry> HandOut(TimeWindow window, long query)
+    public ReadOnlyMemory<SeriesEntry> HandOut(EntryPool pool, TimeWindow window, long query)
     {
+        if (Count == 0)
+        {
+            return default;
+        }
+
         _handedTo = Math.Max(_handedTo, query);
-        var entries = _entries.AsMemory(_start, _count - _start);
+        var entries = pool[_block][_start.._count];
         var from = FirstAfter(entries.Span, window.From);
         return entries[from..Math.Max(from, FirstAfter(entries.Span, window.To))];
     }
@@ -97,10 +116,10 @@ internal struct AddressSeries
     public readonly bool IsSeenStale => _gone > 16 && _gone > (_count - _start) / 2;
 
     /// <summary>Takes <see cref="Seen"/> anew. Settle it before.</summary>
-    public void SeeAnew(InternTable<EventTraits>.Reader traits)
+    public void SeeAnew(EntryPool pool, InternTable<EventTraits>.Reader traits)
     {
         (Seen, _gone) = (default, 0);
-        foreach (ref readonly var entry in _entries.AsSpan(_start, _count - _start))
+        foreach (ref readonly var entry in pool[_block].Span[_start.._count])
         {
             Seen |= traits[entry.Traits].Classification;
         }
@@ -119,39 +138,67 @@ internal struct AddressSeries
         return low;
     }
 
-    private void Merge(IComparer<SeriesEntry> order, long oldestQuery)
+    /// <summary>Gives back what it has; it must not be used any more.</summary>
+    public readonly void Release(EntryPool pool, long oldestQuery)
+    {
+        if (_capacity > 0)
+        {
+            pool.Return(_block, _handedTo, oldestQuery);
+        }
+    }
+
+    private void Grow(EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
+    {
+        Settle(pool, order, oldestQuery);
+        var live = _count - _start;
+        // Another block even where half of this one was let go, since somebody may read it.
+        var block = pool.Rent(live + 1 + (live / (live < 64 ? 2 : 8)), out var capacity);
+        if (live > 0)
+        {
+            pool[_block].Span[_start.._count].CopyTo(pool[block].Span);
+        }
+
+        Release(pool, oldestQuery);
+        (_block, _capacity, _start, _count, _ordered) = (block, capacity, 0, live, live);
+    }
+
+    private void Merge(EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
     {
         // Nobody was given what is late, but perhaps what it goes between.
-        var late = _entries.AsSpan(_ordered, _count - _ordered);
+        var entries = pool[_block].Span[_start.._count];
+        var late = entries[(_ordered - _start)..];
         late.Sort(order);
-        var ordered = _entries.AsSpan(_start, _ordered - _start);
+        var ordered = entries[..(_ordered - _start)];
         var keep = FirstAfter(ordered, late[0].Timestamp - 1);
         while (keep < ordered.Length && order.Compare(ordered[keep], late[0]) < 0)
         {
             keep++;
         }
 
-        var waiting = late.ToArray();
-        var isRead = _handedTo >= oldestQuery && keep < ordered.Length;
-        var entries = isRead ? new SeriesEntry[_entries!.Length] : _entries!;
-        if (isRead)
+        if (keep < ordered.Length)
         {
-            ordered[..keep].CopyTo(entries.AsSpan(_start));
+            var waiting = pool.Copy(late);
+            var target = entries;
+            if (_handedTo >= oldestQuery)
+            {
+                var block = pool.Rent(_capacity, out var capacity);
+                target = pool[block].Span[..entries.Length];
+                ordered[..keep].CopyTo(target);
+                pool.Return(_block, _handedTo, oldestQuery);
+                (_block, _capacity, _start, _count) = (block, capacity, 0, entries.Length);
+            }
+
+            var from = ordered.Length - 1;
+            var to = entries.Length - 1;
+            for (var i = waiting.Length - 1; i >= 0; to--)
+            {
+                target[to] = from >= keep && order.Compare(ordered[from], waiting[i]) > 0 ? ordered[from--] : waiting[i--];
+            }
+
+            ordered[keep..(from + 1)].CopyTo(target[keep..]);
         }
 
-        var from = ordered.Length - 1;
-        var to = _count - 1;
-        for (var i = waiting.Length - 1; i >= 0; to--)
-        {
-            entries[to] = from >= keep && order.Compare(ordered[from], waiting[i]) > 0 ? ordered[from--] : waiting[i--];
-        }
-
-        if (isRead)
-        {
-            ordered[keep..(from + 1)].CopyTo(entries.AsSpan(_start + keep));
-        }
-
-        (_entries, _ordered) = (entries, _count);
+        _ordered = _count;
     }
 }
 
@@ -173,6 +220,13 @@ internal sealed class AddressTable
 
     public ref AddressSeries this[int number] => ref _segments[number >> SegmentBits][number & (SegmentLength - 1)];
 
+    /// <summary>Loads what stands at the number, most likely on two lines of the cache.</summary>
+    public void Touch(int number)
+    {
+        Prefetch.Load(in this[number].Address);
+        this[number].TouchEnd();
+    }
+
     /// <summary>A hash that nobody outside can foresee.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong HashOf(SourceAddress address)
@@ -184,7 +238,20 @@ internal sealed class AddressTable
 
     /// <summary>Loads what <see cref="Find"/> looks at first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Touch(ulong hash) => _numbers.Touch(hash);
+    public void Touch(ulong hash) => _numbers.Touch(hash);
+
+    /// <summary>The number of some address of the hash, not compared, and loads what stands there; -1 where there is none.</summary>
+    public int Peek(ulong hash)
+    {
+        var place = NumberTable.Start;
+        var number = _numbers.Next(hash, ref place);
+        if (number >= 0)
+        {
+            Touch(number);
+        }
+
+        return number;
+    }
 
     /// <summary>The number of an address; -1 where it is not held.</summary>
     public int Find(SourceAddress address, ulong hash)
@@ -223,7 +290,7 @@ internal sealed class AddressTable
         return number;
     }
 
-    /// <summary>Takes an address away; its number may be another's at once.</summary>
+    /// <summary>Takes an address away, which must have given back its entries; its number may be another's at once.</summary>
     public void Remove(int number)
     {
         _numbers.Remove(HashOf(this[number].Address), number);

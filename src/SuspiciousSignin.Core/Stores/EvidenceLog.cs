@@ -31,6 +31,9 @@ internal struct EvidenceLog
         return new Evidence(chunk.AsSpan((int)(place & ((1 << OffsetBits) - 1)) * 4));
     }
 
+    /// <summary>Loads what every event has of the one at a place.</summary>
+    public static void Touch(byte[][] chunks, uint place) => Prefetch.Load(in chunks[place >> OffsetBits][(place & ((1 << OffsetBits) - 1)) * 4]);
+
     /// <summary>Writes an event down; later places are greater.</summary>
     public uint Add(in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
     {
@@ -59,7 +62,7 @@ internal struct EvidenceLog
         }
 
         // As much again as there is: a quiet minute stays small, a busy one has few pieces.
-        var chunk = GC.AllocateUninitializedArray<byte>((int)Math.Max(length, Math.Clamp(_length, FirstLength, MaxLength)));
+        var chunk = GC.AllocateUninitializedArray<byte>((int)Math.Max(length, Math.Clamp(_length, FirstLength, MaxLength)), pinned: _length >= 4096);
         Chunks[_count++] = chunk;
         _used = 0;
         return chunk;

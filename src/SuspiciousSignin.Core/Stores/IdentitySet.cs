@@ -19,12 +19,16 @@ internal sealed class IdentitySet
     public int Count { get; private set; }
 
     /// <summary>Loads what a later call for the identity looks at first, so that the waits for memory overlap.</summary>
-    /// <returns>Nothing of meaning; use it, or the load is left out.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Touch(UInt128 identity)
+    public void Touch(UInt128 identity)
     {
-        var keys = _shards[ShardOf(identity)].Keys;
-        return keys is null ? 0 : keys[PlaceOf(KeyOf(identity), keys.Length)];
+        ref readonly var shard = ref _shards[ShardOf(identity)];
+        if (shard.Keys is { } keys)
+        {
+            var place = PlaceOf(KeyOf(identity), keys.Length);
+            Prefetch.Load(in keys[place]);
+            Prefetch.Load(in shard.Tags![place]);
+        }
     }
 
     public bool Contains(UInt128 identity)

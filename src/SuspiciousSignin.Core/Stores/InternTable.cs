@@ -24,7 +24,26 @@ internal sealed class InternTable<T>
 
     /// <summary>Loads what <see cref="Hold"/> looks at first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Touch(ulong hash) => _numbers.Touch(hash);
+    public void Touch(ulong hash) => _numbers.Touch(hash);
+
+    /// <summary>The number of some value of the hash, not compared with any key, and loads what <see cref="Hold"/> looks at of it; -1 where there is none.</summary>
+    public int Peek(ulong hash)
+    {
+        var place = NumberTable.Start;
+        var number = _numbers.Next(hash, ref place);
+        if (number >= 0)
+        {
+            Prefetch.Load(in At(number));
+        }
+
+        return number;
+    }
+
+    /// <summary>Loads what <see cref="Release"/> looks at.</summary>
+    public void Touch(int number) => Prefetch.Load(in At(number));
+
+    /// <summary>The value of a number.</summary>
+    public T this[int number] => At(number).Value!;
 
     /// <summary>The number of a value, which is held from now on once more.</summary>
     /// <param name="key">What the value is known by.</param>

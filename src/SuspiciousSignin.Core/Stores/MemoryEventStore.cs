@@ -37,6 +37,10 @@ public sealed class MemoryStoreOptions
 public sealed class MemoryEventStore : IEventStore
 {
     private const int EventsPerHold = 1024;
+
+    /// <summary>For how many events what appending looks at fits into the second-level cache.</summary>
+    private const int EventsPerTouch = 256;
+
     private const int EvictionsPerHold = 4096;
 
     /// <summary>How many late events are put in order before the lock is given back.</summary>
@@ -50,6 +54,8 @@ public sealed class MemoryEventStore : IEventStore
     private readonly Lock _gate = new();
     private readonly Timeline _timeline = new();
     private readonly AddressTable _addresses = new();
+    private readonly EntryPool _pool = new();
+    private readonly RuleRevision[] _revisions = [.. RuleCatalogue.Revisions];
     private readonly IdentitySet _identities = new();
     private readonly InternTable<EventTraits> _traits = new();
     private readonly InternTable<EventAccount> _accounts = new();
@@ -57,12 +63,10 @@ public sealed class MemoryEventStore : IEventStore
     private readonly SeriesOrder _order;
     private readonly HashSet<int>[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new HashSet<int>())];
     private readonly List<long> _queries = [];
-    private readonly ulong[] _hashes = new ulong[EventsPerHold];
-    private readonly ulong[] _accountHashes = new ulong[EventsPerHold];
+    private readonly Touched[] _touches = new Touched[EventsPerTouch];
     private readonly (EventTraits? Value, int Number)[] _recentTraits = new (EventTraits?, int)[64];
     private readonly long _seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
     private long _nextQuery = 1;
-    private ulong _touched;
     private long _sequence;
     private int _count;
     private long _newest = long.MinValue;
@@ -308,41 +312,73 @@ public sealed class MemoryEventStore : IEventStore
         _recentTraits.AsSpan().Clear();
         _traits.Reclaim(OldestQuery);
         _accounts.Reclaim(OldestQuery);
-        ulong touched = 0;
-        for (var i = 0; i < events.Length; i++)
+        _pool.Reclaim(OldestQuery);
+        while (!events.IsEmpty)
+        {
+            var some = events[..Math.Min(EventsPerTouch, events.Length)];
+            Touch(some);
+            for (var i = 0; i < some.Length; i++)
+            {
+                if (!Append(some[i], _touches[i]))
+                {
+                    duplicates.Add(position + i);
+                }
+            }
+
+            events = events[some.Length..];
+            position += some.Length;
+        }
+    }
+
+    /// <summary>
+    /// Loads what appending the events will look at, step by step for all of them, so that the waits for memory overlap: first the places in the
+    /// tables, then what stands there, then what that refers to.
+    /// </summary>
+    private void Touch(ReadOnlySpan<EventRecord> events)
+    {
+        var touches = _touches.AsSpan(0, events.Length);
+        for (var i = 0; i < touches.Length; i++)
         {
             ref readonly var record = ref events[i];
-            touched ^= _identities.Touch(record.Identity);
+            ref var touch = ref touches[i];
+            touch = default;
+            _identities.Touch(record.Identity);
             if (record.Addresses.Length > 0)
             {
-                _hashes[i] = _addresses.HashOf(record.Addresses.Span[0]);
-                touched ^= _addresses.Touch(_hashes[i]);
+                touch.Address = _addresses.HashOf(record.Addresses.Span[0]);
+                _addresses.Touch(touch.Address);
             }
 
             if (record.Account.Length > 0)
             {
-                _accountHashes[i] = XxHash3.HashToUInt64(record.Account.Span, _seed);
-                touched ^= _accounts.Touch(_accountHashes[i]);
+                touch.Account = XxHash3.HashToUInt64(record.Account.Span, _seed);
+                _accounts.Touch(touch.Account);
             }
         }
 
-        for (var i = 0; i < events.Length; i++)
+        for (var i = 0; i < touches.Length; i++)
         {
-            var number = events[i].Addresses.Length == 0 ? -1 : _addresses.Find(events[i].Addresses.Span[0], _hashes[i]);
-            touched ^= number < 0 ? 0 : _addresses[number].Touch();
+            ref var touch = ref touches[i];
+            touch.AddressNumber = events[i].Addresses.Length == 0 ? -1 : _addresses.Peek(touch.Address);
+            touch.AccountNumber = events[i].Account.Length == 0 ? -1 : _accounts.Peek(touch.Account);
         }
 
-        _touched = touched;
-        for (var i = 0; i < events.Length; i++)
+        for (var i = 0; i < touches.Length; i++)
         {
-            if (!Append(events[i], _hashes[i], _accountHashes[i]))
+            ref var touch = ref touches[i];
+            if (touch.AddressNumber >= 0)
             {
-                duplicates.Add(position + i);
+                _addresses[touch.AddressNumber].Touch(_pool);
+            }
+
+            if (touch.AccountNumber >= 0)
+            {
+                _accounts[touch.AccountNumber].Touch();
             }
         }
     }
 
-    private bool Append(in EventRecord record, ulong hash, ulong accountHash)
+    private bool Append(in EventRecord record, in Touched touch)
     {
         if (record.Identity != 0 && !_identities.Add(record.Identity))
         {
@@ -361,13 +397,13 @@ public sealed class MemoryEventStore : IEventStore
         Span<int> numbers = stackalloc int[addresses.Length];
         for (var i = 0; i < addresses.Length; i++)
         {
-            numbers[i] = _addresses.GetOrAdd(addresses[i], i == 0 ? hash : _addresses.HashOf(addresses[i]));
+            numbers[i] = _addresses.GetOrAdd(addresses[i], i == 0 ? touch.Address : _addresses.HashOf(addresses[i]));
         }
 
         var traits = Hold(record.Traits);
         var account = record.Account.IsEmpty
             ? SeriesEntry.NoAccount
-            : _accounts.Hold(record.Account.Span, accountHash, static (held, fields) => fields.SequenceEqual(held.Fields), static fields => new EventAccount(fields.ToArray()));
+            : _accounts.Hold(record.Account.Span, touch.Account, static (held, fields) => fields.SequenceEqual(held.Fields), static fields => new EventAccount(fields.ToArray()));
         var header = new EvidenceHeader(record.Identity, _sequence++, record.Ingested - record.Timestamp, traits, account);
         var place = minute.Add(record.Timestamp, _kinds.NumberOf(classification), header, numbers, record.Payload.Span);
         var entry = new SeriesEntry(record.Timestamp, place, traits, account);
@@ -377,14 +413,15 @@ public sealed class MemoryEventStore : IEventStore
             if (record.Timestamp <= _evicted.Timestamp)
             {
                 // What has to go from this address is its earliest events: this one must not be taken for one of them.
-                series.Settle(_order, OldestQuery);
+                series.Settle(_pool, _order, OldestQuery);
             }
 
-            series.Add(entry, _order, OldestQuery);
+            series.Add(entry, _pool, _order, OldestQuery);
             if ((series.Seen | classification) != series.Seen)
             {
+                var before = series.Seen;
                 series.Seen |= classification;
-                UpdateCandidates(number, series.Seen);
+                UpdateCandidates(number, before, series.Seen);
             }
         }
 
@@ -409,11 +446,17 @@ public sealed class MemoryEventStore : IEventStore
         return recent.Number;
     }
 
-    private void UpdateCandidates(int number, Classification seen)
+    private void UpdateCandidates(int number, Classification before, Classification after)
     {
-        foreach (var revision in RuleCatalogue.Revisions)
+        foreach (var revision in _revisions)
         {
-            if (seen.HasBothLegs(revision))
+            var hasBothLegs = after.HasBothLegs(revision);
+            if (hasBothLegs == before.HasBothLegs(revision))
+            {
+                continue;
+            }
+
+            if (hasBothLegs)
             {
                 _candidates[revision.Slot].Add(number);
             }
@@ -505,14 +548,15 @@ public sealed class MemoryEventStore : IEventStore
 
             ref var series = ref _addresses[found];
             late += query.IngestedAfter is null ? series.Late : 0;
-            series.Settle(_order, OldestQuery);
+            series.Settle(_pool, _order, OldestQuery);
             if (series.IsSeenStale)
             {
-                series.SeeAnew(_traits.Read());
-                UpdateCandidates(found, series.Seen);
+                var before = series.Seen;
+                series.SeeAnew(_pool, _traits.Read());
+                UpdateCandidates(found, before, series.Seen);
             }
 
-            slices.Add(new AddressSlice(address, series.HandOut(query.Window, number), series.Seen.HasBothLegs(query.Revision)));
+            slices.Add(new AddressSlice(address, series.HandOut(_pool, query.Window, number), series.Seen.HasBothLegs(query.Revision)));
         }
 
         return slices.Count == addresses.Length;
@@ -625,8 +669,8 @@ public sealed class MemoryEventStore : IEventStore
             if (found >= 0)
             {
                 ref var series = ref _addresses[found];
-                series.Settle(_order, OldestQuery);
-                events = series.HandOut(window, number);
+                series.Settle(_pool, _order, OldestQuery);
+                events = series.HandOut(_pool, window, number);
             }
 
             for (var i = FirstFrom(events.Span, start); i < events.Length && next is null; i++)
@@ -812,17 +856,31 @@ public sealed class MemoryEventStore : IEventStore
     /// <summary>Lets the first events of the earliest minute go.</summary>
     private void Remove(Minute minute, int gone)
     {
-        const int AtOnce = 256;
-        Span<UInt128> identities = stackalloc UInt128[AtOnce];
+        Span<UInt128> identities = stackalloc UInt128[EventsPerTouch];
         var entries = minute.Entries[..gone];
-        var (chunks, touched) = (minute.Chunks, 0UL);
+        var chunks = minute.Chunks;
         while (!entries.IsEmpty)
         {
-            var some = entries[..Math.Min(AtOnce, entries.Length)];
+            var some = entries[..Math.Min(EventsPerTouch, entries.Length)];
+            foreach (var entry in some)
+            {
+                EvidenceLog.Touch(chunks, entry.Place);
+            }
+
             for (var i = 0; i < some.Length; i++)
             {
-                identities[i] = EvidenceLog.At(chunks, some[i].Place).Identity;
-                touched ^= _identities.Touch(identities[i]);
+                var evidence = EvidenceLog.At(chunks, some[i].Place);
+                identities[i] = evidence.Identity;
+                _identities.Touch(identities[i]);
+                foreach (var number in evidence.Addresses)
+                {
+                    _addresses.Touch(number);
+                }
+
+                if (evidence.Account != SeriesEntry.NoAccount)
+                {
+                    _accounts.Touch(evidence.Account);
+                }
             }
 
             for (var i = 0; i < some.Length; i++)
@@ -839,13 +897,14 @@ public sealed class MemoryEventStore : IEventStore
                     series.RemoveFirst();
                     if (series.Count == 0)
                     {
-                        UpdateCandidates(number, default);
+                        UpdateCandidates(number, series.Seen, default);
+                        series.Release(_pool, OldestQuery);
                         _addresses.Remove(number);
                     }
                     else if (!minute.IsInSequence)
                     {
                         // While the minute can still tell the numbers of its events.
-                        series.Settle(_order, OldestQuery);
+                        series.Settle(_pool, _order, OldestQuery);
                     }
                 }
 
@@ -859,7 +918,6 @@ public sealed class MemoryEventStore : IEventStore
             entries = entries[some.Length..];
         }
 
-        _touched = touched;
         _count -= gone;
         minute.RemoveFirst(gone);
         if (minute.Entries.IsEmpty)
@@ -896,6 +954,22 @@ public sealed class MemoryEventStore : IEventStore
         return parts.Length == 2
             && long.TryParse(parts[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out start.Timestamp)
             && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out start.Sequence);
+    }
+
+    /// <summary>What is found out of an event while what it looks at is loaded.</summary>
+    private struct Touched
+    {
+        /// <summary>The hash of its first address.</summary>
+        public ulong Address;
+
+        /// <summary>The hash of its account.</summary>
+        public ulong Account;
+
+        /// <summary>The number of an address of that hash, -1 where none is held.</summary>
+        public int AddressNumber;
+
+        /// <summary>The number of an account of that hash, -1 where none is held.</summary>
+        public int AccountNumber;
     }
 
     private readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs);

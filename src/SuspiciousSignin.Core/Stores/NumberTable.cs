@@ -20,10 +20,12 @@ internal sealed class NumberTable(int shards)
 
     /// <summary>Loads what <see cref="Next"/> looks at first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Touch(ulong hash)
+    public void Touch(ulong hash)
     {
-        var slots = _slots[ShardOf(hash)];
-        return slots is null ? 0 : slots[PlaceOf(hash, slots.Length)];
+        if (_slots[ShardOf(hash)] is { } slots)
+        {
+            Prefetch.Load(in slots[PlaceOf(hash, slots.Length)]);
+        }
     }
 
     /// <summary>The next number that has the hash, as far as the table knows it; -1 where there is none left.</summary>

@@ -14,7 +14,9 @@ internal sealed class Timeline
 
     private readonly Dictionary<long, Minute> _minutes = [];
     private readonly SortedSet<Hour> _hours = new(Comparer<Hour>.Create((left, right) => left.Key.CompareTo(right.Key)));
-    private Minute? _latest;
+
+    // Events of the same time come together, but not in its order: by the minute, whoever was there last.
+    private readonly Minute?[] _latest = new Minute?[64];
 
     /// <summary>The earliest minute, or null where nothing is held.</summary>
     public Minute? First => _hours.Min?.Minutes[0];
@@ -23,21 +25,22 @@ internal sealed class Timeline
     public Minute? Find(long timestamp)
     {
         var key = MinuteOf(timestamp);
-        return _latest?.Key == key ? _latest : _minutes.GetValueOrDefault(key);
+        return LatestOf(key) is { } latest && latest.Key == key ? latest : _minutes.GetValueOrDefault(key);
     }
 
     /// <summary>The minute of a time, made where there is none.</summary>
     public Minute GetOrAdd(long timestamp)
     {
         var key = MinuteOf(timestamp);
-        if (_latest?.Key == key)
+        ref var latest = ref LatestOf(key);
+        if (latest?.Key == key)
         {
-            return _latest;
+            return latest;
         }
 
         ref var minute = ref CollectionsMarshal.GetValueRefOrAddDefault(_minutes, key, out _);
         minute ??= Add(key);
-        return _latest = minute;
+        return latest = minute;
     }
 
     /// <summary>Takes away the earliest minute.</summary>
@@ -46,7 +49,8 @@ internal sealed class Timeline
         var hour = _hours.Min!;
         var minute = hour.Minutes[0];
         _minutes.Remove(minute.Key);
-        _latest = ReferenceEquals(_latest, minute) ? null : _latest;
+        ref var latest = ref LatestOf(minute.Key);
+        latest = ReferenceEquals(latest, minute) ? null : latest;
         hour.Minutes.RemoveAt(0);
         hour.IsChanged = true;
         if (hour.Minutes.Count == 0)
@@ -73,6 +77,8 @@ internal sealed class Timeline
     private static long MinuteOf(long timestamp) => Math.DivRem(timestamp, MillisecondsPerMinute) is var (minute, rest) && rest < 0 ? minute - 1 : minute;
 
     private static long HourOf(long minute) => Math.DivRem(minute, MinutesPerHour) is var (hour, rest) && rest < 0 ? hour - 1 : hour;
+
+    private ref Minute? LatestOf(long key) => ref _latest[key & (_latest.Length - 1)];
 
     private Minute Add(long key)
     {
@@ -181,7 +187,7 @@ internal sealed class Minute(long key, Hour hour)
         var place = _evidence.Add(header, addresses, payload);
         if (_count == _entries.Length)
         {
-            Array.Resize(ref _entries, Math.Max(2, _count + (_count / 4) + 1));
+            Array.Resize(ref _entries, Math.Max(2, _count + (_count / 2) + 1));
         }
 
         var at = (ushort)(timestamp - Begin);
