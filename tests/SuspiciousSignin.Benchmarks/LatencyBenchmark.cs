@@ -10,8 +10,8 @@ namespace SuspiciousSignin.Benchmarks;
 /// <summary>How long runs and questions take while one thread appends as fast as it can, and the store lets as many events go.</summary>
 internal static class LatencyBenchmark
 {
-    private const int EventsPerBatch = 1000;
-    private const int Batches = 100;
+    private const int EventsPerBatch = 500;
+    private const int Batches = 200;
     private const int Hour = 3_600_000;
 
     private static readonly RuleRevision Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!;

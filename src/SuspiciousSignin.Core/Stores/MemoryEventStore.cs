@@ -31,17 +31,14 @@ public sealed class MemoryStoreOptions
 
 /// <summary>
 /// Events in memory: the evidence by the minute, an index by the address, and for every revision the set of addresses that hold both legs, so
-/// that a run visits those only. One lock guards them. An append takes it for a thousand events at a time; a query takes references to what it
+/// that a run visits those only. One lock guards them. An append takes it for some hundred events at a time and lets queries in between; a query takes references to what it
 /// needs under the lock and adds up outside, and nothing that it holds is changed meanwhile.
 /// </summary>
 public sealed class MemoryEventStore : IEventStore
 {
-    private const int EventsPerHold = 1024;
+    private const int EventsPerHold = 256;
 
-    /// <summary>For how many events what appending looks at fits into the second-level cache.</summary>
-    private const int EventsPerTouch = 256;
-
-    private const int EvictionsPerHold = 4096;
+    private const int EvictionsPerHold = 512;
 
     /// <summary>How many late events are put in order before the lock is given back.</summary>
     private const int LatePerHold = 16_384;
@@ -62,11 +59,11 @@ public sealed class MemoryEventStore : IEventStore
     private readonly KindTable _kinds;
     private readonly SeriesOrder _order;
     private readonly HashSet<int>[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new HashSet<int>())];
-    private readonly List<long> _queries = [];
-    private readonly Touched[] _touches = new Touched[EventsPerTouch];
+    private readonly RunningQueries _queries = new();
+    private readonly Touched[] _touches = new Touched[EventsPerHold];
     private readonly (EventTraits? Value, int Number)[] _recentTraits = new (EventTraits?, int)[64];
     private readonly long _seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
-    private long _nextQuery = 1;
+    private int _waiting;
     private long _sequence;
     private int _count;
     private long _newest = long.MinValue;
@@ -110,12 +107,15 @@ public sealed class MemoryEventStore : IEventStore
                 isMoreToEvict = Evict(ref beyondRetention);
             }
 
+            LetQueriesIn();
             while (isMoreToEvict)
             {
                 lock (_gate)
                 {
                     isMoreToEvict = Evict(ref beyondRetention);
                 }
+
+                LetQueriesIn();
             }
         }
         while (from < events.Count);
@@ -130,14 +130,14 @@ public sealed class MemoryEventStore : IEventStore
     /// <inheritdoc/>
     public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
     {
-        var number = EnterQuery();
+        var number = _queries.Enter();
         try
         {
             return Task.FromResult(Correlate(query, number, cancellationToken));
         }
         finally
         {
-            LeaveQuery(number);
+            _queries.Leave(number);
         }
     }
 
@@ -151,21 +151,21 @@ public sealed class MemoryEventStore : IEventStore
             return Task.FromResult<EventPage?>(null);
         }
 
-        var number = EnterQuery();
+        var number = _queries.Enter();
         try
         {
             return Task.FromResult<EventPage?>(Read(address, window, countedOnly, revision, limit, start, number));
         }
         finally
         {
-            LeaveQuery(number);
+            _queries.Leave(number);
         }
     }
 
     /// <inheritdoc/>
     public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
     {
-        lock (_gate)
+        using (EnterGate())
         {
             var facts = new Dictionary<string, object>(StringComparer.Ordinal)
             {
@@ -271,22 +271,22 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    private long OldestQuery => _queries.Count == 0 ? _nextQuery : _queries[0];
-
-    private long EnterQuery()
+    /// <summary>Takes the lock for a query, which whoever adds or evicts many events lets in between.</summary>
+    private Lock.Scope EnterGate()
     {
-        lock (_gate)
-        {
-            _queries.Add(_nextQuery);
-            return _nextQuery++;
-        }
+        Interlocked.Increment(ref _waiting);
+        var scope = _gate.EnterScope();
+        Interlocked.Decrement(ref _waiting);
+        return scope;
     }
 
-    private void LeaveQuery(long number)
+    // A lock goes to whoever comes first when it is given back, which would be the one that just did.
+    private void LetQueriesIn()
     {
-        lock (_gate)
+        var wait = default(SpinWait);
+        while (Volatile.Read(ref _waiting) > 0 && wait.Count < 100)
         {
-            _queries.Remove(number);
+            wait.SpinOnce(sleep1Threshold: -1);
         }
     }
 
@@ -310,23 +310,16 @@ public sealed class MemoryEventStore : IEventStore
     {
         // While events are added no number is given anew, so what the objects' numbers are need not be asked twice.
         _recentTraits.AsSpan().Clear();
-        _traits.Reclaim(OldestQuery);
-        _accounts.Reclaim(OldestQuery);
-        _pool.Reclaim(OldestQuery);
-        while (!events.IsEmpty)
+        _traits.Reclaim(_queries.Oldest);
+        _accounts.Reclaim(_queries.Oldest);
+        _pool.Reclaim(_queries.Oldest);
+        Touch(events);
+        for (var i = 0; i < events.Length; i++)
         {
-            var some = events[..Math.Min(EventsPerTouch, events.Length)];
-            Touch(some);
-            for (var i = 0; i < some.Length; i++)
+            if (!Append(events[i], _touches[i]))
             {
-                if (!Append(some[i], _touches[i]))
-                {
-                    duplicates.Add(position + i);
-                }
+                duplicates.Add(position + i);
             }
-
-            events = events[some.Length..];
-            position += some.Length;
         }
     }
 
@@ -413,10 +406,10 @@ public sealed class MemoryEventStore : IEventStore
             if (record.Timestamp <= _evicted.Timestamp)
             {
                 // What has to go from this address is its earliest events: this one must not be taken for one of them.
-                series.Settle(_pool, _order, OldestQuery);
+                series.Settle(_pool, _order, _queries.Oldest);
             }
 
-            series.Add(entry, _pool, _order, OldestQuery);
+            series.Add(entry, _pool, _order, _queries.Oldest);
             if ((series.Seen | classification) != series.Seen)
             {
                 var before = series.Seen;
@@ -481,7 +474,7 @@ public sealed class MemoryEventStore : IEventStore
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            lock (_gate)
+            using (EnterGate())
             {
                 addresses ??= query.Addresses is null
                     ? [.. _candidates[query.Revision.Slot].Select(candidate => _addresses[candidate].Address)]
@@ -548,7 +541,7 @@ public sealed class MemoryEventStore : IEventStore
 
             ref var series = ref _addresses[found];
             late += query.IngestedAfter is null ? series.Late : 0;
-            series.Settle(_pool, _order, OldestQuery);
+            series.Settle(_pool, _order, _queries.Oldest);
             if (series.IsSeenStale)
             {
                 var before = series.Seen;
@@ -662,14 +655,14 @@ public sealed class MemoryEventStore : IEventStore
         InternTable<EventAccount>.Reader accounts;
         var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(limit, 1024));
         string? next = null;
-        lock (_gate)
+        using (EnterGate())
         {
             (traits, accounts) = (_traits.Read(), _accounts.Read());
             var found = _addresses.Find(address, _addresses.HashOf(address));
             if (found >= 0)
             {
                 ref var series = ref _addresses[found];
-                series.Settle(_pool, _order, OldestQuery);
+                series.Settle(_pool, _order, _queries.Oldest);
                 events = series.HandOut(_pool, window, number);
             }
 
@@ -856,12 +849,12 @@ public sealed class MemoryEventStore : IEventStore
     /// <summary>Lets the first events of the earliest minute go.</summary>
     private void Remove(Minute minute, int gone)
     {
-        Span<UInt128> identities = stackalloc UInt128[EventsPerTouch];
+        Span<UInt128> identities = stackalloc UInt128[EventsPerHold];
         var entries = minute.Entries[..gone];
         var chunks = minute.Chunks;
         while (!entries.IsEmpty)
         {
-            var some = entries[..Math.Min(EventsPerTouch, entries.Length)];
+            var some = entries[..Math.Min(EventsPerHold, entries.Length)];
             foreach (var entry in some)
             {
                 EvidenceLog.Touch(chunks, entry.Place);
@@ -898,20 +891,20 @@ public sealed class MemoryEventStore : IEventStore
                     if (series.Count == 0)
                     {
                         UpdateCandidates(number, series.Seen, default);
-                        series.Release(_pool, OldestQuery);
+                        series.Release(_pool, _queries.Oldest);
                         _addresses.Remove(number);
                     }
                     else if (!minute.IsInSequence)
                     {
                         // While the minute can still tell the numbers of its events.
-                        series.Settle(_pool, _order, OldestQuery);
+                        series.Settle(_pool, _order, _queries.Oldest);
                     }
                 }
 
-                _traits.Release(evidence.Traits, _nextQuery);
+                _traits.Release(evidence.Traits, _queries.Next);
                 if (evidence.Account != SeriesEntry.NoAccount)
                 {
-                    _accounts.Release(evidence.Account, _nextQuery);
+                    _accounts.Release(evidence.Account, _queries.Next);
                 }
             }
 
