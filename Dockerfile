@@ -6,12 +6,12 @@ COPY global.json Directory.Build.props Directory.Packages.props BannedSymbols.tx
 COPY src/SuspiciousSignin.Core/SuspiciousSignin.Core.csproj src/SuspiciousSignin.Core/
 COPY src/SuspiciousSignin.Elasticsearch/SuspiciousSignin.Elasticsearch.csproj src/SuspiciousSignin.Elasticsearch/
 COPY src/SuspiciousSignin.Api/SuspiciousSignin.Api.csproj src/SuspiciousSignin.Api/
-RUN dotnet restore src/SuspiciousSignin.Api
+RUN dotnet restore src/SuspiciousSignin.Api --use-current-runtime
 
 # The project links appsettings.Development.json for runs on a developer's machine; publish leaves it out.
 COPY .editorconfig appsettings.Development.json ./
 COPY src/ src/
-RUN dotnet publish src/SuspiciousSignin.Api --no-restore -c Release -o /app
+RUN dotnet publish src/SuspiciousSignin.Api --no-restore --use-current-runtime --self-contained false -c Release -o /app
 
 # Chiseled: no shell and no package manager, hence the health check is the service itself.
 FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled

@@ -75,13 +75,16 @@ public sealed class EventBatch
     /// <summary>How many rejected events are described one by one.</summary>
     public const int MaxRejectionsTold = 100;
 
-    private readonly EventList _events = new();
+    private readonly EventList _events;
     private readonly List<RejectedEvent> _rejected = [];
     private readonly SortedDictionary<string, int> _shapes = new(StringComparer.Ordinal);
 
     // Most batches are of one shape, so runs of it are counted, not single events.
     private string? _runShape;
     private int _runLength;
+
+    /// <summary>Creates an empty batch.</summary>
+    public EventBatch() => _events = new EventList(Memory);
 
     /// <summary>The accepted events in the order of the body.</summary>
     public IReadOnlyList<EventRecord> Events => _events;
@@ -117,6 +120,19 @@ public sealed class EventBatch
     /// <summary>How many of the rejected events were not JSON at all.</summary>
     [JsonIgnore]
     internal int MalformedTotal { get; private set; }
+
+    /// <summary>What the events lie in.</summary>
+    internal BatchMemory Memory { get; } = new();
+
+    /// <summary>
+    /// Lends what the events lie in to later batches: for whoever is certain that nobody reads <see cref="Events"/> any more, nor anything that came
+    /// out of them. A batch that never does costs no more than garbage.
+    /// </summary>
+    public void ReturnMemory()
+    {
+        _events.Clear();
+        Memory.Return();
+    }
 
     /// <summary>Where the next event is to be read to, before it is accepted.</summary>
     internal ref EventRecord Next() => ref _events.Next();
@@ -155,6 +171,7 @@ public sealed class EventBatch
             _events.Add(record with { Position = record.Position + Received });
         }
 
+        Memory.TakeOver(next.Memory);
         EndRun();
         foreach (var (shape, count) in next.Shapes)
         {

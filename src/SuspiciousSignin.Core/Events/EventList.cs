@@ -3,10 +3,12 @@ using System.Collections;
 namespace SuspiciousSignin.Events;
 
 /// <summary>Events in pieces of bounded length, so that a long batch is never copied while it grows, nor lies in one large array.</summary>
-internal sealed class EventList : IReadOnlyList<EventRecord>
+internal sealed class EventList(BatchMemory memory) : IReadOnlyList<EventRecord>
 {
+    /// <summary>How many events a piece holds, but for the first of a short list.</summary>
+    public const int PieceLength = 1 << Shift;
+
     private const int Shift = 9;
-    private const int PieceLength = 1 << Shift;
     private const int FirstLength = 16;
 
     private readonly List<EventRecord[]> _pieces = [];
@@ -35,12 +37,12 @@ internal sealed class EventList : IReadOnlyList<EventRecord>
         var (piece, at) = (Count >> Shift, Count & (PieceLength - 1));
         if (piece == _pieces.Count)
         {
-            _pieces.Add(new EventRecord[piece == 0 ? FirstLength : PieceLength]);
+            _pieces.Add(piece == 0 ? new EventRecord[FirstLength] : memory.RentRecords());
         }
         else if (at == _pieces[piece].Length)
         {
-            var longer = _pieces[piece];
-            Array.Resize(ref longer, at * 2);
+            var longer = at * 2 < PieceLength ? new EventRecord[at * 2] : memory.RentRecords();
+            _pieces[piece].CopyTo(longer, 0);
             _pieces[piece] = longer;
         }
 
@@ -49,6 +51,13 @@ internal sealed class EventList : IReadOnlyList<EventRecord>
 
     /// <summary>Adds what was written to <see cref="Next"/>.</summary>
     public void AddNext() => Count++;
+
+    /// <summary>Forgets all events.</summary>
+    public void Clear()
+    {
+        _pieces.Clear();
+        Count = 0;
+    }
 
     /// <summary>Adds an event.</summary>
     public void Add(in EventRecord record)

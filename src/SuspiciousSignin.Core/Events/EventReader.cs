@@ -12,7 +12,7 @@ namespace SuspiciousSignin.Events;
 /// Reads one ECS document, nested, dotted or mixed, forward only: known fields are taken down, everything else is checked and skipped, and
 /// no object model is built. One instance serves one batch.
 /// </summary>
-public sealed class EventReader(EventReaderOptions options)
+public sealed class EventReader
 {
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
@@ -22,7 +22,9 @@ public sealed class EventReader(EventReaderOptions options)
     private readonly EcsDocument _document = new();
     private readonly TraitsCache _traits = new();
     private readonly List<FieldNode> _seenKeys = [];
-    private readonly JsonReaderOptions _jsonOptions = new() { MaxDepth = options.MaxDepth };
+    private readonly EventReaderOptions _options;
+    private readonly BatchMemory? _memory;
+    private readonly JsonReaderOptions _jsonOptions;
     private EcsScanner? _scanner;
     private byte[] _unescaped = new byte[256];
     private byte[] _chunk = [];
@@ -31,10 +33,23 @@ public sealed class EventReader(EventReaderOptions options)
     private int _addressesUsed;
     private (string Code, string Pointer, string Message)? _refusal;
 
+    /// <summary>Creates a reader of single events.</summary>
+    public EventReader(EventReaderOptions options)
+        : this(options, null)
+    {
+    }
+
+    /// <summary>Creates one whose events lie in the memory of a batch.</summary>
+    internal EventReader(EventReaderOptions options, BatchMemory? memory)
+    {
+        (_options, _memory) = (options, memory);
+        _jsonOptions = new JsonReaderOptions { MaxDepth = options.MaxDepth };
+    }
+
     /// <summary>How much deeper than the bound a document may nest.</summary>
     public int Deeper
     {
-        init => _jsonOptions = new JsonReaderOptions { MaxDepth = options.MaxDepth + value };
+        init => _jsonOptions = new JsonReaderOptions { MaxDepth = _options.MaxDepth + value };
     }
 
     /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
@@ -75,7 +90,7 @@ public sealed class EventReader(EventReaderOptions options)
             Addresses = Keep(_document.Addresses),
             Payload = payload,
             IsKibanaAlert = _document.IsKibanaAlert,
-            Document = options.KeepDocuments ? WithIdentity(utf8.Span, id, index) : default,
+            Document = _options.KeepDocuments ? WithIdentity(utf8.Span, id, index) : default,
         };
         return null;
     }
@@ -189,7 +204,7 @@ public sealed class EventReader(EventReaderOptions options)
         catch (JsonException exception)
         {
             return IsValidWhenDeeper(utf8)
-                ? Refuse(RejectionCodes.TooDeep, "", $"The document nests deeper than {options.MaxDepth} levels.")
+                ? Refuse(RejectionCodes.TooDeep, "", $"The document nests deeper than {_options.MaxDepth} levels.")
                 : Malformed((exception.LineNumber ?? 0) + 1, (exception.BytePositionInLine ?? 0) + 1);
         }
         catch (InvalidOperationException)
@@ -316,7 +331,7 @@ public sealed class EventReader(EventReaderOptions options)
     /// <summary>Reads the dataset as the index mappings would have it.</summary>
     private void ReadAsMapped()
     {
-        if (options.StockAlertMapping && _document.IsKibanaAlert)
+        if (_options.StockAlertMapping && _document.IsKibanaAlert)
         {
             _document.Hide(EcsField.DataStreamDataset, EcsField.UnmappedDataStreamDataset);
         }
@@ -332,13 +347,13 @@ public sealed class EventReader(EventReaderOptions options)
 
     private bool IsOfAlertDataset()
     {
-        if (options.AlertDatasets.Count == 0)
+        if (_options.AlertDatasets.Count == 0)
         {
             return false;
         }
 
         var field = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
-        return _document.Count(field) == 1 && options.AlertDatasets.Contains(Encoding.UTF8.GetString(_document.First(field)), StringComparer.Ordinal);
+        return _document.Count(field) == 1 && _options.AlertDatasets.Contains(Encoding.UTF8.GetString(_document.First(field)), StringComparer.Ordinal);
     }
 
     /// <summary>
@@ -385,7 +400,7 @@ public sealed class EventReader(EventReaderOptions options)
         third.CopyTo(rest);
 
         // A store that keeps documents outlives the process, and derives their ids from the identity.
-        var hash = options.KeepDocuments
+        var hash = _options.KeepDocuments
             ? BinaryPrimitives.ReadUInt128BigEndian(SHA256.HashData(bytes))
             : XxHash128.HashToUInt128(bytes, IdentitySeed);
         return hash == 0 ? 1 : hash;
@@ -414,7 +429,8 @@ public sealed class EventReader(EventReaderOptions options)
         const int LongestChunk = 64 * 1024;
         if (_chunk.Length - _chunkUsed < length)
         {
-            _chunk = new byte[Math.Max(Math.Clamp(_chunk.Length * 2, FirstChunk, LongestChunk), length)];
+            var longer = Math.Max(Math.Clamp(_chunk.Length * 2, FirstChunk, LongestChunk), length);
+            _chunk = _memory?.RentBytes(longer) ?? new byte[longer];
             _chunkUsed = 0;
         }
 
@@ -428,7 +444,8 @@ public sealed class EventReader(EventReaderOptions options)
         const int LongestChunk = 1024;
         if (_addresses.Length - _addressesUsed < addresses.Length)
         {
-            (_addresses, _addressesUsed) = (new SourceAddress[Math.Clamp(_addresses.Length * 2, EcsDocument.MaxValuesPerField, LongestChunk)], 0);
+            var longer = Math.Clamp(_addresses.Length * 2, EcsDocument.MaxValuesPerField, LongestChunk);
+            (_addresses, _addressesUsed) = (_memory?.RentAddresses(longer) ?? new SourceAddress[longer], 0);
         }
 
         var kept = _addresses.AsMemory(_addressesUsed, addresses.Length);

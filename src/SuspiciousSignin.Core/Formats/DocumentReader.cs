@@ -16,8 +16,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
     private static readonly string KnownShapes = string.Join(", ", RecordShapes.All.Select(shape => shape.Name));
 
-    private readonly EventReader _reader = new(options);
-    private readonly EventReader _mapped = new(options) { Deeper = EcsBuilder.DeeperThanRecord };
+    private readonly EventReader _reader = new(options, batch.Memory);
+    private readonly EventReader _mapped = new(options, batch.Memory) { Deeper = EcsBuilder.DeeperThanRecord };
     private readonly EcsBuilder _ecs = new();
 
     /// <summary>Whether the documents to come are known to be valid UTF-8.</summary>

@@ -559,14 +559,8 @@ public sealed class MemoryEventStore : IEventStore
         CorrelationQuery query, List<AddressSlice> slices, AddressAggregator aggregator, IngestedFilter? filter, CancellationToken cancellationToken)
     {
         var (findings, total, hidden) = (new List<AddressFinding>(), 0, 0);
-        slices.Sort(static (left, right) => left.Address.CompareTo(right.Address));
-        foreach (var slice in slices)
+        foreach (var slice in slices.Where(slice => slice.HasBothLegs && !slice.Events.IsEmpty).OrderBy(slice => slice.Address))
         {
-            if (!slice.HasBothLegs || slice.Events.IsEmpty)
-            {
-                continue;
-            }
-
             cancellationToken.ThrowIfCancellationRequested();
             aggregator.Clear();
             foreach (ref readonly var entry in slice.Events.Span)

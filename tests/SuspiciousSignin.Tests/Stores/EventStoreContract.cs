@@ -65,6 +65,35 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task What_a_store_holds_stays_when_the_batch_lends_its_memory_to_later_ones()
+    {
+        var store = Create();
+        var first = await BatchAsync("first");
+        Assert.Empty((await store.AppendAsync(first.Events, Cancellation)).Rejected);
+        first.ReturnMemory();
+        Assert.Empty(first.Events);
+        for (var round = 0; round < 3; round++)
+        {
+            // It is not appended: its events only lie where those of the first lay.
+            Assert.Equal(600, (await BatchAsync("later")).Events.Count);
+        }
+
+        var events = (await PageAsync(store, limit: 1_000)).Events;
+        Assert.Equal(
+            Enumerable.Range(0, 600).Select(i => ($"first{i}", $"first{i}", $"first{i % 7}", (string?)$"first{i}")).Order(),
+            events.Select(document => (document.Id!, document.Message!, document.User!.Name!, document.Device?.Id)).Order());
+        Assert.Equal(600, (await CorrelateAsync(store)).Coverage.AzureSignIn.Events);
+
+        Task<EventBatch> BatchAsync(string word) => Engine.ReadAsync(
+            string.Join('\n', Enumerable.Range(0, 600).Select(i => SignIn(
+                Now - i,
+                Ip,
+                $",\"_id\":\"{word}{i}\",\"message\":\"{word}{i}\",\"user.name\":\"{word}{i % 7}\",\"azure.signinlogs.properties.device_detail.device_id\":\"{word}{i}\""))),
+            BatchFormat.NdJson,
+            Reading);
+    }
+
+    [Fact]
     public async Task A_window_excludes_its_start_and_includes_its_end_to_the_millisecond()
     {
         var store = Create();
