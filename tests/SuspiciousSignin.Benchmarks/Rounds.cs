@@ -12,6 +12,8 @@ internal sealed record Contender(string Name, Func<long> Call, int Repeats = 1);
 /// <summary>Runs contenders by turns, so that whatever else the machine does befalls all of them, and prints medians and ratios.</summary>
 internal static class Rounds
 {
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1);
+
     /// <summary>Compares; the first contender is ours.</summary>
     /// <param name="title">What is compared.</param>
     /// <param name="rounds">How many turns are counted, after some that are not.</param>
@@ -22,9 +24,19 @@ internal static class Rounds
         Console.WriteLine($"\n{title}");
         var all = contenders.OfType<Contender>().ToArray();
         var times = all.Select(_ => new List<double>()).ToArray();
-        // Code that runs often is compiled anew meanwhile.
-        var uncounted = rounds == 1 ? 1 : 3;
-        for (var round = 0; round < uncounted + rounds; round++)
+        // Code that runs often is compiled anew, which takes a while.
+        foreach (var contender in rounds == 1 ? [] : all)
+        {
+            var begun = Stopwatch.GetTimestamp();
+            do
+            {
+                contender.Call();
+            }
+            while (Stopwatch.GetElapsedTime(begun) < WarmUp);
+        }
+
+        const int Uncounted = 1;
+        for (var round = 0; round < Uncounted + rounds; round++)
         {
             var answers = new List<long>();
             for (var i = 0; i < all.Length; i++)
@@ -37,7 +49,7 @@ internal static class Rounds
                     all[i].Call();
                 }
 
-                if (round >= uncounted)
+                if (round >= Uncounted)
                 {
                     times[i].Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds / all[i].Repeats);
                 }

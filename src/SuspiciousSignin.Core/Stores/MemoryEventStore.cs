@@ -172,6 +172,7 @@ public sealed class MemoryEventStore : IEventStore
                 ["events"] = _count,
                 ["maxEvents"] = _options.MaxEvents,
                 ["durable"] = false,
+                ["evidenceBytes"] = _timeline.EvidenceBytes,
             };
             if (_count > 0)
             {
@@ -506,7 +507,7 @@ public sealed class MemoryEventStore : IEventStore
             Summarise(slices, summary, traits, filter, cancellationToken);
         }
 
-        var (findings, total, hidden) = Judge(query, slices, new AddressAggregator(query.Revision, traits, accounts), filter, cancellationToken);
+        var (findings, total, hidden) = Judge(query, slices, traits, accounts, filter, cancellationToken);
         warnings.AddRange(summary.Warnings());
         if (hidden > 0)
         {
@@ -556,12 +557,19 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     private static (List<AddressFinding> Findings, int Total, int HiddenByVolume) Judge(
-        CorrelationQuery query, List<AddressSlice> slices, AddressAggregator aggregator, IngestedFilter? filter, CancellationToken cancellationToken)
+        CorrelationQuery query,
+        List<AddressSlice> slices,
+        InternTable<EventTraits>.Reader traits,
+        InternTable<EventAccount>.Reader accounts,
+        IngestedFilter? filter,
+        CancellationToken cancellationToken)
     {
         var (findings, total, hidden) = (new List<AddressFinding>(), 0, 0);
+        AddressAggregator? aggregator = null;
         foreach (var slice in slices.Where(slice => slice.HasBothLegs && !slice.Events.IsEmpty).OrderBy(slice => slice.Address))
         {
             cancellationToken.ThrowIfCancellationRequested();
+            aggregator ??= new AddressAggregator(query.Revision, traits, accounts);
             aggregator.Clear();
             foreach (ref readonly var entry in slice.Events.Span)
             {

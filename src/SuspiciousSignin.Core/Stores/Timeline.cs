@@ -21,6 +21,9 @@ internal sealed class Timeline
     /// <summary>The earliest minute, or null where nothing is held.</summary>
     public Minute? First => _hours.Min?.Minutes[0];
 
+    /// <summary>How much memory the evidence of all minutes takes.</summary>
+    public long EvidenceBytes => _minutes.Values.Sum(minute => minute.Chunks.Sum(chunk => (long)(chunk?.Length ?? 0)));
+
     /// <summary>The minute of a time, or null where it holds nothing.</summary>
     public Minute? Find(long timestamp)
     {
