@@ -35,7 +35,7 @@ internal static class HttpBenchmark
             PostOurs(ours, new Documents(9, isLarge: true, count) { End = Now }.Lines(count));
             var lines = ours.Kibibytes("VmHWM");
             PostList(peer, new Documents(9, isLarge: true, count) { End = Now }.Array(count));
-            Console.WriteLine($"  {(size == 0 ? "one document" : $"{size} MiB"),-14} ours {lines / 1024,6} MiB   MVC controller {peer.Kibibytes("VmHWM") / 1024,6} MiB");
+            Console.WriteLine($"  {(size == 0 ? "one document" : $"{count * 4700L / 1_048_576.0:0.0} MiB"),-14} ours {lines / 1024,6} MiB   MVC controller {peer.Kibibytes("VmHWM") / 1024,6} MiB");
         }
     }
 
