@@ -221,7 +221,7 @@ internal sealed class AddressTable
     public ref AddressSeries this[int number] => ref _segments[number >> SegmentBits][number & (SegmentLength - 1)];
 
     /// <summary>Loads what stands at the number, most likely on two lines of the cache.</summary>
-    public void Touch(int number)
+    public void TouchAt(int number)
     {
         Prefetch.Load(in this[number].Address);
         this[number].TouchEnd();
@@ -247,7 +247,7 @@ internal sealed class AddressTable
         var number = _numbers.Next(hash, ref place);
         if (number >= 0)
         {
-            Touch(number);
+            TouchAt(number);
         }
 
         return number;

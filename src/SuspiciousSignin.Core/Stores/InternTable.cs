@@ -40,7 +40,7 @@ internal sealed class InternTable<T>
     }
 
     /// <summary>Loads what <see cref="Release"/> looks at.</summary>
-    public void Touch(int number) => Prefetch.Load(in At(number));
+    public void TouchAt(int number) => Prefetch.Load(in At(number));
 
     /// <summary>The value of a number.</summary>
     public T this[int number] => At(number).Value!;

@@ -869,12 +869,12 @@ public sealed class MemoryEventStore : IEventStore
                 _identities.Touch(identities[i]);
                 foreach (var number in evidence.Addresses)
                 {
-                    _addresses.Touch(number);
+                    _addresses.TouchAt(number);
                 }
 
                 if (evidence.Account != SeriesEntry.NoAccount)
                 {
-                    _accounts.Touch(evidence.Account);
+                    _accounts.TouchAt(evidence.Account);
                 }
             }
 

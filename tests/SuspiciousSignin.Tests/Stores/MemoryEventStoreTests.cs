@@ -95,6 +95,21 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         Assert.Equal([Now - 7, Now], (await PageAsync(store)).Events.Select(At));
     }
 
+    [Fact]
+    public async Task It_tells_how_much_memory_the_evidence_takes_and_gives_back()
+    {
+        var store = NewStore();
+        var message = $",\"message\":\"{new string('m', 1_000)}\"";
+        Assert.Equal(0, await EvidenceBytesAsync());
+        await AppendAsync(store, [.. Enumerable.Range(0, 100).Select(i => SignIn(Now - (47 * Hour) + i, Ip, message))]);
+        Assert.InRange(await EvidenceBytesAsync(), 100 * 1_000, 300 * 1_000);
+        Clock.AdjustTime(Engine.ClockAt(Now + (2 * Hour)).GetUtcNow());
+        await AppendAsync(store, SignIn(Now + (2 * Hour)));
+        Assert.InRange(await EvidenceBytesAsync(), 1, 1_000);
+
+        async Task<long> EvidenceBytesAsync() => (long)(await store.CheckAsync(Cancellation)).Facts["evidenceBytes"];
+    }
+
     [Theory]
     [InlineData(-1)]
     [InlineData(1)]
