@@ -31,11 +31,12 @@ public sealed class MemoryStoreOptions
 
 /// <summary>
 /// Events in memory: the evidence by the minute, an index by the address, and for every revision the set of addresses that hold both legs, so
-/// that a run visits those only. One lock guards them. An append takes it for some hundred events at a time and lets queries in between; a query takes references to what it
-/// needs under the lock and adds up outside, and nothing that it holds is changed meanwhile.
+/// that a run visits those only. One lock guards them. An append takes it for some hundred events at a time and lets queries in between; a
+/// query takes references to what it needs under the lock and adds up outside, and nothing that it holds is changed meanwhile.
 /// </summary>
 public sealed class MemoryEventStore : IEventStore
 {
+    /// <summary>So many that what appending them looks at fits into the second-level cache.</summary>
     private const int EventsPerHold = 256;
 
     private const int EvictionsPerHold = 512;
