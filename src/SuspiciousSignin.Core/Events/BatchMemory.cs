@@ -8,9 +8,9 @@ namespace SuspiciousSignin.Events;
 /// </summary>
 internal sealed class BatchMemory
 {
-    // At most 16 MiB of each are kept for later batches.
+    // Of each length so many are kept for later batches: 16 MiB of the longest bytes, as much of all shorter ones, 4 MiB of addresses, 18 of records.
     private static readonly Lender<byte> Bytes = new(longest: 64 * 1024, count: 256, clear: false);
-    private static readonly Lender<SourceAddress> Addresses = new(longest: 4096, count: 256, clear: false);
+    private static readonly Lender<SourceAddress> Addresses = new(longest: 1024, count: 256, clear: false);
     private static readonly Lender<EventRecord> Records = new(EventList.PieceLength, count: 256, clear: true);
 
     private readonly List<byte[]> _bytes = [];

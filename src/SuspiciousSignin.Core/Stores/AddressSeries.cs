@@ -152,7 +152,7 @@ internal struct AddressSeries
         Settle(pool, order, oldestQuery);
         var live = _count - _start;
         // Another block even where half of this one was let go, since somebody may read it.
-        var block = pool.Rent(live + 1 + (live / (live < 64 ? 2 : 8)), out var capacity);
+        var block = pool.Rent(live + 1, out var capacity);
         if (live > 0)
         {
             pool[_block].Span[_start.._count].CopyTo(pool[block].Span);
@@ -181,7 +181,7 @@ internal struct AddressSeries
             var target = entries;
             if (_handedTo >= oldestQuery)
             {
-                var block = pool.Rent(_capacity, out var capacity);
+                var block = pool.Rent(entries.Length, out var capacity);
                 target = pool[block].Span[..entries.Length];
                 ordered[..keep].CopyTo(target);
                 pool.Return(_block, _handedTo, oldestQuery);

@@ -13,7 +13,6 @@ internal sealed class EntryPool
     private const int FirstBlocks = 8;
     private const int None = -1;
 
-    // Longer by a half at first, then by an eighth.
     private static readonly int[] Lengths = BuildLengths();
 
     private readonly List<Slab?> _slabs = [];
@@ -32,14 +31,16 @@ internal sealed class EntryPool
     /// <summary>The entry at a place of a block.</summary>
     public ref SeriesEntry At(int block, int place) => ref _slabs[block >> OffsetBits]!.Entries[(block & (SlabLength - 1)) + place];
 
-    /// <summary>A block for at least so many entries; what they hold means nothing.</summary>
+    /// <summary>
+    /// A block for at least so many entries, and for so many more that whoever asks for one more each time copies little; what they hold means nothing.
+    /// </summary>
     public int Rent(int length, out int capacity)
     {
         var kind = Array.BinarySearch(Lengths, length);
         kind = kind < 0 ? ~kind : kind;
         if (kind == Lengths.Length)
         {
-            capacity = length;
+            capacity = Longer(length);
             return AddSlab(capacity, 1, None).Take();
         }
 
@@ -57,8 +58,7 @@ internal sealed class EntryPool
         }
 
         // As many again as there are: a store of few events stays small.
-        var blocks = Math.Clamp(_held[kind], FirstBlocks, Math.Max(FirstBlocks, SlabLength / capacity));
-        var added = AddSlab(capacity, Math.Min(blocks, SlabLength / capacity), kind);
+        var added = AddSlab(capacity, Math.Min(Math.Max(_held[kind], FirstBlocks), SlabLength / capacity), kind);
         _held[kind] += added.Blocks;
         withRoom.Push(added);
         added.IsListed = true;
@@ -104,10 +104,13 @@ internal sealed class EntryPool
         return _scratch.AsSpan(0, entries.Length);
     }
 
+    // By a half at first, then by an eighth.
+    private static int Longer(int length) => length + Math.Max(1, length / (length < 64 ? 2 : 8));
+
     private static int[] BuildLengths()
     {
         var lengths = new List<int>();
-        for (var length = 1; length <= LongestShared; length += Math.Max(1, length / (length < 64 ? 2 : 8)))
+        for (var length = 1; length <= LongestShared; length = Longer(length))
         {
             lengths.Add(length);
         }

@@ -33,7 +33,7 @@ internal sealed class InternTable<T>
         var number = _numbers.Next(hash, ref place);
         if (number >= 0)
         {
-            Prefetch.Load(in At(number));
+            TouchAt(number);
         }
 
         return number;
