@@ -13,6 +13,7 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
     private readonly Guess[] _following = new Guess[EcsFields.NodeCount];
     private readonly Guess[] _first = new Guess[EcsFields.NodeCount];
     private readonly List<FieldNode> _dotted = [];
+    private readonly JsonStructure _structure = new();
     private byte[] _unescaped = new byte[256];
 
     /// <summary>Reads a document of valid UTF-8 into the <see cref="EcsDocument"/>.</summary>
@@ -20,6 +21,7 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
     public int Read(ReadOnlySpan<byte> json)
     {
         _dotted.Clear();
+        _structure.Clear();
         var at = JsonBytes.SkipSpace(json, 0);
         if (JsonBytes.At(json, at) != '{')
         {
@@ -112,7 +114,7 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
             }
 
             at = JsonBytes.SkipSpace(json, at + 1);
-            at = child is null ? JsonBytes.SkipValue(json, at, depth) : ReadValue(json, at, child, depth);
+            at = child is null ? SkipValue(json, at, depth) : ReadValue(json, at, child, depth);
             if (at < 0)
             {
                 return at;
@@ -166,7 +168,7 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                 return depth > 0 ? ReadObject(json, at + 1, node, depth - 1) : JsonBytes.Unsure;
 
             case (byte)'{':
-                return node.Kind == FieldKind.Text ? JsonBytes.SkipValue(json, at, depth) : JsonBytes.Unsure;
+                return node.Kind == FieldKind.Text ? SkipValue(json, at, depth) : JsonBytes.Unsure;
 
             case (byte)'[':
                 return depth > 0 ? ReadArray(json, at + 1, node, depth - 1) : JsonBytes.Unsure;
@@ -210,6 +212,12 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                     return JsonBytes.Malformed(at);
             }
         }
+    }
+
+    private int SkipValue(ReadOnlySpan<byte> json, int at, int depth)
+    {
+        var behind = JsonBytes.At(json, at) is (byte)'{' or (byte)'[' ? _structure.Skip(json, at, depth) : JsonStructure.Unsure;
+        return behind >= 0 ? behind : JsonBytes.SkipValue(json, at, depth);
     }
 
     private bool Take(FieldNode node, ReadOnlySpan<byte> value)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -271,7 +270,8 @@ internal static class JsonBytes
         }
     }
 
-    private static int SkipEscape(ReadOnlySpan<byte> json, int at)
+    /// <summary>The position behind what follows a backslash.</summary>
+    public static int SkipEscape(ReadOnlySpan<byte> json, int at)
     {
         switch (At(json, at))
         {
@@ -338,18 +338,15 @@ internal static class JsonBytes
     private static int SkipDigits(ReadOnlySpan<byte> json, int at)
     {
         var from = at;
-        while (json.Length - at >= sizeof(ulong))
+        while (json.Length - at >= Vector128<byte>.Count)
         {
-            // A byte keeps its high bit clear only where it is a digit.
-            var digits = BinaryPrimitives.ReadUInt64LittleEndian(json[at..]) ^ 0x3030_3030_3030_3030;
-            var others = (digits | (digits + 0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
-            if (others != 0)
+            var values = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at) - Vector128.Create((byte)'0');
+            var digits = BitOperations.TrailingZeroCount(~Vector128.Equals(Vector128.Min(values, Vector128.Create((byte)9)), values).ExtractMostSignificantBits());
+            at += digits;
+            if (digits < Vector128<byte>.Count)
             {
-                at += BitOperations.TrailingZeroCount(others) / 8;
                 return at > from ? at : Malformed(at);
             }
-
-            at += sizeof(ulong);
         }
 
         while (char.IsAsciiDigit((char)At(json, at)))

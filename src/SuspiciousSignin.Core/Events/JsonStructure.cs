@@ -1,0 +1,339 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace SuspiciousSignin.Events;
+
+/// <summary>
+/// Passes over objects and arrays by where their tokens begin, which is found for 64 bytes at once, so that the bytes in between need not be looked
+/// at one by one. It accepts as strictly as <see cref="JsonBytes"/>, and leaves whatever it does not accept to that, which tells what is wrong.
+/// </summary>
+internal sealed class JsonStructure
+{
+    /// <summary>Neither accepted nor refused here.</summary>
+    public const int Unsure = -1;
+
+    private const int BlockLength = 64;
+
+    /// <summary>How deep it follows, a bit for each container.</summary>
+    private const int MaxDepth = 64;
+
+    /// <summary>Places in longer texts would need more than two bytes each.</summary>
+    private const int LongestText = ushort.MaxValue;
+
+    /// <summary>Places are written so many at once, whether there are so many or not.</summary>
+    private const int Stride = 8;
+
+    /// <summary>For each byte where its bits are set, the lowest first, a byte each.</summary>
+    private static readonly ulong[] Places = PlacesOfBits();
+
+    // Where tokens begin, counted from where the index does, and behind the last the end of the text.
+    private ushort[] _tokens = new ushort[1024];
+    private readonly byte[] _last = new byte[BlockLength];
+    private int _start;
+    private int _count;
+    private int _next;
+    private State _state;
+
+    // What the block before hands on: all bits where it ends in a string, the lowest where it ends in a scalar or in a backslash that escapes.
+    private ulong _inString;
+    private ulong _inScalar;
+    private ulong _isEscaped;
+
+    private enum State
+    {
+        NotIndexed,
+        Indexed,
+        NotIndexable,
+    }
+
+    /// <summary>Begins with another text.</summary>
+    public void Clear() => _state = State.NotIndexed;
+
+    /// <summary>The position behind the object or the array that begins here, or <see cref="Unsure"/>.</summary>
+    /// <param name="json">The text, valid UTF-8; the same until it is cleared.</param>
+    /// <param name="at">Where its bracket stands; not before one that was asked for.</param>
+    /// <param name="depth">How many more levels it may nest.</param>
+    public int Skip(ReadOnlySpan<byte> json, int at, int depth)
+    {
+        if (_state == State.NotIndexed)
+        {
+            _next = 0;
+            _state = json.Length - at is >= BlockLength and <= LongestText && TryIndex(json, at) ? State.Indexed : State.NotIndexable;
+        }
+
+        if (_state == State.NotIndexable)
+        {
+            return Unsure;
+        }
+
+        while (_tokens[_next] < at - _start)
+        {
+            _next++;
+        }
+
+        var behind = _tokens[_next] == at - _start ? SkipTokens(json[_start..], Math.Min(depth, MaxDepth)) : Unsure;
+        return behind == Unsure ? Unsure : _start + behind;
+    }
+
+    private int SkipTokens(ReadOnlySpan<byte> json, int depth)
+    {
+        var tokens = _tokens.AsSpan();
+        var (token, open, objects) = (_next, 0, 0UL);
+        while (true)
+        {
+            var first = JsonBytes.At(json, tokens[token++]);
+            if (first is (byte)'{' or (byte)'[')
+            {
+                if (open == depth)
+                {
+                    return Unsure;
+                }
+
+                if (JsonBytes.At(json, tokens[token]) == first + 2)
+                {
+                    // Empty: each bracket that closes is two behind the one that opens.
+                    token++;
+                }
+                else
+                {
+                    open++;
+                    objects = (objects << 1) | (first == '{' ? 1UL : 0);
+                    if (first == '{' && !IsName(json, tokens, ref token))
+                    {
+                        return Unsure;
+                    }
+
+                    continue;
+                }
+            }
+            else if (first != '"' && !IsScalar(json, tokens[token - 1]))
+            {
+                return Unsure;
+            }
+
+            while (true)
+            {
+                if (open == 0)
+                {
+                    _next = token;
+                    return tokens[token - 1] + 1;
+                }
+
+                var next = JsonBytes.At(json, tokens[token++]);
+                if (next == ',')
+                {
+                    if ((objects & 1) != 0 && !IsName(json, tokens, ref token))
+                    {
+                        return Unsure;
+                    }
+
+                    break;
+                }
+
+                if (next != ((objects & 1) != 0 ? '}' : ']'))
+                {
+                    return Unsure;
+                }
+
+                open--;
+                objects >>= 1;
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsName(ReadOnlySpan<byte> json, ReadOnlySpan<ushort> tokens, ref int token)
+    {
+        var isName = JsonBytes.At(json, tokens[token]) == '"' && JsonBytes.At(json, tokens[token + 1]) == ':';
+        token += 2;
+        return isName;
+    }
+
+    private static bool IsScalar(ReadOnlySpan<byte> json, int at)
+    {
+        var end = JsonBytes.SkipScalar(json, at);
+        return end >= 0 && JsonBytes.At(json, end) is (byte)',' or (byte)'}' or (byte)']' or (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t';
+    }
+
+    /// <summary>Finds the tokens from here on; false where the text cannot be valid.</summary>
+    private bool TryIndex(ReadOnlySpan<byte> json, int at)
+    {
+        (_start, _count, _inString, _inScalar, _isEscaped) = (at, 0, 0, 0, 0);
+        var most = json.Length - at + BlockLength + Stride;
+        if (_tokens.Length < most)
+        {
+            _tokens = new ushort[Math.Max(most, 2 * _tokens.Length)];
+        }
+
+        for (; at <= json.Length - BlockLength; at += BlockLength)
+        {
+            if (!TryAdd(json, at, json[at..]))
+            {
+                return false;
+            }
+        }
+
+        // Behind the end of the text, spaces.
+        json[at..].CopyTo(_last);
+        _last.AsSpan(json.Length - at).Fill((byte)' ');
+        if (!TryAdd(json, at, _last) || _inString != 0)
+        {
+            return false;
+        }
+
+        _tokens[_count] = (ushort)(json.Length - _start);
+        return true;
+    }
+
+    /// <summary>Adds the tokens that begin in a block.</summary>
+    private bool TryAdd(ReadOnlySpan<byte> json, int at, ReadOnlySpan<byte> block)
+    {
+        ref var first = ref MemoryMarshal.GetReference(block);
+        var (low, high) = (Vector256.LoadUnsafe(ref first), Vector256.LoadUnsafe(ref first, (nuint)Vector256<byte>.Count));
+
+        var backslashes = Equal(low, high, (byte)'\\');
+        var quotes = Equal(low, high, (byte)'"');
+        if ((backslashes | _isEscaped) != 0)
+        {
+            var escaped = EscapedBy(backslashes, ref _isEscaped);
+            if (!AreEscapes(json, at, escaped & ~(quotes | backslashes)))
+            {
+                return false;
+            }
+
+            quotes &= ~escaped;
+        }
+
+        var strings = PrefixXor(quotes) ^ _inString;
+        _inString = (ulong)((long)strings >> (BlockLength - 1));
+        if (HasControls(Vector256.Min(low, high)) && !AreSpaces(low, high, strings))
+        {
+            return false;
+        }
+
+        var spaces = Bits(IsSpace(low), IsSpace(high));
+        var punctuation = Bits(IsPunctuation(low), IsPunctuation(high));
+        var scalars = ~(punctuation | quotes | spaces);
+        var starts = ((punctuation | (scalars & ~((scalars << 1) | _inScalar))) & ~strings) | (quotes & strings);
+        _inScalar = scalars >> (BlockLength - 1);
+
+        Add(starts, at - _start);
+        return true;
+    }
+
+    /// <summary>Adds the places of the bits, eight bits at once: a loop over single ones would take longer than all else here.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Add(ulong starts, int block)
+    {
+        ref var places = ref MemoryMarshal.GetArrayDataReference(Places);
+        ref var tokens = ref MemoryMarshal.GetArrayDataReference(_tokens);
+        var count = _count;
+        var offset = Vector128.Create((ushort)block);
+        for (var at = 0; at < BlockLength; at += Stride)
+        {
+            var eight = (byte)(starts >> at);
+            var inBlock = Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.Add(ref places, (int)eight)).AsByte());
+            (inBlock + offset).StoreUnsafe(ref tokens, (nuint)count);
+            offset += Vector128.Create((ushort)Stride);
+            count += BitOperations.PopCount(eight);
+        }
+
+        _count = count;
+    }
+
+    /// <summary>The bytes behind backslashes that are not themselves behind one.</summary>
+    /// <param name="backslashes">The backslashes of a block.</param>
+    /// <param name="isFirstEscaped">Whether the first byte of the block is behind one; of the next block then.</param>
+    private static ulong EscapedBy(ulong backslashes, ref ulong isFirstEscaped)
+    {
+        var escaped = (backslashes << 1) | isFirstEscaped;
+        if ((escaped & backslashes) != 0)
+        {
+            // Of backslashes in a row, only every other one escapes.
+            escaped = isFirstEscaped;
+            for (var rest = backslashes & ~escaped; rest != 0;)
+            {
+                var behind = (rest & (0 - rest)) << 1;
+                escaped |= behind;
+                rest &= (rest - 1) & ~behind;
+            }
+        }
+
+        isFirstEscaped = (backslashes & ~escaped) >> (BlockLength - 1);
+        return escaped;
+    }
+
+    private static bool AreEscapes(ReadOnlySpan<byte> json, int block, ulong escaped)
+    {
+        for (; escaped != 0; escaped &= escaped - 1)
+        {
+            if (JsonBytes.SkipEscape(json, block + BitOperations.TrailingZeroCount(escaped)) < 0)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether the control characters are those that may stand between tokens, and do.</summary>
+    private static bool AreSpaces(Vector256<byte> low, Vector256<byte> high, ulong strings)
+    {
+        var controls = Bits(IsControl(low), IsControl(high));
+        var allowed = Equal(low, high, (byte)'\n') | Equal(low, high, (byte)'\r') | Equal(low, high, (byte)'\t');
+        return (controls & (strings | ~allowed)) == 0;
+    }
+
+    /// <summary>A bit is set where an odd number of bits up to its own is: from each quote that opens to before the one that closes.</summary>
+    private static ulong PrefixXor(ulong bits)
+    {
+        bits ^= bits << 1;
+        bits ^= bits << 2;
+        bits ^= bits << 4;
+        bits ^= bits << 8;
+        bits ^= bits << 16;
+        return bits ^ (bits << 32);
+    }
+
+    private static ulong[] PlacesOfBits()
+    {
+        var places = new ulong[256];
+        for (var bits = 0; bits < places.Length; bits++)
+        {
+            var at = 0;
+            for (var rest = bits; rest != 0; rest &= rest - 1)
+            {
+                places[bits] |= (ulong)BitOperations.TrailingZeroCount(rest) << (8 * at++);
+            }
+        }
+
+        return places;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Bits(Vector256<byte> low, Vector256<byte> high) => low.ExtractMostSignificantBits() | ((ulong)high.ExtractMostSignificantBits() << 32);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Equal(Vector256<byte> low, Vector256<byte> high, byte value) =>
+        Bits(Vector256.Equals(low, Vector256.Create(value)), Vector256.Equals(high, Vector256.Create(value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool HasControls(Vector256<byte> bytes) => IsControl(bytes) != Vector256<byte>.Zero;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> IsControl(Vector256<byte> bytes) => Vector256.Equals(Vector256.Min(bytes, Vector256.Create((byte)0x1F)), bytes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> IsSpace(Vector256<byte> bytes) => Vector256.Equals(Vector256.Min(bytes, Vector256.Create((byte)' ')), bytes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> IsPunctuation(Vector256<byte> bytes)
+    {
+        // Square brackets differ from curly ones in one bit.
+        var curly = bytes | Vector256.Create((byte)0x20);
+        return Vector256.Equals(curly, Vector256.Create((byte)'{')) | Vector256.Equals(curly, Vector256.Create((byte)'}'))
+            | Vector256.Equals(bytes, Vector256.Create((byte)':')) | Vector256.Equals(bytes, Vector256.Create((byte)','));
+    }
+}
