@@ -11,6 +11,7 @@ public sealed class Accounts
 {
     private readonly Dictionary<AccountKey, int> _places = [];
     private readonly List<Account> _accounts = [];
+    private readonly List<Ranked> _ranked = [];
 
     /// <summary>Adds what an account did.</summary>
     /// <param name="user">Who, or null where the events do not say.</param>
@@ -21,18 +22,14 @@ public sealed class Accounts
     /// <summary>The accounts, busiest first.</summary>
     public IReadOnlyList<UserActivity> ToActivities()
     {
-        var activities = new UserActivity[_accounts.Count];
-        for (var i = 0; i < activities.Length; i++)
+        _ranked.Clear();
+        foreach (ref readonly var account in CollectionsMarshal.AsSpan(_accounts))
         {
-            activities[i] = _accounts[i].ToActivity();
+            _ranked.Add(new Ranked(account.ToActivity()));
         }
 
-        Array.Sort(activities, static (left, right) =>
-            (right.AzureSignIn + right.MailAccess).CompareTo(left.AzureSignIn + left.MailAccess) is not 0 and var byActivity ? byActivity
-            : string.CompareOrdinal(left.Name, right.Name) is not 0 and var byName ? byName
-            : string.CompareOrdinal(left.Id, right.Id) is not 0 and var byId ? byId
-            : string.CompareOrdinal(left.Email, right.Email));
-        return activities;
+        _ranked.Sort(static (left, right) => left.Compare(right));
+        return _ranked.ConvertAll(static place => place.Activity);
     }
 
     /// <summary>Begins with another address.</summary>
@@ -54,6 +51,37 @@ public sealed class Accounts
         }
 
         CollectionsMarshal.AsSpan(_accounts)[place].Add(user, azureSignIn, mailAccess);
+    }
+
+    /// <summary>
+    /// An activity by its place in the answer. With the start of the name beside the number of events, few comparisons look any further, which
+    /// would take a miss of the cache each.
+    /// </summary>
+    private readonly struct Ranked(UserActivity activity)
+    {
+        private readonly long _events = activity.AzureSignIn + activity.MailAccess;
+        private readonly UInt128 _name = StartOf(activity.Name);
+
+        public UserActivity Activity => activity;
+
+        public int Compare(in Ranked other) =>
+            _events != other._events ? other._events.CompareTo(_events)
+            : _name != other._name ? _name.CompareTo(other._name)
+            : string.CompareOrdinal(activity.Name, other.Activity.Name) is not 0 and var byName ? byName
+            : string.CompareOrdinal(activity.Id, other.Activity.Id) is not 0 and var byId ? byId
+            : string.CompareOrdinal(activity.Email, other.Activity.Email);
+
+        /// <summary>Its first eight characters, such that numbers are in the order of the texts.</summary>
+        private static UInt128 StartOf(string? text)
+        {
+            var start = UInt128.Zero;
+            for (var i = 0; i < 8; i++)
+            {
+                start = (start << 16) | (i < text?.Length ? text[i] : '\0');
+            }
+
+            return start;
+        }
     }
 
     private struct Account

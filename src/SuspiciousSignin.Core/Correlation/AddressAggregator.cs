@@ -5,76 +5,60 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin.Correlation;
 
 /// <summary>
-/// Adds up the events of one address after the other, each in the order of their times: what ES|QL's <c>STATS .. BY</c> does in a cluster.
-/// An event costs its verdicts, its time and a count; traits and accounts are looked into once each, where the address has to be judged or
-/// shown.
+/// Adds up the events of one address after the other: what ES|QL's <c>STATS .. BY</c> does in a cluster. Judging an address costs a count for each
+/// event; who it was and in which order is found out of those addresses only that are shown.
 /// </summary>
-internal sealed class AddressAggregator(RuleRevision revision, InternTable<EventTraits>.Reader traits, InternTable<EventAccount>.Reader accounts)
+internal sealed class AddressAggregator(
+    RuleRevision revision, InternTable<EventTraits>.Reader traits, InternTable<EventAccount>.Reader accounts, AggregatorMemory memory)
 {
     private readonly EcsField[] _datasetFields = [.. revision.Dataset.Fields];
-    private readonly CountTable _byTraits = new();
-    private readonly CountTable _byActor = new();
     private readonly DistinctTexts _datasets = new();
     private readonly DistinctTexts _ruleNames = new();
     private readonly DistinctTexts _categories = new();
-    private readonly Accounts _users = new();
-    private long _firstSeen;
-    private long _lastSeen;
-    private (long First, long Last)? _alerts;
-    private (long First, long Last)? _accesses;
-    private long _smallestGap;
 
-    /// <summary>Begins with another address.</summary>
-    public void Clear()
+    // What the traits are to the revision, in the order of their counts.
+    private readonly List<Legs> _legs = [];
+
+    [Flags]
+    private enum Legs
     {
-        _byTraits.Clear();
-        _byActor.Clear();
-        (_alerts, _accesses, _smallestGap) = (null, null, long.MaxValue);
+        None = 0,
+        AzureSignIn = 1,
+        MailAccess = 2,
+        Access = AzureSignIn | MailAccess,
+        NetworkAlert = 4,
+        Kept = 8,
     }
 
-    /// <summary>Adds an event; events come oldest first, and those that the revision does not count are passed over.</summary>
-    public void Add(in SeriesEntry entry)
+    /// <summary>What the events of an address come to; those that the revision does not count are passed over.</summary>
+    public Measures Count(ReadOnlySpan<SeriesEntry> events)
     {
-        var verdicts = traits[entry.Traits].Classification;
-        if (!verdicts.IsKeptBy(revision))
+        memory.ByTraits.Clear();
+        foreach (ref readonly var entry in events)
         {
-            return;
+            memory.ByTraits.Count((uint)entry.Traits, entry.Timestamp);
         }
 
-        var timestamp = entry.Timestamp;
-        _firstSeen = _byTraits.IsEmpty ? timestamp : _firstSeen;
-        _lastSeen = timestamp;
-        _byTraits.Count((uint)entry.Traits, timestamp);
-        if (verdicts.IsNetworkAlert(revision))
-        {
-            _alerts = (_alerts?.First ?? timestamp, timestamp);
-            Narrow(timestamp, _accesses);
-        }
-
-        if (verdicts.IsAzureSignIn(revision) || verdicts.IsMailAccess(revision))
-        {
-            _accesses = (_accesses?.First ?? timestamp, timestamp);
-            Narrow(timestamp, _alerts);
-            _byActor.Count(((ulong)(uint)entry.Traits << 32) | (uint)entry.Account, timestamp);
-        }
-    }
-
-    /// <summary>What the events come to.</summary>
-    public Measures Total()
-    {
         _datasets.Clear();
+        _legs.Clear();
         var alertWithoutDataset = false;
         long total = 0, azureSignIn = 0, mailAccess = 0, networkAlert = 0;
-        foreach (var (number, count, _, _) in _byTraits)
+        foreach (var (number, count, _, _) in memory.ByTraits)
         {
             var kind = traits[(int)number];
-            var verdicts = kind.Classification;
+            var legs = LegsOf(kind.Classification);
+            _legs.Add(legs);
+            if (legs == Legs.None)
+            {
+                continue;
+            }
+
             total += count;
-            azureSignIn += verdicts.IsAzureSignIn(revision) ? count : 0;
-            mailAccess += verdicts.IsMailAccess(revision) ? count : 0;
-            networkAlert += verdicts.IsNetworkAlert(revision) ? count : 0;
+            azureSignIn += legs.HasFlag(Legs.AzureSignIn) ? count : 0;
+            mailAccess += legs.HasFlag(Legs.MailAccess) ? count : 0;
+            networkAlert += legs.HasFlag(Legs.NetworkAlert) ? count : 0;
             var hasDataset = AddDatasets(kind);
-            alertWithoutDataset |= !hasDataset && revision.MissingDatasetCounts && verdicts.IsNetworkAlert(revision);
+            alertWithoutDataset |= !hasDataset && revision.MissingDatasetCounts && legs.HasFlag(Legs.NetworkAlert);
         }
 
         return new Measures(total, azureSignIn, mailAccess, networkAlert, _datasets.Count + (alertWithoutDataset ? 1 : 0));
@@ -82,25 +66,31 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
 
     /// <summary>The finding; only for an address with both legs.</summary>
     /// <param name="address">The address.</param>
-    /// <param name="counts">What <see cref="Total"/> told just before.</param>
-    public AddressFinding ToFinding(SourceAddress address, Measures counts)
+    /// <param name="events">Its events, oldest first.</param>
+    /// <param name="counts">What <see cref="Count"/> told of them just before.</param>
+    public AddressFinding ToFinding(SourceAddress address, ReadOnlySpan<SeriesEntry> events, Measures counts)
     {
         _ruleNames.Clear();
         _categories.Clear();
-        foreach (var (number, _, _, _) in _byTraits)
+        (long First, long Last) none = (long.MaxValue, long.MinValue);
+        var (seen, alerts, accesses) = (none, none, none);
+        var slot = 0;
+        foreach (var (number, _, first, last) in memory.ByTraits)
         {
+            var legs = _legs[slot++];
+            if (legs == Legs.None)
+            {
+                continue;
+            }
+
+            seen = (Math.Min(seen.First, first), Math.Max(seen.Last, last));
+            alerts = legs.HasFlag(Legs.NetworkAlert) ? (Math.Min(alerts.First, first), Math.Max(alerts.Last, last)) : alerts;
+            accesses = (legs & Legs.Access) != Legs.None ? (Math.Min(accesses.First, first), Math.Max(accesses.Last, last)) : accesses;
             _ruleNames.AddAll(traits[(int)number], EcsField.RuleName);
             _categories.AddAll(traits[(int)number], EcsField.Category);
         }
 
-        _users.Clear();
-        foreach (var (actor, count, _, _) in _byActor)
-        {
-            var verdicts = traits[(int)(actor >> 32)].Classification;
-            var account = (int)(uint)actor == SeriesEntry.NoAccount ? null : accounts[(int)(uint)actor];
-            _users.Add(account?.Key ?? AccountKey.None, account?.User, verdicts.IsAzureSignIn(revision) ? count : 0, verdicts.IsMailAccess(revision) ? count : 0);
-        }
-
+        var smallestGap = Follow(events);
         return new AddressFinding
         {
             Address = address,
@@ -108,14 +98,64 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
             Datasets = _datasets.Sorted(),
             RuleNames = _ruleNames.Sorted(),
             Categories = _categories.Sorted(),
-            Users = _users.ToActivities(),
-            FirstSeen = _firstSeen,
-            LastSeen = _lastSeen,
-            NetworkAlerts = _alerts!.Value,
-            Accesses = _accesses!.Value,
-            SmallestGap = _smallestGap,
+            Users = Users(),
+            FirstSeen = seen.First,
+            LastSeen = seen.Last,
+            NetworkAlerts = alerts,
+            Accesses = accesses,
+            SmallestGap = smallestGap,
         };
     }
+
+    /// <summary>Counts the events of each account, and tells the smallest time between the two legs.</summary>
+    private long Follow(ReadOnlySpan<SeriesEntry> events)
+    {
+        memory.ByActor.Clear();
+        (long? alert, long? access, var smallestGap) = (null, null, long.MaxValue);
+        foreach (ref readonly var entry in events)
+        {
+            var (legs, timestamp) = (_legs[memory.ByTraits.SlotOf((uint)entry.Traits)], entry.Timestamp);
+            if (legs.HasFlag(Legs.NetworkAlert))
+            {
+                alert = timestamp;
+                smallestGap = Math.Min(smallestGap, (timestamp - access) ?? long.MaxValue);
+            }
+
+            if ((legs & Legs.Access) != Legs.None)
+            {
+                access = timestamp;
+                smallestGap = Math.Min(smallestGap, (timestamp - alert) ?? long.MaxValue);
+                memory.ByActor.Count(((ulong)(uint)entry.Account << 2) | (ulong)(legs & Legs.Access), timestamp);
+            }
+        }
+
+        return smallestGap;
+    }
+
+    private IReadOnlyList<UserActivity> Users()
+    {
+        memory.Users.Clear();
+        foreach (var (actor, count, _, _) in memory.ByActor)
+        {
+            var (number, legs) = ((int)(actor >> 2), (Legs)actor & Legs.Access);
+            var account = number == SeriesEntry.NoAccount ? null : accounts[number];
+            memory.Users.Add(
+                account?.Key ?? AccountKey.None,
+                account?.User,
+                legs.HasFlag(Legs.AzureSignIn) ? count : 0,
+                legs.HasFlag(Legs.MailAccess) ? count : 0);
+        }
+
+        return memory.Users.ToActivities();
+    }
+
+    private Legs LegsOf(Classification verdicts) =>
+        verdicts.IsKeptBy(revision)
+            ? Legs.Kept
+                | (verdicts.IsAzureSignIn(revision) ? Legs.AzureSignIn : Legs.None)
+                | (verdicts.IsMailAccess(revision) ? Legs.MailAccess : Legs.None)
+                | (verdicts.IsNetworkAlert(revision) ? Legs.NetworkAlert : Legs.None)
+            : Legs.None;
 
     private bool AddDatasets(EventTraits kind)
     {
@@ -129,14 +169,22 @@ internal sealed class AddressAggregator(RuleRevision revision, InternTable<Event
 
         return false;
     }
+}
 
-    private void Narrow(long timestamp, (long First, long Last)? others)
-    {
-        if (others is { } other)
-        {
-            _smallestGap = Math.Min(_smallestGap, timestamp - other.Last);
-        }
-    }
+/// <summary>What addresses are added up in: it grows with the busiest of them, so it is handed on from query to query.</summary>
+internal sealed class AggregatorMemory
+{
+    /// <summary>More than one address has in any but the strangest networks.</summary>
+    private const int UsualAccounts = 100_000;
+
+    public CountTable ByTraits { get; } = new();
+
+    public CountTable ByActor { get; } = new();
+
+    public Accounts Users { get; } = new();
+
+    /// <summary>Whether it has not grown beyond what others will need.</summary>
+    public bool IsWorthKeeping => Math.Max(ByTraits.Capacity, ByActor.Capacity) <= UsualAccounts;
 }
 
 /// <summary>
@@ -148,35 +196,26 @@ internal sealed class CountTable
     private int[] _places = new int[64];
     private Tally[] _counts = new Tally[16];
     private int _length;
-    private int _latest;
 
-    public bool IsEmpty => _length == 0;
+    /// <summary>How many numbers there is room for.</summary>
+    public int Capacity => _counts.Length;
 
     /// <summary>Counts once more.</summary>
     public void Count(ulong number, long timestamp)
     {
-        // Runs are common: the same user at the same thing.
-        if (_latest < _length && _counts[_latest].Number == number)
+        var slot = Find(number, out var place);
+        if (slot < 0)
         {
-            _counts[_latest].Add(timestamp);
-            return;
+            Add(number, place, timestamp);
         }
-
-        var mask = _places.Length - 1;
-        var place = PlaceOf(number, mask);
-        for (; _places[place] != 0; place = (place + 1) & mask)
+        else
         {
-            ref var counted = ref _counts[_places[place] - 1];
-            if (counted.Number == number)
-            {
-                counted.Add(timestamp);
-                _latest = _places[place] - 1;
-                return;
-            }
+            _counts[slot].Add(timestamp);
         }
-
-        Add(number, place, timestamp);
     }
+
+    /// <summary>Where in the order a number is, which must have been counted.</summary>
+    public int SlotOf(ulong number) => Find(number, out _);
 
     public void Clear()
     {
@@ -206,6 +245,21 @@ internal sealed class CountTable
 
     private static int PlaceOf(ulong number, int mask) => (int)((number * 0x9E37_79B9_7F4A_7C15) >> 33) & mask;
 
+    private int Find(ulong number, out int place)
+    {
+        var mask = _places.Length - 1;
+        for (place = PlaceOf(number, mask); _places[place] != 0; place = (place + 1) & mask)
+        {
+            var slot = _places[place] - 1;
+            if (_counts[slot].Number == number)
+            {
+                return slot;
+            }
+        }
+
+        return -1;
+    }
+
     private void Add(ulong number, int place, long timestamp)
     {
         if (_length == _counts.Length)
@@ -214,7 +268,6 @@ internal sealed class CountTable
         }
 
         _counts[_length++] = new Tally(number, timestamp);
-        _latest = _length - 1;
         _places[place] = _length;
         if (_length * 2 > _places.Length)
         {

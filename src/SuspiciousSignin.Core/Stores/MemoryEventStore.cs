@@ -64,6 +64,7 @@ public sealed class MemoryEventStore : IEventStore
     private readonly Touched[] _touches = new Touched[EventsPerHold];
     private readonly (EventTraits? Value, int Number)[] _recentTraits = new (EventTraits?, int)[64];
     private readonly long _seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
+    private AggregatorMemory? _aggregatorMemory;
     private int _waiting;
     private long _sequence;
     private int _count;
@@ -557,7 +558,7 @@ public sealed class MemoryEventStore : IEventStore
         return slices.Count == addresses.Length;
     }
 
-    private static (List<AddressFinding> Findings, int Total, int HiddenByVolume) Judge(
+    private (List<AddressFinding> Findings, int Total, int HiddenByVolume) Judge(
         CorrelationQuery query,
         List<AddressSlice> slices,
         InternTable<EventTraits>.Reader traits,
@@ -566,27 +567,19 @@ public sealed class MemoryEventStore : IEventStore
         CancellationToken cancellationToken)
     {
         var (findings, total, hidden) = (new List<AddressFinding>(), 0, 0);
-        AddressAggregator? aggregator = null;
+        var memory = Interlocked.Exchange(ref _aggregatorMemory, null) ?? new AggregatorMemory();
+        var aggregator = new AddressAggregator(query.Revision, traits, accounts, memory);
         foreach (var slice in slices.Where(slice => slice.HasBothLegs && !slice.Events.IsEmpty).OrderBy(slice => slice.Address))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            aggregator ??= new AddressAggregator(query.Revision, traits, accounts);
-            aggregator.Clear();
-            foreach (ref readonly var entry in slice.Events.Span)
-            {
-                if (filter is null || filter.Includes(entry))
-                {
-                    aggregator.Add(entry);
-                }
-            }
-
-            var counts = aggregator.Total();
+            var events = filter is null ? slice.Events.Span : filter.Of(slice.Events.Span);
+            var counts = aggregator.Count(events);
             if (query.Revision.Report.Test(counts) == true)
             {
                 // Who it was is told of those that are shown only.
                 if (total++ < query.Limit)
                 {
-                    findings.Add(aggregator.ToFinding(slice.Address, counts));
+                    findings.Add(aggregator.ToFinding(slice.Address, events, counts));
                 }
             }
             else if (query.Revision.ReportIgnoringVolume?.Test(counts) == true)
@@ -595,6 +588,7 @@ public sealed class MemoryEventStore : IEventStore
             }
         }
 
+        _aggregatorMemory = memory.IsWorthKeeping ? memory : null;
         return (findings, total, hidden);
     }
 
@@ -635,12 +629,9 @@ public sealed class MemoryEventStore : IEventStore
         foreach (var slice in slices)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            foreach (ref readonly var entry in slice.Events.Span)
+            foreach (ref readonly var entry in filter is null ? slice.Events.Span : filter.Of(slice.Events.Span))
             {
-                if (filter is null || filter.Includes(entry))
-                {
-                    counts.Count((uint)entry.Traits, entry.Timestamp);
-                }
+                counts.Count((uint)entry.Traits, entry.Timestamp);
             }
         }
 
@@ -999,25 +990,35 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    /// <summary>Whether events were ingested at or after a time: by what is known of their minute, else by their evidence.</summary>
+    /// <summary>Picks the events that were ingested at or after a time: by what is known of their minute, else by their evidence.</summary>
     private sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
     {
         private readonly Dictionary<long, (long Earliest, long Latest, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)
             .ToDictionary(minute => minute.Begin, minute => (minute.Ingested.Earliest, minute.Ingested.Latest, minute.Chunks));
 
-        private long _begin = long.MinValue;
-        private (long Earliest, long Latest, byte[][] Chunks) _minute;
+        private readonly List<SeriesEntry> _picked = [];
 
-        public bool Includes(in SeriesEntry entry)
+        /// <summary>Those of the events, in their order; good until it is asked again.</summary>
+        public ReadOnlySpan<SeriesEntry> Of(ReadOnlySpan<SeriesEntry> events)
         {
-            if (entry.Timestamp - _begin is < 0 or >= Timeline.MillisecondsPerMinute)
+            _picked.Clear();
+            (long begin, (long Earliest, long Latest, byte[][] Chunks) minute) = (long.MinValue, (0, 0, []));
+            foreach (ref readonly var entry in events)
             {
-                _begin = Timeline.BeginOf(entry.Timestamp);
-                _minute = _minutes[_begin];
+                if (entry.Timestamp - begin is < 0 or >= Timeline.MillisecondsPerMinute)
+                {
+                    begin = Timeline.BeginOf(entry.Timestamp);
+                    minute = _minutes[begin];
+                }
+
+                if (minute.Earliest >= after
+                    || (minute.Latest >= after && entry.Timestamp + EvidenceLog.At(minute.Chunks, entry.Place).Delay >= after))
+                {
+                    _picked.Add(entry);
+                }
             }
 
-            return _minute.Earliest >= after
-                || (_minute.Latest >= after && entry.Timestamp + EvidenceLog.At(_minute.Chunks, entry.Place).Delay >= after);
+            return CollectionsMarshal.AsSpan(_picked);
         }
     }
 

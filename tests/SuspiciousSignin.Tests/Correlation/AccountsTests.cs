@@ -1,0 +1,39 @@
+using CsCheck;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+
+namespace SuspiciousSignin.Tests.Correlation;
+
+/// <summary>The order in which an answer names accounts: it must not depend on how they are sorted, nor on how they came.</summary>
+public sealed class AccountsTests
+{
+    // Names that begin alike for less, as much and more than eight characters, hold NUL, letters beyond ASCII and halves of surrogate pairs.
+    private static readonly Gen<string> Name =
+        Gen.Select(Gen.OneOf("", "crew", "crew000", "crew0000", "crew00000", "\0", "\0\0\0\0\0\0\0\0", "ünä", "\ud83d\ude00"), Gen.Char["01\0aAz\u00ff\uffff\ud83d"].Array[0, 3], (start, rest) => start + new string(rest));
+
+    private static readonly Gen<(EventUser User, int AzureSignIn, int MailAccess)> Account =
+        Gen.Select(Name, Gen.Bool, Gen.Int[-3, 3], Gen.Int[-5, 5], Gen.Int[0, 2], Gen.Int[0, 2], (name, hasName, id, email, azureSignIn, mailAccess) => (
+            new EventUser { Name = hasName ? name : null, Id = id < 0 ? null : $"{id}", Email = email < 0 ? null : $"{email}@northwindferry.example" },
+            azureSignIn,
+            mailAccess));
+
+    [Fact]
+    public void Accounts_come_busiest_first_then_by_name_id_and_email_as_ordinal_text() =>
+        Account.Array[0, 60].Sample(added =>
+        {
+            var accounts = new Accounts();
+            foreach (var (user, azureSignIn, mailAccess) in added)
+            {
+                accounts.Add(user, azureSignIn, mailAccess);
+            }
+
+            var told = accounts.ToActivities();
+            Assert.Equal(
+                told.OrderByDescending(user => user.AzureSignIn + user.MailAccess)
+                    .ThenBy(user => user.Name, StringComparer.Ordinal)
+                    .ThenBy(user => user.Id, StringComparer.Ordinal)
+                    .ThenBy(user => user.Email, StringComparer.Ordinal),
+                told);
+            Assert.Equal(added.Sum(account => account.AzureSignIn + account.MailAccess), told.Sum(user => user.AzureSignIn + user.MailAccess));
+        });
+}
