@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.OpenApi;
+using Microsoft.AspNetCore.OutputCaching;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
@@ -22,11 +23,14 @@ internal static class ApiDocuments
 
     public static IServiceCollection AddApiDocuments(this IServiceCollection services) => services
         .AddOpenApi(Current, options => Describe(options, OpenApiSpecVersion.OpenApi3_1))
-        .AddOpenApi(Older, options => Describe(options, OpenApiSpecVersion.OpenApi3_0));
+        .AddOpenApi(Older, options => Describe(options, OpenApiSpecVersion.OpenApi3_0))
+        .AddOutputCache();
 
     public static void MapApiDocuments(this WebApplication app)
     {
-        app.MapOpenApi();
+        // Anybody may ask for a document, and making one takes longer than most runs.
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/openapi", StringComparison.OrdinalIgnoreCase), branch => branch.UseOutputCache());
+        app.MapOpenApi().CacheOutput(policy => policy.AddPolicy<OncePerMinute>(), excludeDefaultPolicy: true);
         // Only there: it would match the path of every other request too.
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase), branch => branch.UseSwaggerUI(ui =>
         {
@@ -173,4 +177,24 @@ internal static class ApiDocuments
 
     private static void Answer(OpenApiOperation operation, JsonNode? example) =>
         operation.Responses!["200"].Content!["application/json"].Example = example;
+
+    /// <summary>One document for all, however they ask: whoever adds a parameter, a host or a key to the request gets no other.</summary>
+    private sealed class OncePerMinute : IOutputCachePolicy
+    {
+        public ValueTask CacheRequestAsync(OutputCacheContext context, CancellationToken cancellation)
+        {
+            (context.EnableOutputCaching, context.AllowCacheLookup, context.AllowCacheStorage, context.AllowLocking) = (true, true, true, true);
+            (context.CacheVaryByRules.QueryKeys, context.CacheVaryByRules.VaryByHost) = (default, false);
+            context.ResponseExpirationTimeSpan = TimeSpan.FromMinutes(1);
+            return ValueTask.CompletedTask;
+        }
+
+        public ValueTask ServeFromCacheAsync(OutputCacheContext context, CancellationToken cancellation) => ValueTask.CompletedTask;
+
+        public ValueTask ServeResponseAsync(OutputCacheContext context, CancellationToken cancellation)
+        {
+            context.AllowCacheStorage &= context.HttpContext.Response.StatusCode == StatusCodes.Status200OK;
+            return ValueTask.CompletedTask;
+        }
+    }
 }

@@ -178,10 +178,43 @@ internal static class ServiceOptionsSetup
             }
         }
 
+        faults.AddRange(MisspeltSections(services));
         if (faults.Count > 0)
         {
             throw new OptionsValidationException("Settings", typeof(ServiceOptionsSetup), faults);
         }
+    }
+
+    /// <summary>
+    /// Sections that are nearly one of ours. Others are left alone: they may be the host's, or an environment variable that has nothing to do with
+    /// this service.
+    /// </summary>
+    private static IEnumerable<string> MisspeltSections(IServiceProvider services)
+    {
+        var known = services.GetServices<Section>().Select(section => section.Name).ToArray();
+        foreach (var section in services.GetRequiredService<IConfiguration>().GetChildren().Where(section => section.GetChildren().Any()))
+        {
+            if (!known.Contains(section.Key, StringComparer.OrdinalIgnoreCase) && Array.Find(known, name => IsNearly(name, section.Key)) is { } meant)
+            {
+                yield return $"{section.Key}: no such section; did you mean '{meant}'?";
+            }
+        }
+    }
+
+    /// <summary>Whether one letter is missing, too many or another, or two beside each other have changed places.</summary>
+    private static bool IsNearly(string name, string written)
+    {
+        var (left, right) = (name.ToUpperInvariant(), written.ToUpperInvariant());
+        var start = left.AsSpan().CommonPrefixLength(right);
+        var (restOfLeft, restOfRight) = (left[start..], right[start..]);
+        return (restOfLeft.Length, restOfRight.Length) switch
+        {
+            ( > 0, > 0) when restOfLeft[1..] == restOfRight[1..] => true,
+            ( > 1, > 1) when restOfLeft[0] == restOfRight[1] && restOfLeft[1] == restOfRight[0] => restOfLeft[2..] == restOfRight[2..],
+            ( > 0, _) when restOfLeft[1..] == restOfRight => true,
+            (_, > 0) => restOfLeft == restOfRight[1..],
+            _ => false,
+        };
     }
 
     private static IServiceCollection AddChecked<T>(this IServiceCollection services, string section, Action<InlineValidator<T>> rules)

@@ -139,6 +139,22 @@ public sealed class ServiceApiTests
     }
 
     [Fact]
+    public async Task The_document_is_kept_for_a_while_whatever_is_added_to_the_request()
+    {
+        using var service = new TestService();
+
+        var first = await service.GetAsync("/openapi/v1.json");
+        // Its examples are dated from when it is made.
+        service.Clock.Advance(TimeSpan.FromHours(1));
+        var again = await service.GetAsync("/openapi/v1.json?again=1");
+        var other = await service.GetAsync("/openapi/v1-3.0.json");
+
+        Assert.Equal(first.Text, again.Text);
+        Assert.NotEqual(first.Text, other.Text);
+        Assert.Equal("no-store", again.Headers.CacheControl?.ToString());
+    }
+
+    [Fact]
     public async Task In_development_the_first_run_shows_an_alert()
     {
         using var development = new TestService("Development");
