@@ -5,11 +5,12 @@ namespace SuspiciousSignin.Stores;
 /// <summary>
 /// What is kept of the events of one minute, in the order of their arrival, in few large pieces, so that all of it goes at once and the
 /// garbage collector has little to look at. What was written is never changed: a reader that took <see cref="Chunks"/> reads on while others
-/// write. At most 16 GiB.
+/// write. A piece begins with the earliest and the latest <c>event.ingested</c> of its events, which only ever grow apart. At most 16 GiB.
 /// </summary>
 internal struct EvidenceLog
 {
     private const int FirstLength = 256;
+    private const int HeadLength = 2 * sizeof(long);
     private const int OffsetBits = 14;
     private const int MaxLength = 1 << (OffsetBits + 2);
     private const int MaxChunks = 1 << (32 - OffsetBits);
@@ -31,11 +32,18 @@ internal struct EvidenceLog
         return new Evidence(chunk.AsSpan((int)(place & ((1 << OffsetBits) - 1)) * 4));
     }
 
+    /// <summary>Whether the event at a place was ingested at or after a time. Most often its piece tells, for there events come as they are ingested.</summary>
+    public static bool IsIngestedSince(byte[][] chunks, uint place, long timestamp, long after)
+    {
+        ref readonly var head = ref HeadOf(chunks[place >> OffsetBits]);
+        return head.Earliest >= after || (head.Latest >= after && timestamp + At(chunks, place).Delay >= after);
+    }
+
     /// <summary>Loads what every event has of the one at a place.</summary>
     public static void Touch(byte[][] chunks, uint place) => Prefetch.Load(in chunks[place >> OffsetBits][(place & ((1 << OffsetBits) - 1)) * 4]);
 
     /// <summary>Writes an event down; later places are greater.</summary>
-    public uint Add(in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    public uint Add(long timestamp, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
     {
         var length = (Evidence.LengthOf(header, addresses.Length, payload.Length) + 3) & ~3;
         var tail = _count == 0 ? [] : Chunks[_count - 1];
@@ -46,10 +54,15 @@ internal struct EvidenceLog
 
         var place = ((uint)(_count - 1) << OffsetBits) | (uint)(_used / 4);
         Evidence.Write(tail.AsSpan(_used), header, addresses, payload);
+        ref var head = ref HeadOf(tail);
+        var ingested = timestamp + header.Delay;
+        (head.Earliest, head.Latest) = (Math.Min(head.Earliest, ingested), Math.Max(head.Latest, ingested));
         _used += length;
         _length += length;
         return place;
     }
+
+    private static ref (long Earliest, long Latest) HeadOf(byte[] chunk) => ref MemoryMarshal.AsRef<(long Earliest, long Latest)>(chunk.AsSpan(0, HeadLength));
 
     private byte[] Grow(int length)
     {
@@ -62,9 +75,10 @@ internal struct EvidenceLog
         }
 
         // As much again as there is: a quiet minute stays small, a busy one has few pieces.
-        var chunk = GC.AllocateUninitializedArray<byte>((int)Math.Max(length, Math.Clamp(_length, FirstLength, MaxLength)), pinned: _length >= 4096);
+        var chunk = GC.AllocateUninitializedArray<byte>((int)Math.Max(HeadLength + length, Math.Clamp(_length, FirstLength, MaxLength)), pinned: _length >= 4096);
+        HeadOf(chunk) = (long.MaxValue, long.MinValue);
         Chunks[_count++] = chunk;
-        _used = 0;
+        _used = HeadLength;
         return chunk;
     }
 }

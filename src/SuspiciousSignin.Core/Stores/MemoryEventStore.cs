@@ -499,10 +499,7 @@ public sealed class MemoryEventStore : IEventStore
             }
         }
 
-        foreach (var minute in cut)
-        {
-            minute.AddTo(summary, query, _kinds, traits);
-        }
+        Summarise(cut, query, summary, traits);
 
         if (query.Addresses is not null)
         {
@@ -619,6 +616,20 @@ public sealed class MemoryEventStore : IEventStore
                     cut.Add(new MinuteSlice(minute.Begin, minute.Entries.ToArray(), minute.Chunks));
                 }
             }
+        }
+    }
+
+    private void Summarise(List<MinuteSlice> cut, CorrelationQuery query, WindowSummary summary, InternTable<EventTraits>.Reader traits)
+    {
+        var counts = new CountTable();
+        foreach (var minute in cut)
+        {
+            minute.AddTo(counts, summary, query, traits);
+        }
+
+        foreach (var (kind, count, first, last) in counts)
+        {
+            summary.Add(_kinds[(ushort)kind], count, first, last);
         }
     }
 
@@ -964,14 +975,14 @@ public sealed class MemoryEventStore : IEventStore
     /// <summary>The events of a minute that have to be looked at one by one.</summary>
     private readonly record struct MinuteSlice(long Begin, MinuteEntry[] Entries, byte[][] Chunks)
     {
-        public void AddTo(WindowSummary summary, CorrelationQuery query, KindTable kinds, InternTable<EventTraits>.Reader traits)
+        /// <summary>Counts them by the number of their verdicts; those of which it has none go straight to the summary.</summary>
+        public void AddTo(CountTable counts, WindowSummary summary, CorrelationQuery query, InternTable<EventTraits>.Reader traits)
         {
-            var tallies = default(TallyList);
             foreach (var entry in Entries)
             {
                 var timestamp = Begin + entry.At;
                 if (!query.Window.Contains(timestamp)
-                    || (query.IngestedAfter is { } after && timestamp + EvidenceLog.At(Chunks, entry.Place).Delay < after))
+                    || (query.IngestedAfter is { } after && !EvidenceLog.IsIngestedSince(Chunks, entry.Place, timestamp, after)))
                 {
                     continue;
                 }
@@ -982,15 +993,13 @@ public sealed class MemoryEventStore : IEventStore
                 }
                 else
                 {
-                    tallies.Add(entry.Kind, 1, timestamp, timestamp);
+                    counts.Count(entry.Kind, timestamp);
                 }
             }
-
-            tallies.AddTo(summary, kinds);
         }
     }
 
-    /// <summary>Picks the events that were ingested at or after a time: by what is known of their minute, else by their evidence.</summary>
+    /// <summary>Picks the events that were ingested at or after a time: by what is known of their minute, else by what their evidence tells.</summary>
     private sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
     {
         private readonly Dictionary<long, (long Earliest, long Latest, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)
@@ -1011,8 +1020,7 @@ public sealed class MemoryEventStore : IEventStore
                     minute = _minutes[begin];
                 }
 
-                if (minute.Earliest >= after
-                    || (minute.Latest >= after && entry.Timestamp + EvidenceLog.At(minute.Chunks, entry.Place).Delay >= after))
+                if (minute.Earliest >= after || (minute.Latest >= after && EvidenceLog.IsIngestedSince(minute.Chunks, entry.Place, entry.Timestamp, after)))
                 {
                     _picked.Add(entry);
                 }

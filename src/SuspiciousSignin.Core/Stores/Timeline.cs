@@ -187,7 +187,7 @@ internal sealed class Minute(long key, Hour hour)
     /// <summary>Adds an event and tells where its evidence is.</summary>
     public uint Add(long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
     {
-        var place = _evidence.Add(header, addresses, payload);
+        var place = _evidence.Add(timestamp, header, addresses, payload);
         if (_count == _entries.Length)
         {
             Array.Resize(ref _entries, Math.Max(2, _count + (_count / 2) + 1));
