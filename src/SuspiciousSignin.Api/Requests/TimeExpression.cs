@@ -50,14 +50,16 @@ internal static partial class TimeExpression
 
                 time = moved;
             }
-            else if (RoundDown(time, unit) is var start)
+            else
             {
-                if (roundUp && Add(start, unit, 1) is not { } end)
+                var start = RoundDown(time, unit);
+                var last = roundUp ? Add(start, unit, 1)?.AddMilliseconds(-1) : start;
+                if (last is null)
                 {
                     return false;
                 }
 
-                time = roundUp ? Add(start, unit, 1)!.Value.AddMilliseconds(-1) : start;
+                time = last.Value;
             }
         }
 

@@ -9,9 +9,17 @@ namespace SuspiciousSignin.Correlation;
 /// </summary>
 public sealed class Accounts
 {
-    private readonly Dictionary<AccountKey, int> _places = [];
+    private const int Few = 1_000;
+
+    // Clearing one takes as long as it has ever been large, so that few accounts do not share one with many.
+    private readonly Dictionary<AccountKey, int> _placesOfFew = [];
+    private readonly Dictionary<AccountKey, int> _placesOfMany = [];
     private readonly List<Account> _accounts = [];
     private readonly List<Ranked> _ranked = [];
+    private Dictionary<AccountKey, int> _places;
+
+    /// <summary>Begins with no account.</summary>
+    public Accounts() => _places = _placesOfFew;
 
     /// <summary>Adds what an account did.</summary>
     /// <param name="user">Who, or null where the events do not say.</param>
@@ -33,8 +41,10 @@ public sealed class Accounts
     }
 
     /// <summary>Begins with another address.</summary>
-    internal void Clear()
+    /// <param name="most">How many accounts there will be at most.</param>
+    internal void Clear(int most)
     {
+        _places = most <= Few ? _placesOfFew : _placesOfMany;
         _places.Clear();
         _accounts.Clear();
     }

@@ -134,7 +134,7 @@ internal sealed class AddressAggregator(
 
     private IReadOnlyList<UserActivity> Users()
     {
-        memory.Users.Clear();
+        memory.Users.Clear(memory.ByActor.Length);
         foreach (var (actor, count, _, _) in memory.ByActor)
         {
             var (number, legs) = ((int)(actor >> 2), (Legs)actor & Legs.Access);
@@ -196,6 +196,9 @@ internal sealed class CountTable
     private int[] _places = new int[64];
     private Tally[] _counts = new Tally[16];
     private int _length;
+
+    /// <summary>How many numbers came.</summary>
+    public int Length => _length;
 
     /// <summary>How many numbers there is room for.</summary>
     public int Capacity => _counts.Length;
