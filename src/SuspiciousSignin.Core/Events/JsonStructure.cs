@@ -108,7 +108,7 @@ internal sealed class JsonStructure
                     continue;
                 }
             }
-            else if (first != '"' && !IsScalar(json, tokens[token - 1]))
+            else if (first != '"' && !IsNumber(json, tokens[token - 1], tokens[token]) && !IsScalar(json, tokens[token - 1]))
             {
                 return Unsure;
             }
@@ -149,6 +149,20 @@ internal sealed class JsonStructure
         var isName = JsonBytes.At(json, tokens[token]) == '"' && JsonBytes.At(json, tokens[token + 1]) == ':';
         token += 2;
         return isName;
+    }
+
+    /// <summary>Whether it is all digits up to the next token, as most numbers are.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsNumber(ReadOnlySpan<byte> json, int at, int next)
+    {
+        if (next - at > Vector128<byte>.Count || json.Length - at < Vector128<byte>.Count || json[at] == '0')
+        {
+            return false;
+        }
+
+        var values = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at) - Vector128.Create((byte)'0');
+        var others = ~Vector128.Equals(Vector128.Min(values, Vector128.Create((byte)9)), values).ExtractMostSignificantBits();
+        return BitOperations.TrailingZeroCount(others) >= next - at;
     }
 
     private static bool IsScalar(ReadOnlySpan<byte> json, int at)
