@@ -46,6 +46,7 @@ app.UseIngest();
 app.UseRequestDecompression();
 app.UseBodyLimit();
 app.UseAccess();
+app.UseKnownEncodings();
 app.UseRateLimiter();
 app.MapControllers();
 app.MapApiDocuments();

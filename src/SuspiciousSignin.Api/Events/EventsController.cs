@@ -69,7 +69,7 @@ public sealed class EventsController(
 
         if (FormatOf(Request) is not { } format)
         {
-            return this.Refuse(StatusCodes.Status415UnsupportedMediaType, "Send application/json or application/x-ndjson in UTF-8, plain or with one Content-Encoding of gzip, br or deflate.");
+            return this.Refuse(StatusCodes.Status415UnsupportedMediaType, "Send application/json or application/x-ndjson in UTF-8.");
         }
 
         if (idempotencyKey is null)
@@ -124,7 +124,8 @@ public sealed class EventsController(
         var (batch, refusal) = await EventBatchReader.ReadAsync(body, format, readerOptions, cancellationToken);
         if (refusal is not null)
         {
-            return (this.Refuse(refusal.Status, refusal.Detail), null);
+            var errors = refusal.Status == StatusCodes.Status400BadRequest ? new Dictionary<string, string[]>(StringComparer.Ordinal) { [""] = [refusal.Detail] } : null;
+            return (this.Refuse(refusal.Status, refusal.Detail, errors), null);
         }
 
         AppliedTimeShift? applied = null;
@@ -152,15 +153,9 @@ public sealed class EventsController(
     private byte[] HashOf(SHA256 bodyHash) =>
         SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{Request.QueryString}|{Request.ContentType}")]);
 
-    /// <summary>How the body sets its events apart, or null where it is of another type, charset or encoding.</summary>
+    /// <summary>How the body sets its events apart, or null where it is of another type or charset.</summary>
     private static BatchFormat? FormatOf(HttpRequest request)
     {
-        // The decompression middleware takes the header away where it knows the encoding.
-        if (request.Headers.ContentEncoding.Count > 0)
-        {
-            return null;
-        }
-
         if (request.ContentType is null)
         {
             return BatchFormat.Json;

@@ -170,6 +170,7 @@ internal static class ApiDocuments
                     ["status"] = int.Parse(status),
                     ["detail"] = response.Description,
                     ["traceId"] = "0HN7S1V0Q2F3K:00000001",
+                    ["message"] = response.Description,
                 };
             }
         }

@@ -97,6 +97,11 @@ internal static class DocumentedBounds
                 response.Headers["RateLimit"] = Header("What is left to the caller (draft-ietf-httpapi-ratelimit-headers). Absent where no rate limit holds for the call.", JsonSchemaType.String);
             }
 
+            if (status[0] == '2' && operation.OperationId == "getEventsOfAddress")
+            {
+                response.Headers["Link"] = Header("Where the next page is (rel=\"next\", RFC 8288). Absent on the last.", JsonSchemaType.String);
+            }
+
             response.Headers["Access-Control-Allow-Origin"] = Header("Never sent: no page of another origin may read an answer.", JsonSchemaType.String);
             if (status is "409" or "429" or "503")
             {
@@ -124,6 +129,7 @@ internal static class DocumentedBounds
     private static void AddExtensions(IDictionary<string, IOpenApiSchema> members)
     {
         members["traceId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "What the log calls the request." };
+        members["message"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "The detail again, for playbooks that show this member." };
         members["errors"] = new OpenApiSchema
         {
             Type = JsonSchemaType.Object,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using FluentValidation.Results;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
@@ -41,6 +42,7 @@ internal static class Problems
             StatusCodes.Status500InternalServerError => "Something failed on our side. The log has more under this traceId.",
             _ => null,
         };
+        CopyDetail(problem);
     }
 
     /// <summary>400 where something cannot be read, else 422.</summary>
@@ -69,7 +71,7 @@ internal static class Problems
             if (state.ValidationState == ModelValidationState.Invalid)
             {
                 var isBody = name.StartsWith('$') || name.Length == 0;
-                errors[isBody ? ToPointer(name.TrimStart('$').TrimStart('.')) : name] =
+                errors[isBody ? ToPointer(name.TrimStart('$').TrimStart('.')) : JsonNamingPolicy.CamelCase.ConvertName(name)] =
                 [
                     isBody ? "Not valid JSON, an unknown or repeated member, or a value of another type than expected." : "Not a value of the expected type.",
                 ];
@@ -107,6 +109,7 @@ internal static class Problems
         var factory = context.RequestServices.GetRequiredService<Microsoft.AspNetCore.Mvc.Infrastructure.ProblemDetailsFactory>();
         var problem = factory.CreateProblemDetails(context, status, detail: detail);
         problem.Extensions["traceId"] = context.TraceIdentifier;
+        CopyDetail(problem);
         if (errors is { Count: > 0 })
         {
             problem.Extensions["errors"] = errors;
@@ -114,6 +117,9 @@ internal static class Problems
 
         return new ObjectResult(problem) { StatusCode = status, ContentTypes = { ContentType } };
     }
+
+    // Splunk SOAR and its kin show this member of an answer, whatever the RFC calls it.
+    private static void CopyDetail(ProblemDetails problem) => problem.Extensions["message"] = problem.Detail ?? problem.Title;
 
     private static string ToPointer(string name) =>
         name.Length == 0 ? "" : "/" + name.Replace("[", ".", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal).Replace('.', '/');

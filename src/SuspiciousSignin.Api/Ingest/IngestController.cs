@@ -45,7 +45,7 @@ public sealed partial class IngestController(
         var started = Stopwatch.GetTimestamp();
         if (!IsBulkBody(Request))
         {
-            return Error(StatusCodes.Status415UnsupportedMediaType, "Send application/x-ndjson or application/json in UTF-8, plain or with one Content-Encoding of gzip, br or deflate.");
+            return Error(StatusCodes.Status415UnsupportedMediaType, "Send application/x-ndjson or application/json in UTF-8.");
         }
 
         using var lease = await limiter.AcquireAsync(cancellationToken);
@@ -258,12 +258,6 @@ public sealed partial class IngestController(
 
     private static bool IsBulkBody(HttpRequest request)
     {
-        // The decompression middleware takes the header away where it knows the encoding.
-        if (request.Headers.ContentEncoding.Count > 0)
-        {
-            return false;
-        }
-
         return request.ContentType is null
             || (MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
                 && (type.Charset.Length == 0 || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))

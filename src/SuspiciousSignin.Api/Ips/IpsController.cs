@@ -133,9 +133,18 @@ public sealed class IpsController(
             RequestRules.Milliseconds(request.From, clock, roundUp: false) ?? TimeWindow.All.From,
             RequestRules.Milliseconds(request.To, clock, roundUp: true) ?? TimeWindow.All.To);
         var page = await correlation.EventsOfAsync(address, window, request.Rule(runs.Promote), request.Limit ?? 100, request.Cursor, cancellationToken);
-        return page is null
-            ? this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["cursor"] = ["Not a cursor of ours."] })
-            : Ok(new AddressEvents(address.ToString(), page.Total, page.Next is not null, page.Events, page.Next));
+        if (page is null)
+        {
+            return this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["cursor"] = ["Not a cursor of ours."] });
+        }
+
+        if (page.Next is not null)
+        {
+            var query = QueryString.Create(Request.Query.Where(parameter => !parameter.Key.Equals("cursor", StringComparison.OrdinalIgnoreCase))).Add("cursor", page.Next);
+            Response.Headers.Link = $"<{Request.PathBase}{Request.Path}{query}>; rel=\"next\"";
+        }
+
+        return Ok(new AddressEvents(address.ToString(), page.Total, page.Next is not null, page.Events, page.Next));
     }
 
     private static Dictionary<string, string[]> Error(string message) => new(StringComparer.Ordinal) { ["ip"] = [message] };

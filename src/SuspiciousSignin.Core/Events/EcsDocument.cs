@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace SuspiciousSignin.Events;
@@ -77,6 +78,27 @@ internal sealed class EcsDocument
     {
         var slot = _slots[(int)field];
         return _parts[(int)EcsFields.PartOf(field)].AsSpan(slot.Start, slot.Length);
+    }
+
+    /// <summary>All values of a field, in the order in which they came, set apart by NUL.</summary>
+    public ReadOnlySpan<byte> All(EcsField field)
+    {
+        if (Count(field) <= 1)
+        {
+            return Count(field) == 0 ? default : First(field);
+        }
+
+        var all = new List<byte>();
+        var reader = new PayloadReader(Part(EcsFields.PartOf(field)));
+        while (reader.Read())
+        {
+            if (reader.Field == field)
+            {
+                all.AddRange([.. reader.Value, 0]);
+            }
+        }
+
+        return CollectionsMarshal.AsSpan(all);
     }
 
     /// <summary>Sets a field for good: what the document itself says there is not taken.</summary>

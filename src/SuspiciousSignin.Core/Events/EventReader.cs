@@ -366,26 +366,27 @@ public sealed class EventReader
 
     private UInt128 Identify()
     {
-        if (_document.Count(EcsField.Id) == 1)
+        if (IsGiven(EcsField.Id))
         {
-            return Identify("_id"u8, _document.First(EcsField.Id), First(EcsField.Index), default);
+            return Identify("_id"u8, _document.First(EcsField.Id), _document.All(EcsField.Index), default);
         }
 
-        if (_document.Count(EcsField.AlertUuid) == 1)
+        if (IsGiven(EcsField.AlertUuid))
         {
             return Identify("uuid"u8, _document.First(EcsField.AlertUuid), default, default);
         }
 
-        if (_document.Count(EcsField.EventId) == 1)
+        if (IsGiven(EcsField.EventId))
         {
             var dataset = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
-            return Identify("event"u8, _document.First(EcsField.EventId), First(dataset), First(EcsField.Kind));
+            return Identify("event"u8, _document.First(EcsField.EventId), _document.All(dataset), _document.All(EcsField.Kind));
         }
 
         return 0;
     }
 
-    private ReadOnlySpan<byte> First(EcsField field) => _document.Count(field) == 0 ? default : _document.First(field);
+    // Empty text tells nobody from anybody else.
+    private bool IsGiven(EcsField field) => _document.Count(field) == 1 && !_document.First(field).IsEmpty;
 
     private UInt128 Identify(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<byte> third)
     {

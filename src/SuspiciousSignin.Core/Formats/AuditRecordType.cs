@@ -10,6 +10,7 @@ internal static class AuditRecordType
 {
     public const string ExchangeAdmin = "ExchangeAdmin";
     public const string ExchangeItem = "ExchangeItem";
+    public const string ExchangeItemGroup = "ExchangeItemGroup";
     public const string ExchangeItemAggregated = "ExchangeItemAggregated";
     public const string AzureActiveDirectory = "AzureActiveDirectory";
     public const string AzureActiveDirectoryStsLogon = "AzureActiveDirectoryStsLogon";
@@ -23,7 +24,7 @@ internal static class AuditRecordType
     {
         ["1"] = ExchangeAdmin,
         ["2"] = ExchangeItem,
-        ["3"] = "ExchangeItemGroup",
+        ["3"] = ExchangeItemGroup,
         ["4"] = "SharePoint",
         ["6"] = "SharePointFileOperation",
         ["7"] = "OneDrive",

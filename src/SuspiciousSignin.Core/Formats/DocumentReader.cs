@@ -130,7 +130,9 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             var inside = place with
             {
                 Envelopes = place.Envelopes + 1,
-                Identity = content.Identity == default ? place.Identity : content.Identity,
+                Identity = content.Identity != default ? content.Identity
+                    : content.IsListed ? place.Identity with { Id = null }
+                    : place.Identity,
             };
             if (content.Text is { } text)
             {

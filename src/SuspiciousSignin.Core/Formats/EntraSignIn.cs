@@ -46,9 +46,9 @@ internal sealed class EntraSignIn : IRecordShape
 
     private static string? OutcomeOf(JsonElement status, JsonElement root, EventReaderOptions options)
     {
-        if (status.Snake("error_code").Number() is { } errorCode)
+        if (status.ValueKind == JsonValueKind.Object)
         {
-            return SignInFields.OutcomeOf(errorCode);
+            return SignInFields.OutcomeOf(status.Snake("error_code").Number() ?? 0);
         }
 
         return options.SignInResultTypeFallback && root.Snake("result_type").Text() is { } resultType && resultType != "0" ? "failure" : "success";

@@ -83,7 +83,7 @@ internal static class Envelope
     {
         foreach (var item in array.EnumerateArray())
         {
-            yield return new Content(item);
+            yield return new Content(item, IsListed: true);
         }
     }
 
@@ -92,5 +92,7 @@ internal static class Envelope
     /// <param name="Identity">What the envelope says beside it.</param>
     /// <param name="Text">The document where it is text.</param>
     /// <param name="Pointer">Where that text stands.</param>
-    internal readonly record struct Content(JsonElement Element, DocumentIdentity Identity = default, string? Text = null, string Pointer = "");
+    /// <param name="IsListed">Whether it is one of a list, so that what names the envelope does not name it.</param>
+    internal readonly record struct Content(
+        JsonElement Element, DocumentIdentity Identity = default, string? Text = null, string Pointer = "", bool IsListed = false);
 }

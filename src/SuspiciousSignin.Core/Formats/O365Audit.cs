@@ -91,6 +91,10 @@ internal sealed partial class O365Audit : IRecordShape
                 id ??= record.Get("LogonUserSid").Text();
                 break;
 
+            case AuditRecordType.ExchangeAdmin or AuditRecordType.ExchangeItemGroup or AuditRecordType.ExchangeItemAggregated:
+                id ??= record.Get("LogonUserSid").Text();
+                break;
+
             case AuditRecordType.Yammer:
                 ecs.Set("user.email", record.Get("ActorUserId").Text());
                 id ??= record.Get("ActorYammerUserId").Text();

@@ -38,15 +38,83 @@ public sealed class EventsApiTests
         Assert.Equal([Ecs.Address], answer.Addresses);
     }
 
-    [Fact]
-    public async Task A_compressed_body_that_breaks_off_is_refused_and_nothing_is_stored()
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    [InlineData("deflate")]
+    public async Task A_compressed_body_that_breaks_off_is_refused_and_nothing_is_stored(string encoding)
+    {
+        using var service = new TestService();
+        // Flushed between the lines, so that what comes before a cut can be read up to the end of a line.
+        var (whole, flushed) = CompressLines([.. Both, Ecs.SignIn(minutesAgo: 5)], encoding);
+
+        foreach (var length in new[] { flushed, flushed + 1, whole.Length - 1, whole.Length / 2 })
+        {
+            var answer = await service.PostAsync(whole[..length], type: "application/x-ndjson", encoding: encoding);
+
+            answer.Problem(400);
+        }
+
+        Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Theory]
+    [InlineData("zstd")]
+    [InlineData("gzip, gzip")]
+    [InlineData("nonsense")]
+    public async Task A_body_in_an_unknown_encoding_is_refused_wherever_it_is_sent(string encoding)
     {
         using var service = new TestService();
 
-        var answer = await service.PostAsync(Compress(Ecs.Batch(Both), "gzip")[..60], encoding: "gzip");
+        (await service.PostAsync(Ecs.Batch(Both), encoding: encoding)).Problem(415);
+        var run = new StringContent("{}", Encoding.UTF8, "application/json");
+        run.Headers.TryAddWithoutValidation("Content-Encoding", encoding);
+        (await service.SendAsync(HttpMethod.Post, "/api/v1/detections", run)).Problem(415);
+    }
 
-        answer.Problem(400);
-        Assert.Empty((await service.RunAsync()).Addresses);
+    [Theory]
+    [InlineData("nope", "application/json")]
+    [InlineData("\"x\"", "application/json")]
+    [InlineData("", "application/json")]
+    [InlineData("", "application/x-ndjson")]
+    [InlineData("[{\"a\":1}", "application/json")]
+    public async Task A_body_that_cannot_be_read_is_named_by_the_pointer_to_all_of_it(string body, string type)
+    {
+        using var service = new TestService();
+
+        Assert.Equal([""], (await service.PostAsync(body, type: type)).Problem(400));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\"_id\":\"\",")]
+    [InlineData("\"event.id\":\"\",")]
+    [InlineData("\"kibana.alert.uuid\":\"\",")]
+    public async Task Empty_text_is_no_identity(string identity)
+    {
+        using var service = new TestService();
+        var document = Ecs.SignIn().Replace("{ ", "{" + identity, StringComparison.Ordinal);
+
+        var answer = await service.PostAsync(Ecs.Batch(document, document));
+
+        Assert.Equal((2, 0), (answer.Number("accepted"), answer.Number("duplicates")));
+    }
+
+    [Fact]
+    public async Task The_same_event_id_with_other_values_of_dataset_or_kind_is_another_event()
+    {
+        using var service = new TestService();
+        string Document(string members) => $$"""{"@timestamp":"{{Ecs.Time(1)}}","event.id":"e",{{members}}}""";
+
+        var answer = await service.PostAsync(Ecs.Batch(
+            Document("\"event.dataset\":[\"x\",\"y\"]"),
+            Document("\"event.dataset\":[\"x\",\"z\"]"),
+            Document("\"event.dataset\":\"x\""),
+            Document("\"event.kind\":[\"event\",\"alert\"]"),
+            Document("\"event.kind\":[\"event\",\"metric\"]"),
+            Document("\"event.dataset\":[\"x\",\"z\"]")));
+
+        Assert.Equal((5, 1), (answer.Number("accepted"), answer.Number("duplicates")));
     }
 
     [Fact]
@@ -319,9 +387,13 @@ public sealed class EventsApiTests
 
     private static string Iso(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'");
 
-    private static byte[] Compress(string text, string encoding)
+    private static byte[] Compress(string text, string encoding) => CompressLines([text], encoding).Whole;
+
+    /// <summary>Compresses lines, and tells how much of it holds the first of them.</summary>
+    private static (byte[] Whole, int Flushed) CompressLines(string[] lines, string encoding)
     {
         using var compressed = new MemoryStream();
+        int flushed;
         using (Stream stream = encoding switch
         {
             "gzip" => new GZipStream(compressed, CompressionLevel.Fastest),
@@ -329,9 +401,12 @@ public sealed class EventsApiTests
             _ => new ZLibStream(compressed, CompressionLevel.Fastest),
         })
         {
-            stream.Write(Encoding.UTF8.GetBytes(text));
+            stream.Write(Encoding.UTF8.GetBytes(lines[0] + "\n"));
+            stream.Flush();
+            flushed = (int)compressed.Length;
+            stream.Write(Encoding.UTF8.GetBytes(string.Join('\n', lines[1..])));
         }
 
-        return compressed.ToArray();
+        return (compressed.ToArray(), flushed);
     }
 }

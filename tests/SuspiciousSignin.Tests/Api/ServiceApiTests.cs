@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Mvc.ApiExplorer;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -80,7 +81,26 @@ public sealed class ServiceApiTests
         Assert.Equal(["e0", "e1", "e2", "e3", "e4", "e5", "e6"], ids);
         Assert.Equal(["cursor"], (await service.GetAsync(path + "&cursor=!")).Problem(400));
         Assert.Equal(["limit"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=0")).Problem(422));
-        Assert.Equal(["limit"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=abc")).Problem(400), StringComparer.OrdinalIgnoreCase);
+        Assert.Equal(["limit"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=abc")).Problem(400));
+        Assert.Equal(["includeEvents"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?includeEvents=maybe")).Problem(400));
+    }
+
+    [Fact]
+    public async Task The_link_of_a_page_leads_to_the_next_and_the_last_has_none()
+    {
+        using var service = new TestService();
+        const string Address = "2a02:cf40::156";
+        await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 5).Select(i => Ecs.SignIn(minutesAgo: 10 - i, ip: Address, id: $"e{i}"))]));
+
+        var (ids, path) = (new List<string?>(), $"/api/v1/ips/{Address}/events?limit=2&from=now-1h&cursor=");
+        for (var pages = 0; path.Length > 0 && pages < 9; pages++)
+        {
+            var page = await service.GetAsync(path.Replace("&cursor=", pages == 0 ? "" : "&cursor=", StringComparison.Ordinal));
+            ids.AddRange(page.Json!["events"]!.AsArray().Select(e => (string?)e!["id"]));
+            path = page.Headers.TryGetValues("Link", out var links) ? Regex.Match(links.Single(), "^<(.+)>; rel=\"next\"$").Groups[1].Value : "";
+        }
+
+        Assert.Equal(["e0", "e1", "e2", "e3", "e4"], ids);
     }
 
     [Fact]

@@ -93,7 +93,7 @@ internal sealed class TestService : IDisposable
         content.Headers.TryAddWithoutValidation("Content-Type", type);
         if (encoding is not null)
         {
-            content.Headers.ContentEncoding.Add(encoding);
+            content.Headers.TryAddWithoutValidation("Content-Encoding", encoding);
         }
 
         return SendAsync(HttpMethod.Post, "/api/v1/events" + query, content, key);
@@ -172,7 +172,7 @@ internal sealed record Answer(
         Assert.Equal(status, (int)Status);
         Assert.Equal("application/problem+json", ContentType?.MediaType);
         Assert.Equal(status, Json!["status"]!.GetValue<int>());
-        Assert.All(["type", "title", "detail", "traceId"], member => Assert.False(string.IsNullOrEmpty((string?)Json[member])));
+        Assert.All(["type", "title", "detail", "traceId", "message"], member => Assert.False(string.IsNullOrEmpty((string?)Json[member])));
         return Json["errors"] is JsonObject errors ? [.. errors.Select(error => error.Key)] : [];
     }
 }

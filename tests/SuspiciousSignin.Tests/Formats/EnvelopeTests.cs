@@ -51,6 +51,20 @@ public sealed class EnvelopeTests
         Assert.Equal(batch.Events[0].Identity, plain.Events[0].Identity);
     }
 
+    [Theory]
+    [InlineData("{\"create\":{\"_index\":\"i\",\"_id\":\"m\"}}\n{\"records\":[R]}\n", BatchFormat.NdJson)]
+    [InlineData("[{\"_index\":\"i\",\"_id\":\"m\",\"_source\":{\"records\":[R]}}]", BatchFormat.Json)]
+    [InlineData("[{\"_index\":\"i\",\"_id\":\"m\",\"_source\":{\"events\":[R]}}]", BatchFormat.Json)]
+    public async Task What_names_a_message_of_several_records_names_none_of_them(string message, BatchFormat format)
+    {
+        var named = Ok.Replace("\"dataset\"", "\"id\":\"1\",\"dataset\"", StringComparison.Ordinal);
+        var batch = await Engine.ReadAsync(message.Replace("R", $"{named},{Ok},{Ok}", StringComparison.Ordinal), format);
+
+        Assert.Empty(batch.Rejected);
+        Assert.Equal((await Engine.ReadAsync($"[{named}]")).Events[0].Identity, batch.Events[0].Identity);
+        Assert.Equal([0, 0], batch.Events.Skip(1).Select(record => record.Identity));
+    }
+
     [Fact]
     public async Task A_bulk_dump_is_read_in_pairs_of_lines()
     {

@@ -137,11 +137,39 @@ public sealed class ShapeTests
         var elastic = new EventReaderOptions { SignInResultTypeFallback = false, SignInAddressWithPort = false, SignInCallerAddressFallback = false };
 
         Assert.Equal("failure", Normalised.Text(await Normalised.OneAsync(NoStatus), "event.outcome"));
+        // A status that names no error is one, and says success.
+        Assert.Equal("success", Normalised.Text(await Normalised.OneAsync(NoStatus.Replace("\"id\":\"1\"", "\"status\":{}", StringComparison.Ordinal)), "event.outcome"));
         Assert.Equal("success", Normalised.Text(await Normalised.OneAsync(NoStatus, elastic), "event.outcome"));
         Assert.Equal("81.2.69.144", Normalised.Text(await Normalised.OneAsync(WithPort), "source.ip"));
         Assert.Equal((null, "81.2.69.144:443"), (Normalised.Text(await Normalised.OneAsync(WithPort, elastic), "source.ip"), Normalised.Text(await Normalised.OneAsync(WithPort, elastic), "source.address")));
         Assert.Null(Normalised.Text(await Normalised.OneAsync(Caller), "source.ip"));
         Assert.Equal("81.2.69.144", Normalised.Text(await Normalised.OneAsync(Caller, new EventReaderOptions { SignInCallerAddressFallback = true }), "source.ip"));
+    }
+
+    [Theory]
+    [InlineData("", "", "success")]
+    [InlineData("\"ResultType\":\"\",", "", "failure")]
+    [InlineData("\"ResultType\":\"\",", "\"Status\":{\"errorCode\":0},", "success")]
+    [InlineData("\"ResultType\":\"0\",", "", "success")]
+    [InlineData("\"ResultType\":\"50126\",", "", "failure")]
+    public async Task A_row_without_result_is_a_success_only_where_nothing_speaks_against_it(string resultType, string status, string outcome)
+    {
+        var row = await Normalised.OneAsync($$"""{{{resultType}}{{status}}"Type":"SigninLogs","IPAddress":"1.1.1.1","TimeGenerated":"2026-03-14T05:00:00Z"}""");
+
+        Assert.Equal(outcome, Normalised.Text(row, "event.outcome"));
+    }
+
+    [Theory]
+    [InlineData("1", "S-1-5-21-1")]
+    [InlineData("2", "S-1-5-21-1")]
+    [InlineData("3", "S-1-5-21-1")]
+    [InlineData("50", "S-1-5-21-1")]
+    [InlineData("6", null)]
+    public async Task An_exchange_record_without_user_has_the_id_of_who_logged_on(string recordType, string? id)
+    {
+        var record = await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","Id":"o","Operation":"MailItemsAccessed","RecordType":{{recordType}},"LogonUserSid":"S-1-5-21-1","ClientIPAddress":"81.2.69.1"}""");
+
+        Assert.Equal(id, Normalised.Text(record, "user.id"));
     }
 
     [Fact]
