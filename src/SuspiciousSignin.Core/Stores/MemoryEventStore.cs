@@ -613,7 +613,7 @@ public sealed class MemoryEventStore : IEventStore
                 }
                 else
                 {
-                    cut.Add(new MinuteSlice(minute.Begin, minute.Entries.ToArray(), minute.Chunks));
+                    cut.Add(new MinuteSlice(minute.Begin, minute.Entries, minute.Chunks));
                 }
             }
         }
@@ -773,7 +773,7 @@ public sealed class MemoryEventStore : IEventStore
             }
 
             minute.Order();
-            var entries = minute.Entries;
+            var entries = minute.Entries.Span;
             var tooOld = minute.End < cutoff ? entries.Length : FirstAt(entries, cutoff - minute.Begin);
             var gone = Math.Min(entries.Length, Math.Max(tooOld, excess));
             if (gone == 0)
@@ -847,7 +847,7 @@ public sealed class MemoryEventStore : IEventStore
         }
 
         minute.Order();
-        var first = minute.Entries[0];
+        var first = minute.Entries.Span[0];
         return (minute.Begin + first.At, EvidenceLog.At(minute.Chunks, first.Place).Sequence).CompareTo((timestamp, sequence)) > 0;
     }
 
@@ -855,7 +855,7 @@ public sealed class MemoryEventStore : IEventStore
     private void Remove(Minute minute, int gone)
     {
         Span<UInt128> identities = stackalloc UInt128[EventsPerHold];
-        var entries = minute.Entries[..gone];
+        var entries = minute.Entries.Span[..gone];
         var chunks = minute.Chunks;
         while (!entries.IsEmpty)
         {
@@ -973,12 +973,12 @@ public sealed class MemoryEventStore : IEventStore
     private readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs);
 
     /// <summary>The events of a minute that have to be looked at one by one.</summary>
-    private readonly record struct MinuteSlice(long Begin, MinuteEntry[] Entries, byte[][] Chunks)
+    private readonly record struct MinuteSlice(long Begin, ReadOnlyMemory<MinuteEntry> Entries, byte[][] Chunks)
     {
         /// <summary>Counts them by the number of their verdicts; those of which it has none go straight to the summary.</summary>
         public void AddTo(CountTable counts, WindowSummary summary, CorrelationQuery query, InternTable<EventTraits>.Reader traits)
         {
-            foreach (var entry in Entries)
+            foreach (var entry in Entries.Span)
             {
                 var timestamp = Begin + entry.At;
                 if (!query.Window.Contains(timestamp)

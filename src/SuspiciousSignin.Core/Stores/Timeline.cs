@@ -169,8 +169,8 @@ internal sealed class Minute(long key, Hour hour)
     /// <summary>Whether its counts do not tell what it holds: some events were let go, or have verdicts that have no number.</summary>
     public bool MustBeWalked => _start > 0 || _hasUnlisted;
 
-    /// <summary>The events held; see <see cref="Order"/>.</summary>
-    public ReadOnlySpan<MinuteEntry> Entries => _entries.AsSpan(_start, _count - _start);
+    /// <summary>The events held; see <see cref="Order"/>. What was taken here is never changed.</summary>
+    public ReadOnlyMemory<MinuteEntry> Entries => _entries.AsMemory(_start, _count - _start);
 
     /// <summary>Where their evidence is.</summary>
     public byte[][] Chunks => _evidence.Chunks;
@@ -219,12 +219,15 @@ internal sealed class Minute(long key, Hour hour)
 
         // What came since the last time is merged in; it is usually little.
         var (chunks, isInSequence) = (Chunks, IsInSequence);
-        var entries = _entries.AsSpan(_start, _count - _start);
-        var late = entries[(Math.Max(_ordered, _start) - _start)..];
-        if (!IsOrdered(entries, late.Length))
+        var latest = _count - Math.Max(_ordered, _start);
+        if (!IsOrdered(Entries.Span, latest))
         {
+            // In a copy, since a query may read those that there are.
+            _entries = [.. _entries];
+            var entries = _entries.AsSpan(_start, _count - _start);
+            var late = entries[^latest..];
             late.Sort(Compare);
-            entries = entries[..^late.Length];
+            entries = entries[..^latest];
             var waiting = late.ToArray();
             var to = _count - 1;
             var from = entries.Length - 1;
