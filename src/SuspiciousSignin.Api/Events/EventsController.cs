@@ -78,7 +78,7 @@ public sealed class EventsController(
         }
 
         return idempotencyKey.Length is 0 or > IdempotencyLimits.KeyLength
-            ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["Idempotency-Key"] = ["1 to 255 characters."] })
+            ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", at: "Idempotency-Key")
             : await EvaluateOnceAsync(idempotencyKey, format, request, cancellationToken);
     }
 
@@ -124,14 +124,13 @@ public sealed class EventsController(
         var (batch, refusal) = await EventBatchReader.ReadAsync(body, format, readerOptions, cancellationToken);
         if (refusal is not null)
         {
-            var errors = refusal.Status == StatusCodes.Status400BadRequest ? new Dictionary<string, string[]>(StringComparer.Ordinal) { [""] = [refusal.Detail] } : null;
-            return (this.Refuse(refusal.Status, refusal.Detail, errors), null);
+            return (refusal.Status == StatusCodes.Status400BadRequest ? this.Refuse(refusal.Status, refusal.Detail, at: "") : this.Refuse(refusal.Status, refusal.Detail), null);
         }
 
         AppliedTimeShift? applied = null;
         if (TimeShift.TryParse(request.TimeShift, out var shift) && shift.Apply(batch!, clock.GetUtcNow(), out applied) is { } why)
         {
-            return (this.Refuse(StatusCodes.Status422UnprocessableEntity, $"The events cannot be moved: {why} Nothing was stored.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["timeShift"] = [why] }), null);
+            return (this.Refuse(StatusCodes.Status422UnprocessableEntity, $"The events cannot be moved: {why} Nothing was stored.", at: "timeShift", why), null);
         }
 
         var query = request.ToQuery(clock, runs.Promote);

@@ -62,6 +62,15 @@ internal static class Problems
     public static ObjectResult Refuse(this ControllerBase controller, int status, string detail, IDictionary<string, string[]>? errors = null) =>
         Result(controller.HttpContext, status, detail, errors);
 
+    /// <summary>A problem with one member or parameter.</summary>
+    /// <param name="controller">Who answers.</param>
+    /// <param name="status">The status.</param>
+    /// <param name="detail">What is wrong.</param>
+    /// <param name="at">The JSON pointer or the name of the parameter.</param>
+    /// <param name="error">What is told of it; null for the detail.</param>
+    public static ObjectResult Refuse(this ControllerBase controller, int status, string detail, string at, string? error = null) =>
+        controller.Refuse(status, detail, new Dictionary<string, string[]>(StringComparer.Ordinal) { [at] = [error ?? detail] });
+
     /// <summary>What could not be bound to the action's parameters.</summary>
     public static IActionResult OfModelState(ActionContext context)
     {

@@ -70,7 +70,7 @@ public sealed class IpsController(
     {
         if (!SourceAddress.TryParse(ip, out var address))
         {
-            return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, Error(NoAddress));
+            return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, at: "ip");
         }
 
         if (await alertsValidator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
@@ -81,7 +81,7 @@ public sealed class IpsController(
         if (ExcludedNetworks.Find(address) is { } network)
         {
             var message = string.Create(CultureInfo.InvariantCulture, $"The address lies in {network}, which the rule excludes: private and reserved addresses never have alerts.");
-            return this.Refuse(StatusCodes.Status422UnprocessableEntity, message, Error(message));
+            return this.Refuse(StatusCodes.Status422UnprocessableEntity, message, at: "ip");
         }
 
         var run = await correlation.RunAsync(
@@ -121,7 +121,7 @@ public sealed class IpsController(
     {
         if (!SourceAddress.TryParse(ip, out var address))
         {
-            return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, Error(NoAddress));
+            return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, at: "ip");
         }
 
         if (await eventsValidator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
@@ -135,7 +135,7 @@ public sealed class IpsController(
         var page = await correlation.EventsOfAsync(address, window, request.Rule(runs.Promote), request.Limit ?? 100, request.Cursor, cancellationToken);
         if (page is null)
         {
-            return this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", new Dictionary<string, string[]>(StringComparer.Ordinal) { ["cursor"] = ["Not a cursor of ours."] });
+            return this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", at: "cursor");
         }
 
         if (page.Next is not null)
@@ -146,6 +146,4 @@ public sealed class IpsController(
 
         return Ok(new AddressEvents(address.ToString(), page.Total, page.Next is not null, page.Events, page.Next));
     }
-
-    private static Dictionary<string, string[]> Error(string message) => new(StringComparer.Ordinal) { ["ip"] = [message] };
 }
