@@ -38,7 +38,7 @@ internal static class ApiKeys
 {
     public const string Scheme = "ApiKey";
 
-    private static readonly string[] ExpiryFormats = ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd"];
+    private static readonly string[] ExpiryFormats = ["yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd"];
 
     /// <summary><c>keys new --name NAME --scope SCOPE... [--expires TIME]</c>: prints a new key once, and the settings that let it in.</summary>
     public static int New(string[] args, TextWriter output, TimeProvider? clock = null)
@@ -268,10 +268,20 @@ internal sealed partial class ApiKeyHandler(
     private static List<(string? Name, string Key)> NamedKey(string base64)
     {
         var bytes = new byte[base64.Length];
-        return Convert.TryFromBase64String(base64, bytes, out var length)
-            && Encoding.UTF8.GetString(bytes, 0, length).Split(':', 2) is [var name, { Length: > 0 } key]
-            ? [(name, key)]
-            : [];
+        if (!Convert.TryFromBase64String(base64, bytes, out var length))
+        {
+            return [];
+        }
+
+        // The name may have a colon in it, or the key.
+        var text = Encoding.UTF8.GetString(bytes, 0, length);
+        return
+        [
+            .. new[] { text.IndexOf(':', StringComparison.Ordinal), text.LastIndexOf(':') }
+                .Where(colon => colon >= 0 && colon + 1 < text.Length)
+                .Distinct()
+                .Select(colon => ((string?)text[..colon], text[(colon + 1)..])),
+        ];
     }
 
     private static partial class Log

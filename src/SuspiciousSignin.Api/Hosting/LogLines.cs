@@ -67,5 +67,7 @@ internal static class LogLinesSetup
 {
     public static void AddLogLines(this ILoggingBuilder logging) => logging
         .AddConsoleFormatter<LogLines, ConsoleFormatterOptions>()
-        .AddConsole(console => console.FormatterName ??= LogLines.FormName);
+        .AddConsole(console => console.FormatterName ??= LogLines.FormName)
+        // The framework tells of every refused call under this name too, twice; what is worth telling is a warning of ours, and bounded.
+        .AddFilter(typeof(ApiKeyHandler).FullName, LogLevel.Warning);
 }

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
@@ -86,32 +87,29 @@ internal sealed record FailedAttempts(WindowCounter Counter);
 /// <summary>Bounds of bodies, of slow senders, and of requests per caller.</summary>
 internal static class RequestLimits
 {
-    public static IServiceCollection AddRequestLimits(this IServiceCollection services)
-    {
-        services.AddOptions<KestrelServerOptions>().Configure<RequestOptions>((kestrel, requests) =>
-        {
-            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(requests.MinBytesPerSecond, requests.GracePeriod);
-            kestrel.Limits.RequestHeadersTimeout = requests.HeadersTimeout;
-        });
-        return services.AddSingleton(provider => ServiceLimits.Of(
-            provider.GetRequiredService<RequestOptions>(),
-            provider.GetRequiredService<EventReaderOptions>(),
-            provider.GetRequiredService<RunOptions>(),
-            provider.GetRequiredService<AlertOptions>(),
-            provider.GetRequiredService<AuthOptions>(),
-            provider.GetRequiredService<IdempotencyOptions>()));
-    }
+    public static IServiceCollection AddRequestLimits(this IServiceCollection services) => services.AddSingleton(provider => ServiceLimits.Of(
+        provider.GetRequiredService<RequestOptions>(),
+        provider.GetRequiredService<EventReaderOptions>(),
+        provider.GetRequiredService<RunOptions>(),
+        provider.GetRequiredService<AlertOptions>(),
+        provider.GetRequiredService<AuthOptions>(),
+        provider.GetRequiredService<IdempotencyOptions>()));
 
     /// <summary>How long a body may be as it is sent.</summary>
     public static long MaxBodyBytes(RequestOptions requests, EventReaderOptions events) => requests.MaxBodyBytes ?? events.MaxBodyBytes;
 
     /// <summary>
-    /// Bounds bodies as they are sent. After the decompression: that takes the bound it finds for the one of what it gives out, and the readers
+    /// Bounds how slowly requests may be sent, and bodies as they are sent. After the decompression: that takes the bound it finds for the one of what it gives out, and the readers
     /// bound that themselves.
     /// </summary>
     public static void UseBodyLimit(this WebApplication app)
     {
-        var limit = MaxBodyBytes(app.Services.GetRequiredService<RequestOptions>(), app.Services.GetRequiredService<EventReaderOptions>());
+        var requests = app.Services.GetRequiredService<RequestOptions>();
+        // Only here: the server's options are read while it is built, where a fault of a setting would hide all others.
+        var server = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
+        server.MinRequestBodyDataRate = new MinDataRate(requests.MinBytesPerSecond, requests.GracePeriod);
+        server.RequestHeadersTimeout = requests.HeadersTimeout;
+        var limit = MaxBodyBytes(requests, app.Services.GetRequiredService<EventReaderOptions>());
         app.Use((context, next) =>
         {
             if (context.GetEndpoint()?.Metadata.GetMetadata<IRequestSizeLimitMetadata>() is null

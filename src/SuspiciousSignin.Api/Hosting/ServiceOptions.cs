@@ -71,7 +71,9 @@ internal static class ServiceOptionsSetup
     /// <summary>Binds every section, refuses misspelt keys, and checks all values before the service starts.</summary>
     public static IServiceCollection AddServiceOptions(this IServiceCollection services)
     {
-        services.AddOptions<EventReaderOptions>().PostConfigure<StoreOptions>((reader, store) => reader.KeepDocuments = store.Kind == ElasticsearchRegistration.Kind);
+        // Not by the options of the store, whose faults would then be told twice.
+        services.AddOptions<EventReaderOptions>().PostConfigure<IConfiguration>(
+            (reader, configuration) => reader.KeepDocuments = configuration["Store:Kind"] == ElasticsearchRegistration.Kind);
         return services.AddSections();
     }
 

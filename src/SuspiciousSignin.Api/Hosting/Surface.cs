@@ -73,7 +73,7 @@ internal static class Surface
         app.UseForwardedHeaders();
         if (hosting.RequireHttps)
         {
-            app.Use((context, next) => context.Request.IsHttps || context.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal)
+            app.Use((context, next) => context.Request.IsHttps || context.Request.Path.StartsWithSegments("/health", StringComparison.OrdinalIgnoreCase)
                 ? next(context)
                 : Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "This service is reached over HTTPS only. If you sent a key, replace it: it went over the network in the clear."));
         }

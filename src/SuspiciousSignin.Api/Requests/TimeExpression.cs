@@ -52,14 +52,9 @@ internal static partial class TimeExpression
             }
             else
             {
+                // The last unit of the calendar ends with it.
                 var start = RoundDown(time, unit);
-                var last = roundUp ? Add(start, unit, 1)?.AddMilliseconds(-1) : start;
-                if (last is null)
-                {
-                    return false;
-                }
-
-                time = last.Value;
+                time = roundUp ? Add(start, unit, 1)?.AddMilliseconds(-1) ?? DateTimeOffset.MaxValue : start;
             }
         }
 

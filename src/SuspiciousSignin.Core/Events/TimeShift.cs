@@ -37,7 +37,7 @@ public readonly partial record struct TimeShift
     private TimeShift(TimeSpan? by) => _by = by;
 
     /// <summary>Whether the shift is within <see cref="Longest"/>.</summary>
-    public bool IsInRange => _by is not { } by || by.Duration() <= Longest;
+    public bool IsInRange => _by is not { } by || (by >= -Longest && by <= Longest);
 
     /// <summary>Reads a shift. A space counts as the plus sign that it was before somebody put it into a URL as it stood.</summary>
     /// <param name="text">The text.</param>

@@ -33,6 +33,7 @@ public sealed class AccessTests : IDisposable
 
     [Theory]
     [InlineData("2026-03-14T06:00:01Z", 200)]
+    [InlineData("2026-03-14T06:00:00.5Z", 200)]
     [InlineData("2026-03-14T06:00:00Z", 401)]
     [InlineData("2026-03-14T05:59:59Z", 401)]
     [InlineData("2026-03-14T08:00:01+02:00", 200)]
@@ -101,6 +102,7 @@ public sealed class AccessTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, (await GetAsync(service, "K")).Status);
         Assert.Equal(3, service.Log.Count(line => line.Contains("unknown API key", StringComparison.Ordinal)));
         Assert.Single(service.Log, line => line.Contains("Too many failed attempts", StringComparison.Ordinal));
+        Assert.DoesNotContain(service.Log, line => line.Contains("was not authenticated", StringComparison.Ordinal) || line.Contains("was challenged", StringComparison.Ordinal));
 
         service.Clock.Advance(TimeSpan.FromSeconds(29));
         (await GetAsync(service, "wrong")).Problem(429);

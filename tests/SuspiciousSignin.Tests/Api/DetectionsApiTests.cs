@@ -155,6 +155,7 @@ public sealed class DetectionsApiTests
     [InlineData("""{"from":"now","to":"now"}""", 422, "/from")]
     [InlineData("""{"limit":0}""", 422, "/limit")]
     [InlineData("""{"limit":10001}""", 422, "/limit")]
+    [InlineData("""{"from":"now","to":"now+7973y/y"}""", 422, "/from")]
     [InlineData("""{"limit":""", 400, "/limit")]
     [InlineData("[]", 400, "")]
     public async Task What_is_wrong_with_a_request_is_named(string body, int status, string pointer)
@@ -162,6 +163,19 @@ public sealed class DetectionsApiTests
         using var service = new TestService();
 
         Assert.Equal([pointer], (await service.RunAsync(body)).Problem(status));
+    }
+
+    [Theory]
+    [InlineData("y")]
+    [InlineData("M")]
+    [InlineData("d")]
+    public async Task The_last_unit_of_the_calendar_ends_with_it(string unit)
+    {
+        using var service = new TestService();
+
+        var answer = await service.RunAsync($$"""{"from":"9999-12-31T00:00:00Z","to":"now+7973y+9M+17d/{{unit}}"}""");
+
+        Assert.Equal("9999-12-31T23:59:59.999Z", (string?)answer.Json!["window"]!["to"]);
     }
 
     [Fact]

@@ -395,13 +395,16 @@ public sealed class IngestApiTests
     [InlineData("Basic", "K", 401)]
     [InlineData("Basic", "!", 401)]
     [InlineData("Basic", "b64(reader:R)", 403)]
+    [InlineData("Basic", "b64(ship:one:S)", 200)]
+    [InlineData("ApiKey", "b64(ship:one:S)", 200)]
+    [InlineData("Basic", "b64(ship:S)", 401)]
     [InlineData("None", "x", 401)]
     public async Task Keys_are_taken_as_shippers_send_them(string scheme, string text, int status)
     {
         using var factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
             host.UseEnvironment("Production");
-            foreach (var (i, name, key, scope) in new[] { (0, "shipper", "key:of:shipper", "events:write"), (1, "reader", "key of reader", "alerts:read") })
+            foreach (var (i, name, key, scope) in new[] { (0, "shipper", "key:of:shipper", "events:write"), (1, "reader", "key of reader", "alerts:read"), (2, "ship:one", "0123abcd", "events:write") })
             {
                 host.UseSetting($"Auth:ApiKeys:{i}:Name", name);
                 host.UseSetting($"Auth:ApiKeys:{i}:Hash", ApiKeys.HashOf(key, [.. Enumerable.Repeat((byte)i, 16)]));
@@ -409,7 +412,7 @@ public sealed class IngestApiTests
             }
         });
         using var client = factory.CreateClient();
-        text = text.Replace("K", "key:of:shipper", StringComparison.Ordinal).Replace("R", "key of reader", StringComparison.Ordinal);
+        text = text.Replace("K", "key:of:shipper", StringComparison.Ordinal).Replace("R", "key of reader", StringComparison.Ordinal).Replace("S", "0123abcd", StringComparison.Ordinal);
         text = text.StartsWith("b64(", StringComparison.Ordinal) ? Convert.ToBase64String(Encoding.UTF8.GetBytes(text[4..^1])) : text;
         client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"{scheme} {text}");
 

@@ -67,6 +67,8 @@ public sealed class ReplayApiTests
     [InlineData("%2B999999999w", 422)]
     [InlineData("P999999999D", 422)]
     [InlineData("-36601d", 422)]
+    [InlineData("-999999999d", 422)]
+    [InlineData("-P99999999D", 422)]
     public async Task A_shift_that_cannot_be_carried_out_is_refused(string shift, int status)
     {
         using var service = new TestService();

@@ -207,6 +207,17 @@ public sealed class ServiceApiTests
     }
 
     [Fact]
+    public void A_fault_of_one_section_neither_hides_those_of_others_nor_is_told_twice()
+    {
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings:
+            [("Requests:PerCaller", "-1"), ("Requests:HeadersTimeout", "00:00:00"), ("Alerts:MaxEvents", "0"), ("Store:Memory:MaxEvent", "5000")]));
+
+        Assert.Equal(
+            ["Alerts:MaxEvents", "Requests:HeadersTimeout", "Requests:PerCaller", "Store"],
+            refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Every_type_of_an_answer_is_written_by_generated_code()
     {
         using var service = new TestService();
