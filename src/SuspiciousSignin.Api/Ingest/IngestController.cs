@@ -184,11 +184,13 @@ public sealed partial class IngestController(
     [HttpGet("_template/{**name}")]
     [HttpHead("_template/{**name}")]
     [HttpGet("_ilm/{**name}")]
+    [HttpHead("_ilm/{**name}")]
     [HttpGet("_ingest/pipeline/{**name}")]
     [HttpHead("_ingest/pipeline/{**name}")]
     [HttpGet("_alias/{**name}")]
     [HttpHead("_alias/{**name}")]
     [HttpGet("_data_stream/{**name}")]
+    [HttpHead("_data_stream/{**name}")]
     public ContentResult NothingThere() =>
         Error(StatusCodes.Status404NotFound, "There are no templates, policies, pipelines, aliases and data streams here.");
 
