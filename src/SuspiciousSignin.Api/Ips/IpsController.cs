@@ -99,7 +99,10 @@ public sealed class IpsController(
     }
 
     /// <summary>Everything known about an address</summary>
-    /// <remarks>All events that name the address, counted by the rule or not, oldest first, paged. Private addresses too.</remarks>
+    /// <remarks>
+    /// All events held that name the address, counted by the rule or not, oldest first, paged. Private addresses too. Events that the store let go
+    /// for age or for room are not among them; a run over their time says so.
+    /// </remarks>
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which events.</param>
     /// <response code="200">A page of events.</response>
