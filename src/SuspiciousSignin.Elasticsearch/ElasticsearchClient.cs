@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Polly.CircuitBreaker;
 using Polly.Timeout;
@@ -61,10 +62,10 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
         using var answer = await SendAsync(HttpMethod.Get, "", null, cancellationToken);
         var version = answer.Root.GetProperty("version");
-        var number = version.GetProperty("number").GetString()!;
+        var number = version.GetProperty("number").GetString() ?? throw Misshapen();
         var parts = number.Split('.', '-');
         var info = new ClusterInfo(
-            Escape(answer.Root.GetProperty("cluster_name").GetString()!),
+            Escape(answer.Root.GetProperty("cluster_name").GetString() ?? throw Misshapen()),
             Escape(number),
             int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0,
             parts.Length > 1 && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var minor) ? minor : 0,
@@ -125,6 +126,32 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
             throw;
         }
     }
+
+    /// <summary>
+    /// Carries out what reads answers of the cluster. Where one is JSON but not of the shape that its API documents, the store has failed, not
+    /// this service. What our own code does wrong comes from elsewhere than the reader of JSON and passes.
+    /// </summary>
+    public static async Task<T> ReadingAsync<T>(Func<Task<T>> call)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (Exception misread) when (
+            misread is KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException
+            && misread.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true)
+        {
+            throw Misshapen(misread);
+        }
+    }
+
+    /// <summary>An answer that is not what its API documents.</summary>
+    internal static StoreUnavailableException Misshapen(Exception? inner = null) =>
+        new("The answer of Elasticsearch has not the expected shape. Is there a proxy in between, or is it another product?", inner);
+
+    /// <summary>How long to wait before what failed is sent again, a little by chance.</summary>
+    internal static TimeSpan PauseAfter(int attempt) =>
+        TimeSpan.FromMilliseconds(500 * Math.Pow(2, attempt) * (0.5 + (RandomNumberGenerator.GetInt32(1000) / 1000.0)));
 
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {

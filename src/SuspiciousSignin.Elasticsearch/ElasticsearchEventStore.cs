@@ -42,11 +42,11 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
     /// <inheritdoc/>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) =>
-        _writer.WriteAsync(events, cancellationToken);
+        ElasticsearchClient.ReadingAsync(() => _writer.WriteAsync(events, cancellationToken));
 
     /// <inheritdoc/>
     public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) =>
-        WithFreshMappingsAsync(query.Revision, indices => CorrelateAsync(query, indices, cancellationToken), cancellationToken);
+        ElasticsearchClient.ReadingAsync(() => WithFreshMappingsAsync(query.Revision, indices => CorrelateAsync(query, indices, cancellationToken), cancellationToken));
 
     /// <inheritdoc/>
     public Task<EventPage?> ReadEventsAsync(
@@ -57,23 +57,26 @@ internal sealed class ElasticsearchEventStore : IEventStore
             return Task.FromResult<EventPage?>(null);
         }
 
-        return WithFreshMappingsAsync<EventPage?>(
+        return ElasticsearchClient.ReadingAsync(() => WithFreshMappingsAsync<EventPage?>(
             revision,
             async indices =>
             {
                 if (!indices.Any)
                 {
-                    return new EventPage([], 0, null);
+                    // What could not be looked at may hold events.
+                    return indices.Unread is { } unread ? throw new StoreUnavailableException(unread.Message) : new EventPage([], 0, null);
                 }
 
                 var page = await _evidence.ReadAsync(address, window, revision, indices, countedOnly, limit, start, cancellationToken);
                 return page.Next is null || !countedOnly ? page : page with { Total = await CountAsync(address, window, revision, indices, cancellationToken) };
             },
-            cancellationToken);
+            cancellationToken));
     }
 
     /// <inheritdoc/>
-    public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
+    public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => ElasticsearchClient.ReadingAsync(() => LookAsync(cancellationToken));
+
+    private async Task<StoreHealth> LookAsync(CancellationToken cancellationToken)
     {
         var info = await _client.InfoAsync(cancellationToken);
         var facts = new Dictionary<string, object>(StringComparer.Ordinal)
@@ -176,8 +179,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
             RuleNames = row.Texts("rule_names"),
             Categories = row.Texts("categories"),
             Users = [],
-            FirstSeen = row.Time("first_seen")!.Value,
-            LastSeen = row.Time("last_seen")!.Value,
+            FirstSeen = row.TimeIn("first_seen"),
+            LastSeen = row.TimeIn("last_seen"),
             NetworkAlerts = alerts,
             Accesses = accesses,
             SmallestGap = alerts.Last <= accesses.First ? accesses.First - alerts.Last : accesses.Last <= alerts.First ? alerts.First - accesses.Last : long.MaxValue,
@@ -254,7 +257,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
                         (address, alert, access) = (next, null, null);
                     }
 
-                    at = row.Time("at")!.Value;
+                    at = row.TimeIn("at");
                     alert = row.Count("network_alert") > 0 ? at : alert;
                     access = row.Count("azure_sign_in") + row.Count("mail_access") > 0 ? at : access;
                     if (alert is not null && access is not null)

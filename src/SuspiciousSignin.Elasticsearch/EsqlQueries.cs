@@ -43,7 +43,7 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
                 }
 
                 answer = await client.SendAsync(
-                    HttpMethod.Get, $"_query/async/{Uri.EscapeDataString(id!)}?wait_for_completion_timeout={Milliseconds(options.PollWait)}", null, cancellationToken);
+                    HttpMethod.Get, $"_query/async/{Uri.EscapeDataString(id ?? throw ElasticsearchClient.Misshapen())}?wait_for_completion_timeout={Milliseconds(options.PollWait)}", null, cancellationToken);
             }
 
             return new EsqlTable(answer);

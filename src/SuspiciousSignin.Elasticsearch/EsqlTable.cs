@@ -14,7 +14,7 @@ internal sealed class EsqlTable : IDisposable
         _answer = answer;
         foreach (var column in answer.Root.GetProperty("columns").EnumerateArray())
         {
-            _columns[column.GetProperty("name").GetString()!] = _columns.Count;
+            _columns[column.GetProperty("name").GetString() ?? throw ElasticsearchClient.Misshapen()] = _columns.Count;
         }
     }
 
@@ -58,11 +58,14 @@ internal sealed class EsqlTable : IDisposable
 
         public bool? Flag(string column) => this[column] switch { { ValueKind: JsonValueKind.True } => true, { ValueKind: JsonValueKind.False } => false, _ => null };
 
-        public SourceAddress Address(string column) => SourceAddress.Parse(Text(column)!);
+        public SourceAddress Address(string column) => SourceAddress.TryParse(Text(column), out var address) ? address : throw ElasticsearchClient.Misshapen();
 
         /// <summary>A date, in milliseconds since the epoch.</summary>
         public long? Time(string column) =>
             this[column] is { ValueKind: JsonValueKind.String } value && EcsTime.TryParse(System.Text.Encoding.UTF8.GetBytes(value.GetString()!), out var time) ? time : null;
+
+        /// <summary>A date that is in every row.</summary>
+        public long TimeIn(string column) => Time(column) ?? throw ElasticsearchClient.Misshapen();
 
         /// <summary>The values of a column in their order as text.</summary>
         public IReadOnlyList<string> Texts(string column)

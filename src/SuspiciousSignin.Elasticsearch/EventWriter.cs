@@ -62,7 +62,8 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
 
     private async Task SendAsync(Append append, ReadOnlyMemory<byte> body, List<Line> lines, string refresh, CancellationToken cancellationToken)
     {
-        for (var attempt = 0; lines.Count > 0; attempt++)
+        var attempt = 0;
+        while (lines.Count > 0)
         {
             var ready = lines.Sum(line => line.Length) == body.Length ? body : Gather(body, lines);
             try
@@ -74,7 +75,7 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
                     throw new StoreUnavailableException("Elasticsearch answered for another number of events than were sent. Send the batch again: events with an identity are not doubled.");
                 }
 
-                lines = [.. lines.Where((line, i) => !append.Settle(line.Event, items[i].GetProperty("create"), answer.Attempts > 1 || attempt > 0))];
+                lines = [.. lines.Where((line, i) => !append.Settle(line.Event, items[i].GetProperty("create"), answer.Attempts > 1))];
             }
             catch (ElasticsearchException tooLarge) when (tooLarge.Status == 413 && lines.Count > 1)
             {
@@ -90,12 +91,12 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
 
             if (lines.Count > 0 && attempt >= options.MaxRetries)
             {
-                throw new StoreUnavailableException($"Elasticsearch was too busy to take {lines.Count} of {append.Events.Count} events. Send the batch again: events with an identity are not doubled.");
+                throw new StoreUnavailableException($"Elasticsearch could not take {lines.Count} of {append.Events.Count} events ({append.LastFailure}). Send the batch again: events with an identity are not doubled.");
             }
 
             if (lines.Count > 0)
             {
-                await Task.Delay(TimeSpan.FromMilliseconds(500 * Math.Pow(2, attempt) * (0.5 + (RandomNumberGenerator.GetInt32(1000) / 1000.0))), clock, cancellationToken);
+                await Task.Delay(ElasticsearchClient.PauseAfter(attempt++), clock, cancellationToken);
             }
         }
     }
@@ -186,9 +187,15 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
 
         // Events without identity are never merged. Their ids are drawn, once for this append, so that a repeated call does not double them.
         private readonly string _drawn = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+
+        // Sent before with an outcome that nobody knows.
+        private readonly HashSet<int> _unclear = [];
         private int _doubtful;
 
         public IReadOnlyList<EventRecord> Events => events;
+
+        /// <summary>What the cluster said of an event that is to be sent again.</summary>
+        public string? LastFailure { get; private set; }
 
         /// <summary>The id to write an event under, or null where the append held its identity before.</summary>
         public string? IdOf(int index)
@@ -209,29 +216,47 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         }
 
         /// <summary>Takes down an item of the answer; false where the event is to be sent again.</summary>
+        /// <exception cref="ElasticsearchException">The event failed for a reason that is neither its own nor one that passes soon.</exception>
         public bool Settle(int index, JsonElement item, bool isRepeated)
         {
             var status = item.GetProperty("status").GetInt32();
             switch (status)
             {
-                case 200 or 201:
+                case >= 200 and < 300 when item.TryGetProperty("failure_store", out var kept) && kept.ValueEquals("used"):
+                    Refuse(index, RejectionCodes.RefusedByStore, "Elasticsearch could not index the event and put it into the failure store of the data stream, where no search of this service finds it.");
                     return true;
 
-                case 409 when isRepeated && events[index].Identity == 0:
+                case >= 200 and < 300:
+                    return true;
+
+                case 409 when events[index].Identity == 0:
                     return true;
 
                 case 409:
                     _duplicates.Add(index);
-                    _doubtful += isRepeated ? 1 : 0;
+                    _doubtful += isRepeated || _unclear.Contains(index) ? 1 : 0;
+                    return true;
+            }
+
+            var (type, reason) = ElasticsearchClient.ReasonOf(item.GetProperty("error"));
+            switch (status)
+            {
+                // Only these say that the document is at fault. Whoever is told so drops it, so nothing else may be told so.
+                case 400 or 413:
+                    Refuse(index, RejectionCodes.RefusedByStore, $"Elasticsearch refused the event ({type}): {reason}");
                     return true;
 
-                case 429 or 503:
+                case 429 or >= 500:
+                    if (status != 429 || isRepeated)
+                    {
+                        _unclear.Add(index);
+                    }
+
+                    LastFailure = string.Create(CultureInfo.InvariantCulture, $"{status} {type}: {reason}");
                     return false;
 
                 default:
-                    var (type, reason) = ElasticsearchClient.ReasonOf(item.GetProperty("error"));
-                    Refuse(index, RejectionCodes.RefusedByStore, $"Elasticsearch refused the event ({type}): {reason}");
-                    return true;
+                    throw new ElasticsearchException(status, type, reason);
             }
         }
 

@@ -24,7 +24,10 @@ internal sealed record MappedIndices
     /// <summary>What a reader of the answer should know.</summary>
     public required IReadOnlyList<Warning> Warnings { get; init; }
 
-    /// <summary>Whether events could not be looked at for lack of privileges.</summary>
+    /// <summary>That some indices did not tell their mappings; null where all did.</summary>
+    public Warning? Unread { get; init; }
+
+    /// <summary>Whether events could not be looked at, for lack of privileges or of mappings.</summary>
     public required bool IsPartial { get; init; }
 
     public string? Column(string path) => Columns.GetValueOrDefault(path);
@@ -36,6 +39,9 @@ internal sealed record MappedIndices
 /// </summary>
 internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions options, IReadOnlyList<string> alertDatasets, TimeProvider clock)
 {
+    /// <summary>How often failed mappings are asked for again. A remote cluster that is down stays so, and every run would wait for it.</summary>
+    private const int MostRetries = 2;
+
     private static readonly string[] DatasetPaths = ["event.dataset", "data_stream.dataset"];
 
     private static readonly HashSet<string> KeywordTypes = ["keyword", "text", "constant_keyword", "wildcard", "match_only_text"];
@@ -105,12 +111,18 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         var patterns = PatternsOf(revision);
         var alertPatterns = patterns.Where(pattern => pattern.StartsWith('.')).ToArray();
         var eventPatterns = patterns.Except(alertPatterns, StringComparer.Ordinal).ToArray();
-        var (anyIndex, fields) = await FieldCapsAsync(patterns, [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)], cancellationToken);
+        var (anyIndex, fields, unread) = await FieldCapsAsync(
+            patterns, [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)], Math.Min(options.MaxRetries, MostRetries), cancellationToken);
         var warnings = new List<Warning>();
-        var isPartial = false;
+        var isPartial = unread is not null;
+        if (unread is not null)
+        {
+            warnings.Add(unread);
+        }
+
         foreach (var (kind, some, isAlerts) in new[] { ("events", eventPatterns, false), ("alerts", alertPatterns, true) })
         {
-            if (some.Length == 0 || (await FieldCapsAsync(some, ["@timestamp"], cancellationToken)).Any)
+            if (some.Length == 0 || await FieldCapsAsync(some, ["@timestamp"], 0, cancellationToken) is { Any: true } or { Unread: not null })
             {
                 continue;
             }
@@ -165,6 +177,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             Columns = columns,
             SourceIpIsIp = !fields.TryGetValue("source.ip", out var ip) || (ip.Count == 1 && ip.ContainsKey("ip")),
             Warnings = warnings,
+            Unread = unread,
             IsPartial = isPartial,
         };
     }
@@ -196,8 +209,47 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     private static string Places(IReadOnlyDictionary<string, string[]> types) => ElasticsearchClient.Escape(string.Join(" and as ", types.Select(type =>
         type.Value.Length == 0 ? type.Key : $"{type.Key} in {string.Join(", ", type.Value.Take(3))}{(type.Value.Length > 3 ? ", ..." : "")}")));
 
-    /// <summary>Whether the patterns reach any index, and per mapped path its types with the indices of each, where they differ.</summary>
-    private async Task<(bool Any, Dictionary<string, Dictionary<string, string[]>> Fields)> FieldCapsAsync(
+    /// <summary>
+    /// Whether the patterns reach any index, per mapped path its types with the indices of each, where they differ, and what to tell where some
+    /// indices did not answer: the cluster then answers 200 all the same.
+    /// </summary>
+    private async Task<(bool Any, Dictionary<string, Dictionary<string, string[]>> Fields, Warning? Unread)> FieldCapsAsync(
+        IReadOnlyList<string> patterns, IReadOnlyList<string> paths, int retries, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            var found = await FieldCapsOnceAsync(patterns, paths, cancellationToken);
+            if (found.Unread is null || attempt >= retries)
+            {
+                return found;
+            }
+
+            await Task.Delay(ElasticsearchClient.PauseAfter(attempt), clock, cancellationToken);
+        }
+    }
+
+    private static Warning? UnreadIn(JsonElement answer)
+    {
+        JsonElement[] failures = answer.TryGetProperty("failures", out var told) ? [.. told.EnumerateArray()] : [];
+        var count = answer.TryGetProperty("failed_indices", out var counted) ? counted.GetInt32() : 0;
+        string[] names = [.. failures.SelectMany(failure => failure.GetProperty("indices").EnumerateArray()).Select(index => index.ToString()).Distinct(StringComparer.Ordinal)];
+        count = Math.Max(count, names.Length);
+        if (count == 0 && failures.Length == 0)
+        {
+            return null;
+        }
+
+        var places = names.Length == 0 ? "some indices" : ElasticsearchClient.Escape(string.Join(", ", names.Take(5)) + (names.Length > 5 ? ", ..." : ""));
+        var (type, reason) = failures.Length > 0 && failures[0].TryGetProperty("failure", out var failure)
+            ? ElasticsearchClient.ReasonOf(failure.TryGetProperty("error", out var error) ? error : failure)
+            : ("unknown", "the cluster gave no reason");
+        return new Warning(
+            "mappingsIncomplete",
+            $"The mappings of {places} could not be read ({type}: {reason}), so what is there may not have been looked at. Bring the shards or the remote cluster back and ask again, or leave those indices out (Store:Elasticsearch:Indices).",
+            Math.Max(count, 1));
+    }
+
+    private async Task<(bool Any, Dictionary<string, Dictionary<string, string[]>> Fields, Warning? Unread)> FieldCapsOnceAsync(
         IReadOnlyList<string> patterns, IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
         ElasticsearchClient.Answer answer;
@@ -211,7 +263,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         }
         catch (ElasticsearchException refused) when (refused.Status is 403 or 404)
         {
-            return (false, []);
+            return (false, [], null);
         }
 
         using (answer)
@@ -225,7 +277,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
                     StringComparer.Ordinal);
             }
 
-            return (answer.Root.GetProperty("indices").GetArrayLength() > 0, fields);
+            return (answer.Root.GetProperty("indices").GetArrayLength() > 0, fields, UnreadIn(answer.Root));
         }
     }
 }

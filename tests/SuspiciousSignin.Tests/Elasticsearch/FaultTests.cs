@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.FakeElasticsearch;
 using SuspiciousSignin.Stores;
@@ -193,6 +194,151 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Equal(3, _cluster.Fake.Documents("logs-*").Count);
     }
 
+    [Theory]
+    [InlineData(500, "node_disconnected_exception")]
+    [InlineData(502, "remote_transport_exception")]
+    [InlineData(503, "unavailable_shards_exception")]
+    public async Task Items_that_failed_in_the_cluster_are_sent_again(int status, string type)
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        var failing = _cluster.Server.Faults.Add(Fault.RejectBulkItems(id => id.EndsWith("-1", StringComparison.Ordinal), status, type, "primary shard is not active"));
+        var answer = await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 3).Select(_ => Ecs.SignIn())]));
+        Assert.Equal((1, 3, 0), (failing.Fired, answer.Number("accepted"), answer.Number("rejectedTotal")));
+        Assert.Equal(3, _cluster.Fake.Documents("logs-*").Count);
+    }
+
+    [Theory]
+    [InlineData(500, "shard_failed_exception", "500 shard_failed_exception: told by the cluster", 2)]
+    [InlineData(503, "unavailable_shards_exception", "503 unavailable_shards_exception: told by the cluster", 2)]
+    [InlineData(401, "security_exception", "refused the credentials: told by the cluster", 1)]
+    [InlineData(403, "security_exception", "does not allow this service what it needs: told by the cluster", 1)]
+    [InlineData(404, "index_not_found_exception", "404 index_not_found_exception: told by the cluster", 1)]
+    [InlineData(418, "odd_exception", "418 odd_exception: told by the cluster", 1)]
+    public async Task An_item_that_failed_for_no_fault_of_its_document_is_an_error_of_the_batch_and_never_a_rejection(int status, string type, string told, int requests)
+    {
+        using var service = await NewServiceAsync(options => options.MaxRetries = 1, isEmpty: true);
+        var failing = _cluster.Server.Faults.Add(Fault.RejectBulkItems(null, status, type, "told by the cluster").Always());
+        var refused = await service.PostAsync(Finding);
+        refused.Problem(503);
+        Assert.Contains(told, (string?)refused.Json!["detail"], StringComparison.Ordinal);
+        Assert.Equal(requests, failing.Fired);
+        _cluster.Server.Faults.Clear();
+        Assert.Equal([Ecs.Address], (await service.PostAsync(Finding)).Addresses);
+        Assert.Equal(3, _cluster.Fake.Documents("logs-*").Count);
+    }
+
+    [Theory]
+    [InlineData(400, "document_parsing_exception")]
+    [InlineData(413, "es_rejected_execution_exception")]
+    public async Task An_item_refused_for_its_document_is_a_rejection_and_the_others_are_kept(int status, string type)
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        _cluster.Server.Faults.Add(Fault.RejectBulkItems(id => id.EndsWith("-1", StringComparison.Ordinal), status, type, "the document"));
+        var answer = await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 3).Select(_ => Ecs.SignIn())]));
+        Assert.Equal((2, 1), (answer.Number("accepted"), answer.Number("rejectedTotal")));
+        Assert.Equal("refusedByStore", (string?)answer.Json!["rejected"]![0]!["code"]);
+    }
+
+    [Fact]
+    public async Task An_event_that_went_to_the_failure_store_is_not_told_as_stored()
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        _cluster.Server.Faults.Add(Fault.Rewrite(json => json["items"]![1]!["create"]!["failure_store"] = "used").On("POST", "*_bulk"));
+        var answer = await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 3).Select(_ => Ecs.SignIn())]));
+        Assert.Equal((2, 1), (answer.Number("accepted"), answer.Number("rejectedTotal")));
+        Assert.Contains("failure store", (string?)answer.Json!["rejected"]![0]!["message"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("_bulk", """{"took":1}""")]
+    [InlineData("_bulk", "[]")]
+    [InlineData("_bulk", "null")]
+    [InlineData("_bulk", """{"items":[{"create":{"status":"a lot"}},{"create":{}},{}]}""")]
+    [InlineData("_query/async", """{"is_running":false}""")]
+    [InlineData("_query/async", """{"is_running":true}""")]
+    [InlineData("_query/async", """{"columns":[{"name":null}],"values":[]}""")]
+    [InlineData("_query/async", """{"columns":[],"values":[[]]}""")]
+    [InlineData("_query/async", """{"columns":[{"name":"source_ip"}],"values":[["nowhere"]]}""")]
+    [InlineData("_query/async", """{"columns":[{"name":"source_ip"}],"values":[["8.8.8.8"]]}""")]
+    [InlineData("_query/async", """{"columns":[{"name":"total"}],"values":[[1e300]]}""")]
+    [InlineData("_field_caps", "[1]")]
+    [InlineData("_has_privileges", """{"index":7}""")]
+    public async Task An_answer_of_another_shape_is_an_error_of_the_store(string path, string body)
+    {
+        using var service = await NewServiceAsync(options => options.MappingLifetime = TimeSpan.Zero);
+        _cluster.Server.Faults.Add(Fault.Reply(200, "application/json", body).On("POST", "*" + path).Always());
+        var answer = path == "_bulk" ? await service.PostAsync(Finding) : await service.RunAsync();
+        answer.Problem(503);
+        Assert.Contains("not the expected shape", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("GET", "/", "[]")]
+    [InlineData("GET", "/", """{"version":{"number":8}}""")]
+    [InlineData("POST", "*_pit", "{}")]
+    [InlineData("POST", "/_search", """{"timed_out":"no"}""")]
+    [InlineData("POST", "/_search", """{"timed_out":false,"_shards":{"failed":0},"hits":{"total":{"value":1},"hits":[{"sort":[]}]}}""")]
+    public async Task Evidence_of_another_shape_is_an_error_of_the_store(string method, string path, string body)
+    {
+        using var service = await NewServiceAsync(options => options.MappingLifetime = TimeSpan.Zero);
+        _cluster.Server.Faults.Add(Fault.Reply(200, "application/json", body).On(method, path).Always());
+        var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events");
+        answer.Problem(503);
+        Assert.Contains("not the expected shape", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cluster_whose_answers_have_another_shape_is_not_ready()
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        _cluster.Server.Faults.Add(Fault.Reply(200, "application/json", "[]").On("POST", "*_has_privileges").Always());
+        var health = await service.GetAsync("/health/ready");
+        Assert.Equal(503, (int)health.Status);
+        Assert.Contains("not the expected shape", health.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Halving_a_request_is_no_repetition_and_uses_up_none()
+    {
+        using var service = await NewServiceAsync(options => options.MaxRetries = 1, isEmpty: true);
+        var documents = Enumerable.Range(0, 200).Select(i => Ecs.SignIn(id: $"{i}")).ToArray();
+        Assert.Equal(200, (await service.PostAsync(Ecs.Batch(documents))).Number("accepted"));
+        _cluster.Fake.MaximumContentLength = 16_000;
+        var busy = _cluster.Server.Faults.Add(Fault.RejectBulkItems().On("POST", "*_bulk").When(request => request.Body.Contains("\"new\"", StringComparison.Ordinal) && request.Body.Length < 16_000));
+        var answer = await service.PostAsync(Ecs.Batch([.. documents, Ecs.SignIn(id: "new")]));
+        Assert.Equal((1, 1, 200), (busy.Fired, answer.Number("accepted"), answer.Number("duplicates")));
+        Assert.DoesNotContain("writeRepeated", answer.Warnings);
+    }
+
+    [Fact]
+    public async Task Mappings_that_fail_for_a_moment_are_asked_for_again()
+    {
+        using var service = await NewServiceAsync(options => options.MappingLifetime = TimeSpan.Zero);
+        var failing = _cluster.Server.Faults.Add(FailedMappings().On("POST", "*_field_caps"));
+        var answer = await service.RunAsync();
+        Assert.Equal(1, failing.Fired);
+        Assert.Equal("succeeded", (string?)answer.Json!["status"]);
+        Assert.DoesNotContain("mappingsIncomplete", answer.Warnings);
+        Assert.Equal([Ecs.Address], answer.Addresses);
+    }
+
+    [Fact]
+    public async Task Mappings_that_stay_failed_make_the_run_partial_and_are_not_remembered()
+    {
+        using var service = await NewServiceAsync(options => (options.MappingLifetime, options.MaxRetries) = (TimeSpan.Zero, 1));
+        _cluster.Server.Faults.Add(FailedMappings().On("POST", "*_field_caps").Always());
+        var answer = await service.RunAsync();
+        Assert.Equal("partial", (string?)answer.Json!["status"]);
+        var warning = answer.Json["warnings"]!.AsArray().Single(each => (string?)each!["code"] == "mappingsIncomplete");
+        Assert.Contains("logs-lost", (string?)warning!["message"], StringComparison.Ordinal);
+        Assert.Contains("node_disconnected_exception", (string?)warning["message"], StringComparison.Ordinal);
+        Assert.DoesNotContain("eventsIndexMissing", answer.Warnings);
+        // Nothing seen is no reason to say that there is nothing.
+        (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Problem(503);
+        _cluster.Server.Faults.Clear();
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+    }
+
     [Fact]
     public async Task An_event_that_the_cluster_cannot_index_is_rejected_with_its_place_and_reason()
     {
@@ -371,6 +517,17 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     private static bool IsDetection(RecordedRequest request) => request.Body.Contains("the suspicious addresses", StringComparison.Ordinal);
+
+    /// <summary>An answer of 200 in which every index is among the failures.</summary>
+    private static Fault FailedMappings() => Fault.Rewrite(json =>
+    {
+        (json["indices"], json["fields"], json["failed_indices"]) = (new JsonArray(), new JsonObject(), 1);
+        json["failures"] = new JsonArray(new JsonObject
+        {
+            ["indices"] = new JsonArray("logs-lost"),
+            ["failure"] = new JsonObject { ["error"] = new JsonObject { ["type"] = "node_disconnected_exception", ["reason"] = "[node-2] disconnected" } },
+        });
+    });
 
     private async Task<FakeNode> AddNodeAsync(string name)
     {
