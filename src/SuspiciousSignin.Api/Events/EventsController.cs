@@ -93,27 +93,32 @@ public sealed class EventsController(
             case IdempotencyCache.Claim.Answered:
                 await using (var again = HashingBody(out var hash))
                 {
-                    await again.CopyToAsync(Stream.Null, cancellationToken);
+                    if (!await IsWithinBoundAsync(again, cancellationToken))
+                    {
+                        var refusal = BodyRefusal.TooLong(readerOptions.MaxBodyBytes);
+                        return this.Refuse(refusal.Status, refusal.Detail);
+                    }
+
                     return HashOf(hash).AsSpan().SequenceEqual(firstHash)
-                        ? Ok(firstAnswer)
+                        ? File(firstAnswer, "application/json; charset=utf-8")
                         : this.Refuse(StatusCodes.Status422UnprocessableEntity, "This Idempotency-Key was used with another request. Use a new key for a new request.");
                 }
 
             default:
+                var isRemembered = false;
                 try
                 {
                     await using var body = HashingBody(out var hash);
                     var (result, answer) = await EvaluateBodyAsync(PipeReader.Create(body), format, request, cancellationToken);
-                    if (answer is not null)
-                    {
-                        idempotency.Complete(key, HashOf(hash), answer);
-                    }
-
+                    isRemembered = answer is not null && idempotency.TryComplete(key, HashOf(hash), answer);
                     return result;
                 }
                 finally
                 {
-                    idempotency.Release(key);
+                    if (!isRemembered)
+                    {
+                        idempotency.Release(key);
+                    }
                 }
         }
     }
@@ -139,6 +144,20 @@ public sealed class EventsController(
         // Only here, where the store is through with the events: where it failed, or the caller went away, it may not be.
         batch!.ReturnMemory();
         return (Ok(evaluation), evaluation);
+    }
+
+    /// <summary>Reads a body to its end, or as far as one of a first request would be read.</summary>
+    private async Task<bool> IsWithinBoundAsync(Stream body, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[64 * 1024];
+        var (total, read) = (0L, 0);
+        do
+        {
+            read = await body.ReadAsync(buffer, cancellationToken);
+            total += read;
+        }
+        while (read > 0 && total <= readerOptions.MaxBodyBytes);
+        return read == 0;
     }
 
     private CryptoStream HashingBody(out SHA256 hash)

@@ -1,25 +1,30 @@
+using System.Text.Json;
 using SuspiciousSignin.Api.Hosting;
 
 namespace SuspiciousSignin.Api.Events;
 
 /// <summary>
 /// The first answers to requests with an <c>Idempotency-Key</c>, so that a request may be sent again without being carried out again. Bounded by
-/// number and age; kept in this process only.
+/// number, size and age; kept in this process only.
 /// </summary>
 public sealed class IdempotencyCache
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
-    private readonly Queue<(string Key, Entry Entry)> _order = new();
-    private readonly IdempotencyOptions _options;
-    private readonly TimeProvider _clock;
 
-    internal IdempotencyCache(IdempotencyOptions options, TimeProvider clock) => (_options, _clock) = (options, clock);
+    // Only what is answered: a key in progress must not be forgotten, or its request could run twice at once.
+    private readonly Queue<(string Key, Entry Entry)> _answered = new();
+    private readonly IdempotencyOptions _options;
+    private readonly JsonSerializerOptions _json;
+    private readonly TimeProvider _clock;
+    private long _bytes;
+
+    internal IdempotencyCache(IdempotencyOptions options, JsonSerializerOptions json, TimeProvider clock) => (_options, _json, _clock) = (options, json, clock);
 
     /// <summary>What is known of a key.</summary>
     internal enum Claim
     {
-        /// <summary>Nothing: the caller carries the request out, then says <see cref="Complete"/> or <see cref="Release"/>.</summary>
+        /// <summary>Nothing: the caller carries the request out, then says <see cref="TryComplete"/>, or <see cref="Release"/> where there is nothing to remember.</summary>
         New,
 
         /// <summary>Another request with the key is being carried out.</summary>
@@ -29,66 +34,86 @@ public sealed class IdempotencyCache
         Answered,
     }
 
-    internal Claim TryClaim(string key, out byte[] bodyHash, out Evaluation? answer)
+    internal Claim TryClaim(string key, out byte[] bodyHash, out byte[] answer)
     {
         lock (_gate)
         {
             Forget();
-            (bodyHash, answer) = ([], null);
-            if (!_entries.TryGetValue(key, out var entry))
-            {
-                entry = new Entry(_clock.GetUtcNow());
-                _entries[key] = entry;
-                _order.Enqueue((key, entry));
-                return Claim.New;
-            }
-
+            var isNew = _entries.TryAdd(key, Entry.InProgress);
+            var entry = _entries[key];
             (bodyHash, answer) = (entry.BodyHash, entry.Answer);
-            return entry.Answer is null ? Claim.InProgress : Claim.Answered;
+            return isNew ? Claim.New : entry == Entry.InProgress ? Claim.InProgress : Claim.Answered;
         }
     }
 
-    internal void Complete(string key, byte[] bodyHash, Evaluation answer)
+    /// <summary>Remembers the answer, unless it alone is longer than all may be.</summary>
+    internal bool TryComplete(string key, byte[] bodyHash, Evaluation answer)
     {
+        byte[] written;
+        try
+        {
+            using var stream = new BoundedStream(_options.MaxBytes);
+            JsonSerializer.Serialize(stream, answer, _json);
+            written = stream.ToArray();
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+
         lock (_gate)
         {
-            if (_entries.TryGetValue(key, out var entry))
-            {
-                (entry.BodyHash, entry.Answer) = (bodyHash, answer);
-            }
+            var entry = new Entry(_clock.GetUtcNow(), bodyHash, written);
+            _entries[key] = entry;
+            _answered.Enqueue((key, entry));
+            _bytes += written.Length;
+            Forget();
+            return true;
         }
     }
 
+    /// <summary>Frees the key of a request that failed, or whose answer is not remembered.</summary>
     internal void Release(string key)
     {
         lock (_gate)
         {
-            if (_entries.TryGetValue(key, out var entry) && entry.Answer is null)
-            {
-                _entries.Remove(key);
-            }
+            _entries.Remove(key);
         }
     }
 
     private void Forget()
     {
         var oldest = _clock.GetUtcNow() - _options.Lifetime;
-        while (_order.TryPeek(out var first) && (first.Entry.At < oldest || _entries.Count >= _options.MaxKeys))
+        while (_answered.TryPeek(out var first) && (first.Entry.At < oldest || _answered.Count > _options.MaxKeys || _bytes > _options.MaxBytes))
         {
-            _order.Dequeue();
-            if (_entries.TryGetValue(first.Key, out var entry) && entry == first.Entry)
-            {
-                _entries.Remove(first.Key);
-            }
+            _answered.Dequeue();
+            _entries.Remove(first.Key);
+            _bytes -= first.Entry.Answer.Length;
         }
     }
 
-    private sealed class Entry(DateTimeOffset at)
+    private sealed class Entry(DateTimeOffset at, byte[] bodyHash, byte[] answer)
     {
+        public static readonly Entry InProgress = new(default, [], []);
+
         public DateTimeOffset At => at;
 
-        public byte[] BodyHash { get; set; } = [];
+        public byte[] BodyHash => bodyHash;
 
-        public Evaluation? Answer { get; set; }
+        public byte[] Answer => answer;
+    }
+
+    /// <summary>Takes no more than so many bytes, so that an answer too long to keep is never whole in memory.</summary>
+    private sealed class BoundedStream(long maxBytes) : MemoryStream
+    {
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            if (Length + count > maxBytes)
+            {
+                throw new IOException("The answer is too long to be remembered.");
+            }
+
+            base.Write(buffer, offset, count);
+        }
     }
 }

@@ -2,6 +2,9 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using FluentValidation;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.Formatters;
+using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
@@ -39,7 +42,10 @@ internal static class Composition
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()
         .AddSingleton(provider => new IdempotencyCache(
-            provider.GetRequiredService<IdempotencyOptions>(), provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<IdempotencyOptions>(),
+            // MVC's own copy, which escapes less than the options it was made of.
+            provider.GetRequiredService<IOptions<MvcOptions>>().Value.OutputFormatters.OfType<SystemTextJsonOutputFormatter>().Single().SerializerOptions,
+            provider.GetRequiredService<TimeProvider>()));
 
     public static IServiceCollection AddHttpApi(this IServiceCollection services)
     {

@@ -111,7 +111,7 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
         [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} events back in {Milliseconds:0} ms")]
         public static partial void Restored(ILogger logger, int events, double milliseconds);
 
-        [LoggerMessage(4, LogLevel.Warning, "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of a batch that was never acknowledged; they were taken away")]
+        [LoggerMessage(4, LogLevel.Warning, "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of no whole batch; they were taken away. They were not acknowledged, unless the disk changed them later")]
         public static partial void Torn(ILogger logger, string place, long bytes);
 
         [LoggerMessage(5, LogLevel.Information, "Stopped; {Events} events held in memory are forgotten")]

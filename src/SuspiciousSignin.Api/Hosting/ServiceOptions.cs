@@ -55,6 +55,9 @@ internal sealed class IdempotencyOptions
     /// <summary>Keys remembered; beyond it the oldest are forgotten. Default 1,000; 1 to 100,000.</summary>
     public int MaxKeys { get; set; } = 1000;
 
+    /// <summary>Bytes of all answers remembered; beyond it the oldest are forgotten, and a longer one is not remembered. Default 64 MiB; 1 MiB to 4 GiB.</summary>
+    public long MaxBytes { get; set; } = 64 * 1024 * 1024;
+
     /// <summary>How long a key is remembered. Default 1 day; 1 minute to 30 days.</summary>
     public TimeSpan Lifetime { get; set; } = TimeSpan.FromDays(1);
 }
@@ -118,6 +121,7 @@ internal static class ServiceOptionsSetup
         .AddChecked<IdempotencyOptions>("Idempotency", options =>
         {
             options.RuleFor(o => o.MaxKeys).InclusiveBetween(1, 100_000);
+            options.RuleFor(o => o.MaxBytes).InclusiveBetween(1024 * 1024, 4L * 1024 * 1024 * 1024);
             options.RuleFor(o => o.Lifetime).InclusiveBetween(TimeSpan.FromMinutes(1), TimeSpan.FromDays(30));
         })
         .AddChecked<RequestOptions>("Requests", options =>

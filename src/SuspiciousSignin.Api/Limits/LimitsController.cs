@@ -23,7 +23,7 @@ public sealed record ServiceLimits(BodyLimits Body, EventLimits Events, RunLimit
         new RunLimits(
             runs.MaxConcurrent, runs.MaxQueued, XmlConvert.ToString(runs.MaxWindow), runs.MaxAddresses, DetectionRequestValidator.MaxLimit, alerts.MaxEvents, DetectionsController.MaxBodyBytes),
         new CallerLimits(requests.PerCaller == 0 ? null : requests.PerCaller, XmlConvert.ToString(requests.Window), auth.MaxFailures, XmlConvert.ToString(auth.FailureWindow)),
-        new IdempotencyLimits(IdempotencyLimits.KeyLength, idempotency.MaxKeys, XmlConvert.ToString(idempotency.Lifetime)));
+        new IdempotencyLimits(IdempotencyLimits.KeyLength, idempotency.MaxKeys, idempotency.MaxBytes, XmlConvert.ToString(idempotency.Lifetime)));
 }
 
 /// <summary>Bounds of a body with events; a longer one is 413.</summary>
@@ -61,8 +61,9 @@ public sealed record CallerLimits(int? PerCaller, string Window, int MaxFailures
 /// <summary>Bounds of an <c>Idempotency-Key</c>.</summary>
 /// <param name="MaxKeyLength">The longest key, characters.</param>
 /// <param name="MaxKeys">How many answers are remembered (<c>Idempotency:MaxKeys</c>).</param>
+/// <param name="MaxBytes">How long they are together; a longer one is not remembered (<c>Idempotency:MaxBytes</c>).</param>
 /// <param name="Lifetime">For how long (<c>Idempotency:Lifetime</c>).</param>
-public sealed record IdempotencyLimits(int MaxKeyLength, int MaxKeys, string Lifetime)
+public sealed record IdempotencyLimits(int MaxKeyLength, int MaxKeys, long MaxBytes, string Lifetime)
 {
     internal const int KeyLength = 255;
 }

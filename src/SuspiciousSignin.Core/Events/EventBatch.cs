@@ -67,7 +67,11 @@ public sealed record RejectedEvent
 /// <summary>Why a body as a whole was not read; nothing of it was stored.</summary>
 /// <param name="Status">The HTTP status that says it: 400 or 413.</param>
 /// <param name="Detail">What is wrong, where, and how to mend it.</param>
-public sealed record BodyRefusal(int Status, string Detail);
+public sealed record BodyRefusal(int Status, string Detail)
+{
+    /// <summary>The body is longer than so many bytes after decompression.</summary>
+    public static BodyRefusal TooLong(long maxBytes) => new(413, $"The body is longer than {maxBytes} bytes after decompression. Send it in several requests.");
+}
 
 /// <summary>The events of one request body.</summary>
 public sealed class EventBatch

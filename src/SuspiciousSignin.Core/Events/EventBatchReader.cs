@@ -129,7 +129,7 @@ public sealed class EventBatchReader
     {
         if (total > _options.MaxBodyBytes)
         {
-            return new BodyRefusal(413, $"The body is longer than {_options.MaxBodyBytes} bytes after decompression. Send it in several requests.");
+            return BodyRefusal.TooLong(_options.MaxBodyBytes);
         }
 
         if (_batch.Received > _options.MaxEvents)

@@ -38,7 +38,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     /// <summary>How long it took to take them back.</summary>
     public TimeSpan RestoreTook { get; private init; }
 
-    /// <summary>Where a write of the process before was cut short, for the log; null where none was. Nothing acknowledged was in it.</summary>
+    /// <summary>Where a write of the process before was cut short, for the log; null where none was. Nothing acknowledged was in it, unless the disk changed it later.</summary>
     public string? TornAt => _journal.TornAt;
 
     /// <summary>How many bytes that write had left.</summary>

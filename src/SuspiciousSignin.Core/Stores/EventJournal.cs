@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using SuspiciousSignin.Events;
@@ -26,6 +28,9 @@ public sealed class EventJournalException(string message, Exception? inner = nul
     internal static EventJournalException Damaged(string path, long offset) => new(
         $"The journal is damaged: '{path}' at byte {offset}. Everything before that byte is whole, and nothing was changed. Restore the folder from a back-up, " +
         "or let the damaged part go with 'journal mend FOLDER', which keeps every record that is whole.");
+
+    internal static EventJournalException Missing(string path, string why) => new(
+        $"The journal is damaged: '{path}' is missing, {why}. Restore the folder from a back-up, or let the missing part go with 'journal mend FOLDER'.");
 }
 
 /// <summary>
@@ -52,13 +57,18 @@ internal sealed class EventJournal : IDisposable
     private JournalSegment? _current;
     private SafeFileHandle? _file;
     private int _lastNumber;
+    private int _newestNumber;
     private int _refusedLength;
     private long _prunedThrough = long.MinValue;
     private bool _hasNewCatalogue = true;
     private bool _mustStartAnew;
     private bool _isSealed = true;
 
-    private EventJournal(string folder, long segmentLength, FileStream held) => (_folder, _segmentLength, _lock) = (folder, segmentLength, held);
+    private EventJournal(string folder, long segmentLength, FileStream held)
+    {
+        (_folder, _segmentLength, _lock) = (folder, segmentLength, held);
+        _newestNumber = JournalFiles.ReadNewest(held.SafeFileHandle);
+    }
 
     /// <summary>What the store had let go when it wrote last.</summary>
     public Evictions Evictions { get; private set; } = Evictions.None;
@@ -197,6 +207,11 @@ internal sealed class EventJournal : IDisposable
             throw new EventJournalException($"There is no folder '{folder}'.");
         }
 
+        if (JournalFiles.Segments(folder).Count == 0 && !File.Exists(Path.Combine(folder, JournalFiles.Lock)))
+        {
+            throw new EventJournalException($"'{folder}' is no journal: name the folder of Store:Memory:Path. Nothing was changed.");
+        }
+
         using var journal = new EventJournal(folder, DefaultSegmentLength, JournalFiles.Hold(folder));
         var files = JournalFiles.Segments(folder);
         var (damaged, left) = (new List<string>(), new List<(long Sequence, EventRecord Event)>());
@@ -245,10 +260,11 @@ internal sealed class EventJournal : IDisposable
             }
         }
 
-        journal._lastNumber = files.Select(file => file.Number).DefaultIfEmpty().Max();
+        var (last, newest) = (files.Select(file => file.Number).DefaultIfEmpty().Max(), journal._newestNumber);
+        journal._lastNumber = Math.Max(last, newest);
         journal.Append(journal.Evictions, left);
         damaged.ForEach(path => File.Move(path, path + ".damaged", overwrite: true));
-        var missing = lengths.Keys.Except(files.Select(file => file.Number)).Select(JournalSegment.NameOf);
+        var missing = lengths.Keys.Except(files.Select(file => file.Number)).Concat(newest > last ? [newest] : Array.Empty<int>()).Select(JournalSegment.NameOf);
         return [.. damaged.Select(path => Path.GetFileName(path)), .. missing];
     }
 
@@ -276,6 +292,11 @@ internal sealed class EventJournal : IDisposable
     private void Check()
     {
         var files = JournalFiles.Segments(_folder);
+        if (_newestNumber > files.Select(file => file.Number).DefaultIfEmpty().Max())
+        {
+            throw EventJournalException.Missing(Path.Combine(_folder, JournalSegment.NameOf(_newestNumber)), "which was the newest");
+        }
+
         var isFound = false;
         for (var i = files.Count - 1; i >= 0 && !isFound; i--)
         {
@@ -297,13 +318,30 @@ internal sealed class EventJournal : IDisposable
             }
             else if (segment.Length == segment.Start)
             {
-                // Made, but nothing was ever acknowledged in it.
+                // Made, but nothing was ever acknowledged in it. The note goes first: no power cut may leave one of a file that is gone.
+                if (_newestNumber == segment.Number)
+                {
+                    WriteNewest(i == 0 ? 0 : files[i - 1].Number);
+                }
+
                 File.Delete(path);
             }
             else
             {
                 throw EventJournalException.Damaged(path, segment.Start);
             }
+        }
+
+        try
+        {
+            if (_current is not null && _current.Number != _newestNumber)
+            {
+                WriteNewest(_current.Number);
+            }
+        }
+        catch (IOException)
+        {
+            // A folder of an earlier version on a full disk: the next file is noted before it has a record.
         }
     }
 
@@ -314,7 +352,7 @@ internal sealed class EventJournal : IDisposable
             var path = Path.Combine(_folder, JournalSegment.NameOf(number));
             if (!File.Exists(path))
             {
-                throw new EventJournalException($"The journal is damaged: '{path}' is missing, and the newer files build on it. Restore the folder from a back-up, or let the missing part go with 'journal mend FOLDER'.");
+                throw EventJournalException.Missing(path, "and the newer files build on it");
             }
 
             using var file = JournalFiles.OpenToRead(path);
@@ -362,6 +400,7 @@ internal sealed class EventJournal : IDisposable
         if (_current is null || _mustStartAnew || _current.Length >= _segmentLength || !_current.HasTodaysFields)
         {
             var next = JournalSegment.Create(_folder, Math.Max(_lastNumber, _current?.Number ?? _closed.Select(segment => segment.Number).DefaultIfEmpty().Max()) + 1);
+            WriteNewest(next.Number);
             _file?.Dispose();
             _file = null;
             if (_current is not null)
@@ -374,6 +413,16 @@ internal sealed class EventJournal : IDisposable
 
         _file ??= JournalFiles.OpenToWrite(_current.FilePath, FileMode.Open);
         return _current;
+    }
+
+    /// <summary>
+    /// Notes which file is the newest, so that a start without it is refused. Always after the file has its name on the disk and before it
+    /// has a record.
+    /// </summary>
+    private void WriteNewest(int number)
+    {
+        JournalFiles.WriteNewest(_lock.SafeFileHandle, number);
+        _newestNumber = number;
     }
 
     private void WriteDown(JournalSegment segment, ReadOnlySpan<byte> bytes)
@@ -459,6 +508,7 @@ internal sealed class EventJournal : IDisposable
 internal static class JournalFiles
 {
     public const string Unfinished = ".new";
+    public const string Lock = "lock";
 
     private const int WouldBlockOnLinux = 11;
     private const int WouldBlockOnMac = 35;
@@ -489,7 +539,7 @@ internal static class JournalFiles
                 FlushFolder(Path.GetDirectoryName(folder)!);
             }
 
-            var held = Stream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileShare.None);
+            var held = Stream(Path.Combine(folder, Lock), FileMode.OpenOrCreate, FileShare.None);
             foreach (var unfinished in Directory.EnumerateFiles(folder, "*.journal" + Unfinished))
             {
                 File.Delete(unfinished);
@@ -517,6 +567,25 @@ internal static class JournalFiles
             .Where(file => file.Number is not null)
             .Select(file => (file.Number!.Value, file.Path))
             .OrderBy(file => file.Value)];
+
+    /// <summary>The number of the newest file as noted in the lock; 0 where none is, or where the note was cut short.</summary>
+    public static int ReadNewest(SafeFileHandle held)
+    {
+        Span<byte> note = stackalloc byte[sizeof(int) + sizeof(ulong)];
+        return RandomAccess.Read(held, note, 0) == note.Length && BinaryPrimitives.ReadUInt64LittleEndian(note[sizeof(int)..]) == XxHash3.HashToUInt64(note[..sizeof(int)])
+            ? BinaryPrimitives.ReadInt32LittleEndian(note)
+            : 0;
+    }
+
+    /// <summary>Writes the note and flushes it.</summary>
+    public static void WriteNewest(SafeFileHandle held, int number)
+    {
+        Span<byte> note = stackalloc byte[sizeof(int) + sizeof(ulong)];
+        BinaryPrimitives.WriteInt32LittleEndian(note, number);
+        BinaryPrimitives.WriteUInt64LittleEndian(note[sizeof(int)..], XxHash3.HashToUInt64(note[..sizeof(int)]));
+        RandomAccess.Write(held, note, 0);
+        RandomAccess.FlushToDisk(held);
+    }
 
     public static SafeFileHandle OpenToRead(string path) => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
 

@@ -1,6 +1,11 @@
 using System.IO.Compression;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Time.Testing;
+using SuspiciousSignin.Api.Events;
+using SuspiciousSignin.Api.Hosting;
 
 namespace SuspiciousSignin.Tests.Api;
 
@@ -366,6 +371,78 @@ public sealed class EventsApiTests
         (await service.PostAsync("nonsense", key: "k1")).Problem(400);
 
         Assert.Equal(HttpStatusCode.OK, (await service.PostAsync(Ecs.Batch(Both), key: "k1")).Status);
+    }
+
+    [Fact]
+    public async Task A_body_repeated_with_an_idempotency_key_is_read_no_further_than_a_first_one()
+    {
+        using var service = new TestService(settings: ("Events:MaxBodyBytes", "4096"));
+        await service.PostAsync(Ecs.Batch(Both), key: "k1");
+        var bomb = Compress(new string(' ', 1_000_000), "gzip");
+
+        var first = await service.PostAsync(bomb, encoding: "gzip", key: "k2");
+        var again = await service.PostAsync(bomb, encoding: "gzip", key: "k1");
+
+        first.Problem(413);
+        again.Problem(413);
+        Assert.Equal((string?)first.Json!["detail"], (string?)again.Json!["detail"]);
+    }
+
+    [Fact]
+    public async Task Answers_to_idempotency_keys_are_forgotten_beyond_their_bytes_the_oldest_first()
+    {
+        using var service = new TestService(settings: [("Idempotency:MaxBytes", "1048576"), ("Alerts:MaxEvents", "10000")]);
+        var small = await service.PostAsync(Batch("small", 2000), "?includeEvents=true&store=false", key: "small");
+        var other = await service.PostAsync(Batch("other", 2000), "?includeEvents=true&store=false", key: "other");
+        var third = await service.PostAsync(Batch("third", 2000), "?includeEvents=true&store=false", key: "third");
+        var large = await service.PostAsync(Batch("large", 6000), "?includeEvents=true&store=false", key: "large");
+
+        Assert.InRange(small.Text.Length, 1048576 / 3 + 1, 1048576 / 2);
+        Assert.InRange(large.Text.Length, 1048576 + 1, int.MaxValue);
+        // A key that is remembered refuses another body; one that is free takes it.
+        (await service.PostAsync(Batch("x", 1), key: "other")).Problem(422);
+        (await service.PostAsync(Batch("x", 1), key: "third")).Problem(422);
+        Assert.Equal(other.Text, (await service.PostAsync(Batch("other", 2000), "?includeEvents=true&store=false", key: "other")).Text);
+        Assert.Equal(HttpStatusCode.OK, third.Status);
+        Assert.Equal(HttpStatusCode.OK, (await service.PostAsync(Batch("x", 1), key: "small")).Status);
+        Assert.Equal(HttpStatusCode.OK, (await service.PostAsync(Batch("x", 1), key: "large")).Status);
+
+        static string Batch(string name, int count) =>
+            Ecs.Batch([Ecs.NetworkAlert(), .. Enumerable.Range(0, count).Select(i => Ecs.SignIn(id: $"{name}<{i}>é"))]);
+    }
+
+    [Fact]
+    public void A_key_whose_request_goes_on_is_never_forgotten()
+    {
+        var clock = new FakeTimeProvider(TestService.Now);
+        var cache = new IdempotencyCache(new IdempotencyOptions { MaxKeys = 1 }, JsonSerializerOptions.Default, clock);
+
+        cache.TryClaim("k1", out _, out _);
+        cache.TryClaim("k2", out _, out _);
+        clock.Advance(TimeSpan.FromDays(2));
+
+        Assert.Equal(IdempotencyCache.Claim.InProgress, cache.TryClaim("k1", out _, out _));
+    }
+
+    [Fact]
+    public void Nothing_is_kept_of_a_key_whose_request_failed()
+    {
+        var cache = new IdempotencyCache(new IdempotencyOptions(), JsonSerializerOptions.Default, new FakeTimeProvider(TestService.Now));
+
+        var key = Fail(cache);
+        GC.Collect();
+
+        Assert.False(key.IsAlive);
+        GC.KeepAlive(cache);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference Fail(IdempotencyCache cache)
+        {
+            var key = new string('k', 200);
+            cache.TryClaim(key, out _, out _);
+            cache.Release(key);
+            return new WeakReference(key);
+        }
     }
 
     [Theory]

@@ -150,6 +150,94 @@ public sealed class EventJournalTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(40)]
+    public async Task A_start_without_the_newest_file_is_refused_by_its_name_until_it_is_mended(int count)
+    {
+        var (events, folder) = (await BatchAsync(count + 1), Image("newest"));
+        using (var journal = EventJournal.Open(folder, segmentLength: 4096))
+        {
+            for (var i = 0; i < count; i++)
+            {
+                journal.Append(Evictions.None, [(i, events[i])]);
+            }
+        }
+
+        var newest = Directory.GetFiles(folder, "*.journal").Order(StringComparer.Ordinal).Last();
+        File.Delete(newest);
+
+        var refused = Assert.Throws<EventJournalException>(() => EventJournal.Open(folder).Dispose());
+        Assert.Contains($"'{newest}' is missing", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("journal mend", refused.Message, StringComparison.Ordinal);
+        Assert.Equal([Path.GetFileName(newest)], DurableEventStore.Mend(folder));
+        long[] left;
+        using (var mended = EventJournal.Open(folder))
+        {
+            left = Sequences(mended);
+            mended.Append(Evictions.None, [(count, events[count])]);
+        }
+
+        using var again = EventJournal.Open(folder);
+        Assert.Equal([.. left, count], Sequences(again));
+    }
+
+    [Fact]
+    public async Task A_power_cut_at_any_moment_of_making_a_file_never_refuses_the_start()
+    {
+        var (events, folder) = (await BatchAsync(3), Image("making"));
+        using (var journal = EventJournal.Open(folder))
+        {
+            journal.Append(Evictions.None, [(0, events[0])]);
+        }
+
+        var note = File.ReadAllBytes(Path.Combine(folder, "lock"));
+        JournalSegment.Create(folder, 2);
+        // The file is made and not noted yet; noted in part; noted, and empty; let go again, with the note written and the file still there.
+        foreach (var written in new[] { note, [2, .. note[1..]], [], NoteOf(2), NoteOf(1) })
+        {
+            var image = CopyTo(folder, "cut");
+            File.WriteAllBytes(Path.Combine(image, "lock"), written);
+            for (var i = 0; i < 2; i++)
+            {
+                using var journal = EventJournal.Open(image);
+                Assert.Equal([0], Sequences(journal));
+            }
+
+            using (var journal = EventJournal.Open(image, segmentLength: 1))
+            {
+                journal.Append(Evictions.None, [(1, events[1])]);
+            }
+
+            using var again = EventJournal.Open(image);
+            Assert.Equal([0, 1], Sequences(again));
+        }
+
+        byte[] NoteOf(int number)
+        {
+            var path = Image("note");
+            File.WriteAllBytes(path, []);
+            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+            JournalFiles.WriteNewest(file, number);
+            var bytes = new byte[RandomAccess.GetLength(file)];
+            RandomAccess.Read(file, bytes, 0);
+            return bytes;
+        }
+    }
+
+    [Fact]
+    public void A_folder_that_is_no_journal_is_not_mended_and_left_as_it_is()
+    {
+        var folder = Image("other");
+        Directory.CreateDirectory(folder);
+
+        using var output = new StringWriter();
+
+        Assert.Equal(1, SuspiciousSignin.Api.Hosting.JournalCommand.Mend(folder, output));
+        Assert.Contains("is no journal", output.ToString(), StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(folder));
+    }
+
     [Fact]
     public async Task Damage_to_the_list_of_files_costs_no_file()
     {
