@@ -129,7 +129,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
     /// <summary>
     /// Carries out what reads answers of the cluster. Where one is JSON but not of the shape that its API documents, the store has failed, not
-    /// this service. What our own code does wrong comes from elsewhere than the reader of JSON and passes.
+    /// this service. These are what the reader of JSON throws then; the log has the exception, should it be a fault of ours.
     /// </summary>
     public static async Task<T> ReadingAsync<T>(Func<Task<T>> call)
     {
@@ -137,9 +137,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         {
             return await call();
         }
-        catch (Exception misread) when (
-            misread is KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException
-            && misread.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true)
+        catch (Exception misread) when (misread is KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException)
         {
             throw Misshapen(misread);
         }
