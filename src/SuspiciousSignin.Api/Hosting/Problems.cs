@@ -42,7 +42,8 @@ internal static class Problems
             StatusCodes.Status500InternalServerError => "Something failed on our side. The log has more under this traceId.",
             _ => null,
         };
-        CopyDetail(problem);
+        // Splunk SOAR and its kin show this member of an answer, whatever the RFC calls it.
+        problem.Extensions["message"] = problem.Detail ?? problem.Title;
     }
 
     /// <summary>400 where something cannot be read, else 422.</summary>
@@ -117,8 +118,6 @@ internal static class Problems
     {
         var factory = context.RequestServices.GetRequiredService<Microsoft.AspNetCore.Mvc.Infrastructure.ProblemDetailsFactory>();
         var problem = factory.CreateProblemDetails(context, status, detail: detail);
-        problem.Extensions["traceId"] = context.TraceIdentifier;
-        CopyDetail(problem);
         if (errors is { Count: > 0 })
         {
             problem.Extensions["errors"] = errors;
@@ -126,9 +125,6 @@ internal static class Problems
 
         return new ObjectResult(problem) { StatusCode = status, ContentTypes = { ContentType } };
     }
-
-    // Splunk SOAR and its kin show this member of an answer, whatever the RFC calls it.
-    private static void CopyDetail(ProblemDetails problem) => problem.Extensions["message"] = problem.Detail ?? problem.Title;
 
     private static string ToPointer(string name) =>
         name.Length == 0 ? "" : "/" + name.Replace("[", ".", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal).Replace('.', '/');

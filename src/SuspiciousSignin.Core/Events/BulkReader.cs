@@ -98,7 +98,7 @@ public sealed class BulkReader
             total += unread - buffer.Length;
             if (refusal is null && total + buffer.Length > _options.MaxBodyBytes)
             {
-                refusal = new BodyRefusal(413, $"The body is longer than {_options.MaxBodyBytes} bytes after decompression. Send it in several requests.");
+                refusal = BodyRefusal.TooLong(_options.MaxBodyBytes);
             }
 
             var isWhole = buffer.IsEmpty && !_inOverlongLine;

@@ -569,7 +569,7 @@ public sealed class MemoryEventStore : IEventStore
         foreach (var slice in slices.Where(slice => slice.HasBothLegs && !slice.Events.IsEmpty).OrderBy(slice => slice.Address))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var events = filter is null ? slice.Events.Span : filter.Of(slice.Events.Span);
+            var events = slice.EventsOf(filter);
             var counts = aggregator.Count(events);
             if (query.Revision.Report.Test(counts) == true)
             {
@@ -640,7 +640,7 @@ public sealed class MemoryEventStore : IEventStore
         foreach (var slice in slices)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            foreach (ref readonly var entry in filter is null ? slice.Events.Span : filter.Of(slice.Events.Span))
+            foreach (ref readonly var entry in slice.EventsOf(filter))
             {
                 counts.Count((uint)entry.Traits, entry.Timestamp);
             }
@@ -970,7 +970,11 @@ public sealed class MemoryEventStore : IEventStore
         public int AccountNumber;
     }
 
-    private readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs);
+    private readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs)
+    {
+        /// <summary>Those that the filter picks, or all where there is none; good until the filter is asked again.</summary>
+        public ReadOnlySpan<SeriesEntry> EventsOf(IngestedFilter? filter) => filter is null ? Events.Span : filter.Of(Events.Span);
+    }
 
     /// <summary>The events of a minute that have to be looked at one by one.</summary>
     private readonly record struct MinuteSlice(long Begin, ReadOnlyMemory<MinuteEntry> Entries, byte[][] Chunks)
