@@ -84,7 +84,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
 
         var window = WindowOf(batch, query, warnings);
         var addresses = new HashSet<SourceAddress>();
-        foreach (var record in batch.Events)
+        foreach (ref readonly var record in batch.Events.InPlace())
         {
             foreach (var address in record.Addresses.Span)
             {
@@ -123,15 +123,27 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     {
         var now = clock.GetUtcNow();
         var latest = (now + ToleratedClockSkew).ToUnixTimeMilliseconds();
-        var future = batch.Events.Count(record => record.Timestamp > latest);
+        (var future, long? newest, long? newestTimely) = (0, null, null);
+        foreach (ref readonly var record in batch.Events.InPlace())
+        {
+            newest = Math.Max(newest ?? long.MinValue, record.Timestamp);
+            if (record.Timestamp <= latest)
+            {
+                newestTimely = Math.Max(newestTimely ?? long.MinValue, record.Timestamp);
+            }
+            else
+            {
+                future++;
+            }
+        }
+
         if (future > 0)
         {
             warnings.Add(new Warning("futureEvents", "Events are dated more than 5 minutes after now. Check the clock or the time zone of their source.", future));
         }
 
-        var timely = future == batch.Events.Count ? batch.Events : batch.Events.Where(record => record.Timestamp <= latest);
-        var newest = batch.Events.Count == 0 ? now.ToUnixTimeMilliseconds() : timely.Max(record => record.Timestamp);
-        var to = query.To ?? (query.From >= newest ? query.From.Value + 1 : newest);
+        var last = newestTimely ?? newest ?? now.ToUnixTimeMilliseconds();
+        var to = query.To ?? (query.From >= last ? query.From.Value + 1 : last);
         return new TimeWindow(query.From ?? Math.Max(to - (long)RuleCatalogue.LookBack.TotalMilliseconds, EcsTime.Earliest), to);
     }
 

@@ -160,7 +160,7 @@ public sealed record BucketCounts(int AzureSignIn, int MailAccess, int NetworkAl
     public static BucketCounts Of(IReadOnlyList<EventRecord> events, RuleRevision revision)
     {
         Span<int> counts = stackalloc int[Enum.GetValues<EventBucket>().Length];
-        foreach (var record in events)
+        foreach (ref readonly var record in events.InPlace())
         {
             counts[(int)record.Classification.BucketOf(revision)]++;
         }
@@ -185,7 +185,7 @@ public sealed record IgnoredCounts(int NoSourceIp, int ExcludedNetwork, int Othe
     {
         Span<int> counts = stackalloc int[Enum.GetValues<IgnoredReason>().Length];
         var outside = 0;
-        foreach (var record in events)
+        foreach (ref readonly var record in events.InPlace())
         {
             counts[(int)record.Classification.WhyIgnoredBy(revision)]++;
             outside += window.Contains(record.Timestamp) ? 0 : 1;

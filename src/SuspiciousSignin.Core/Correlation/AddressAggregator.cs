@@ -36,7 +36,7 @@ internal sealed class AddressAggregator(
         memory.ByTraits.Clear();
         foreach (ref readonly var entry in events)
         {
-            memory.ByTraits.Count((uint)entry.Traits, entry.Timestamp);
+            memory.ByTraits.Count(entry.Traits, entry.Timestamp);
         }
 
         _datasets.Clear();
@@ -45,7 +45,7 @@ internal sealed class AddressAggregator(
         long total = 0, azureSignIn = 0, mailAccess = 0, networkAlert = 0;
         foreach (var (number, count, _, _) in memory.ByTraits)
         {
-            var kind = traits[(int)number];
+            var kind = traits[number];
             var legs = LegsOf(kind.Classification);
             _legs.Add(legs);
             if (legs == Legs.None)
@@ -86,8 +86,8 @@ internal sealed class AddressAggregator(
             seen = (Math.Min(seen.First, first), Math.Max(seen.Last, last));
             alerts = legs.HasFlag(Legs.NetworkAlert) ? (Math.Min(alerts.First, first), Math.Max(alerts.Last, last)) : alerts;
             accesses = (legs & Legs.Access) != Legs.None ? (Math.Min(accesses.First, first), Math.Max(accesses.Last, last)) : accesses;
-            _ruleNames.AddAll(traits[(int)number], EcsField.RuleName);
-            _categories.AddAll(traits[(int)number], EcsField.Category);
+            _ruleNames.AddAll(traits[number], EcsField.RuleName);
+            _categories.AddAll(traits[number], EcsField.Category);
         }
 
         var smallestGap = Follow(events);
@@ -110,11 +110,12 @@ internal sealed class AddressAggregator(
     /// <summary>Counts the events of each account, and tells the smallest time between the two legs.</summary>
     private long Follow(ReadOnlySpan<SeriesEntry> events)
     {
-        memory.ByActor.Clear();
+        memory.SignInsByAccount.Clear();
+        memory.MailAccessesByAccount.Clear();
         (long? alert, long? access, var smallestGap) = (null, null, long.MaxValue);
         foreach (ref readonly var entry in events)
         {
-            var (legs, timestamp) = (_legs[memory.ByTraits.SlotOf((uint)entry.Traits)], entry.Timestamp);
+            var (legs, timestamp) = (_legs[memory.ByTraits.PlaceOf(entry.Traits)], entry.Timestamp);
             if (legs.HasFlag(Legs.NetworkAlert))
             {
                 alert = timestamp;
@@ -125,7 +126,15 @@ internal sealed class AddressAggregator(
             {
                 access = timestamp;
                 smallestGap = Math.Min(smallestGap, (timestamp - alert) ?? long.MaxValue);
-                memory.ByActor.Count(((ulong)(uint)entry.Account << 2) | (ulong)(legs & Legs.Access), timestamp);
+                if (legs.HasFlag(Legs.AzureSignIn))
+                {
+                    memory.SignInsByAccount.Count(entry.Account + 1, timestamp);
+                }
+
+                if (legs.HasFlag(Legs.MailAccess))
+                {
+                    memory.MailAccessesByAccount.Count(entry.Account + 1, timestamp);
+                }
             }
         }
 
@@ -134,20 +143,24 @@ internal sealed class AddressAggregator(
 
     private IReadOnlyList<UserActivity> Users()
     {
-        memory.Users.Clear(memory.ByActor.Length);
-        foreach (var (actor, count, _, _) in memory.ByActor)
+        memory.Users.Clear(memory.SignInsByAccount.Length + memory.MailAccessesByAccount.Length);
+        foreach (var (number, count, _, _) in memory.SignInsByAccount)
         {
-            var (number, legs) = ((int)(actor >> 2), (Legs)actor & Legs.Access);
-            var account = number == SeriesEntry.NoAccount ? null : accounts[number];
-            memory.Users.Add(
-                account?.Key ?? AccountKey.None,
-                account?.User,
-                legs.HasFlag(Legs.AzureSignIn) ? count : 0,
-                legs.HasFlag(Legs.MailAccess) ? count : 0);
+            var (key, user) = AccountOf(number - 1);
+            memory.Users.Add(key, user, azureSignIn: count, mailAccess: 0);
+        }
+
+        foreach (var (number, count, _, _) in memory.MailAccessesByAccount)
+        {
+            var (key, user) = AccountOf(number - 1);
+            memory.Users.Add(key, user, azureSignIn: 0, mailAccess: count);
         }
 
         return memory.Users.ToActivities();
     }
+
+    private (AccountKey Key, EventUser? User) AccountOf(int number) =>
+        number == SeriesEntry.NoAccount ? (AccountKey.None, null) : (accounts[number].Key, accounts[number].User);
 
     private Legs LegsOf(Classification verdicts) =>
         verdicts.IsKeptBy(revision)
@@ -179,20 +192,25 @@ internal sealed class AggregatorMemory
 
     public CountTable ByTraits { get; } = new();
 
-    public CountTable ByActor { get; } = new();
+    /// <summary>By the number of the account and 1, so that 0 is that of none.</summary>
+    public CountTable SignInsByAccount { get; } = new();
+
+    /// <inheritdoc cref="SignInsByAccount"/>
+    public CountTable MailAccessesByAccount { get; } = new();
 
     public Accounts Users { get; } = new();
 
     /// <summary>Whether it has not grown beyond what others will need.</summary>
-    public bool IsWorthKeeping => Math.Max(ByTraits.Capacity, ByActor.Capacity) <= UsualAccounts;
+    public bool IsWorthKeeping => Math.Max(ByTraits.Capacity, Math.Max(SignInsByAccount.Capacity, MailAccessesByAccount.Capacity)) <= UsualAccounts;
 }
 
 /// <summary>
-/// Counts by a number, with the earliest and the latest time of each; made to be filled and cleared again and again. Its order is that of the first
-/// time each number came.
+/// Counts by a small number, as the store gives them out, with the earliest and the latest time of each; made to be filled and cleared again and
+/// again. Its order is that of the first time each number came.
 /// </summary>
 internal sealed class CountTable
 {
+    // Where the count of each number is, behind one that stands for those that did not come.
     private int[] _places = new int[64];
     private Tally[] _counts = new Tally[16];
     private int _length;
@@ -200,98 +218,59 @@ internal sealed class CountTable
     /// <summary>How many numbers came.</summary>
     public int Length => _length;
 
-    /// <summary>How many numbers there is room for.</summary>
+    /// <summary>For how many numbers that come there is room.</summary>
     public int Capacity => _counts.Length;
 
     /// <summary>Counts once more.</summary>
-    public void Count(ulong number, long timestamp)
+    public void Count(int number, long timestamp)
     {
-        var slot = Find(number, out var place);
-        if (slot < 0)
+        if (number < _places.Length && _places[number] is not 0 and var place)
         {
-            Add(number, place, timestamp);
+            _counts[place].Add(timestamp);
         }
         else
         {
-            _counts[slot].Add(timestamp);
+            Add(number, timestamp);
         }
     }
 
     /// <summary>Where in the order a number is, which must have been counted.</summary>
-    public int SlotOf(ulong number) => Find(number, out _);
+    public int PlaceOf(int number) => _places[number] - 1;
 
     public void Clear()
     {
-        if (_length * 4 > _places.Length)
+        foreach (ref readonly var tally in Tallies)
         {
-            Array.Clear(_places);
-        }
-        else
-        {
-            // From the last to the first, so that every search finds what was there when it was added.
-            for (var i = _length - 1; i >= 0; i--)
-            {
-                var place = PlaceOf(_counts[i].Number, _places.Length - 1);
-                while (_places[place] != i + 1)
-                {
-                    place = (place + 1) & (_places.Length - 1);
-                }
-
-                _places[place] = 0;
-            }
+            _places[tally.Number] = 0;
         }
 
         _length = 0;
     }
 
-    public Span<Tally>.Enumerator GetEnumerator() => _counts.AsSpan(0, _length).GetEnumerator();
+    public Span<Tally>.Enumerator GetEnumerator() => Tallies.GetEnumerator();
 
-    private static int PlaceOf(ulong number, int mask) => (int)((number * 0x9E37_79B9_7F4A_7C15) >> 33) & mask;
+    private Span<Tally> Tallies => _counts.AsSpan(1, _length);
 
-    private int Find(ulong number, out int place)
+    private void Add(int number, long timestamp)
     {
-        var mask = _places.Length - 1;
-        for (place = PlaceOf(number, mask); _places[place] != 0; place = (place + 1) & mask)
+        if (number >= _places.Length)
         {
-            var slot = _places[place] - 1;
-            if (_counts[slot].Number == number)
-            {
-                return slot;
-            }
+            Array.Resize(ref _places, Math.Max(number + 1, _places.Length * 2));
         }
 
-        return -1;
-    }
-
-    private void Add(ulong number, int place, long timestamp)
-    {
-        if (_length == _counts.Length)
+        if (_length + 1 == _counts.Length)
         {
-            Array.Resize(ref _counts, _length * 2);
+            Array.Resize(ref _counts, _counts.Length * 2);
         }
 
-        _counts[_length++] = new Tally(number, timestamp);
-        _places[place] = _length;
-        if (_length * 2 > _places.Length)
-        {
-            _places = new int[_places.Length * 2];
-            for (var i = 0; i < _length; i++)
-            {
-                var free = PlaceOf(_counts[i].Number, _places.Length - 1);
-                while (_places[free] != 0)
-                {
-                    free = (free + 1) & (_places.Length - 1);
-                }
-
-                _places[free] = i + 1;
-            }
-        }
+        _counts[++_length] = new Tally(number, timestamp);
+        _places[number] = _length;
     }
 
     /// <summary>How often a number came, and when.</summary>
-    public struct Tally(ulong number, long timestamp)
+    public struct Tally(int number, long timestamp)
     {
-        public readonly ulong Number => number;
+        public readonly int Number => number;
 
         public long Count { get; private set; } = 1;
 
@@ -308,6 +287,6 @@ internal sealed class CountTable
             Last = Math.Max(Last, at);
         }
 
-        public readonly void Deconstruct(out ulong ofNumber, out long count, out long first, out long last) => (ofNumber, count, first, last) = (Number, Count, First, Last);
+        public readonly void Deconstruct(out int ofNumber, out long count, out long first, out long last) => (ofNumber, count, first, last) = (Number, Count, First, Last);
     }
 }

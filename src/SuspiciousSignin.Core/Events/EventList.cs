@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Runtime.InteropServices;
 
 namespace SuspiciousSignin.Events;
 
@@ -76,4 +77,42 @@ internal sealed class EventList(BatchMemory memory) : IReadOnlyList<EventRecord>
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+}
+
+/// <summary>Goes over events where they lie: a record is 128 bytes long, and a list hands out copies.</summary>
+internal static class EventsInPlace
+{
+    /// <summary>The events, by reference.</summary>
+    public static Enumerator InPlace(this IReadOnlyList<EventRecord> events) => new(events);
+
+    /// <summary>Some of the events from one on that lie together; none behind the last.</summary>
+    public static ReadOnlySpan<EventRecord> From(this IReadOnlyList<EventRecord> events, int index) => events switch
+    {
+        EventList pieces => pieces.From(index),
+        List<EventRecord> list => CollectionsMarshal.AsSpan(list)[index..],
+        EventRecord[] array => array.AsSpan(index),
+        _ => events.Skip(index).Take(EventList.PieceLength).ToArray(),
+    };
+
+    public ref struct Enumerator(IReadOnlyList<EventRecord> events)
+    {
+        private ReadOnlySpan<EventRecord> _piece;
+        private int _next;
+        private int _at = -1;
+
+        public readonly ref readonly EventRecord Current => ref _piece[_at];
+
+        public readonly Enumerator GetEnumerator() => this;
+
+        public bool MoveNext()
+        {
+            if (++_at >= _piece.Length)
+            {
+                _piece = events.From(_next);
+                (_next, _at) = (_next + _piece.Length, 0);
+            }
+
+            return _at < _piece.Length;
+        }
+    }
 }

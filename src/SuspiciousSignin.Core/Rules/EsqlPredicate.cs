@@ -209,7 +209,16 @@ public abstract class EsqlPredicate
             return result;
         }
 
-        internal override bool? Test(Measures counts) => terms.Aggregate((bool?)true, (result, term) => result & term.Test(counts));
+        internal override bool? Test(Measures counts)
+        {
+            bool? result = true;
+            foreach (var term in terms)
+            {
+                result &= term.Test(counts);
+            }
+
+            return result;
+        }
     }
 
     private sealed class AnyOf(EsqlPredicate[] terms) : EsqlPredicate
@@ -253,7 +262,16 @@ public abstract class EsqlPredicate
             return result;
         }
 
-        internal override bool? Test(Measures counts) => terms.Aggregate((bool?)false, (result, term) => result | term.Test(counts));
+        internal override bool? Test(Measures counts)
+        {
+            bool? result = false;
+            foreach (var term in terms)
+            {
+                result |= term.Test(counts);
+            }
+
+            return result;
+        }
     }
 
     private sealed class Negation(EsqlPredicate term) : EsqlPredicate

@@ -205,6 +205,9 @@ internal struct AddressSeries
 /// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not safe to call at once.</summary>
 internal sealed class AddressTable
 {
+    /// <summary>No number.</summary>
+    public const int Unknown = -1;
+
     private const int SegmentBits = 10;
     private const int SegmentLength = 1 << SegmentBits;
 
@@ -236,7 +239,7 @@ internal sealed class AddressTable
         return high ^ low;
     }
 
-    /// <summary>Loads what <see cref="Find"/> looks at first.</summary>
+    /// <summary>Loads what <see cref="Find(SourceAddress, int)"/> looks at first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Touch(ulong hash) => _numbers.Touch(hash);
 
@@ -253,8 +256,14 @@ internal sealed class AddressTable
         return number;
     }
 
-    /// <summary>The number of an address; -1 where it is not held.</summary>
-    public int Find(SourceAddress address, ulong hash)
+    /// <summary>The number of an address; <see cref="Unknown"/> where it is not held.</summary>
+    /// <param name="address">The address.</param>
+    /// <param name="likely">The number that it had, which may be another's by now, or <see cref="Unknown"/>.</param>
+    public int Find(SourceAddress address, int likely = Unknown) =>
+        likely != Unknown && this[likely].Address == address && this[likely].Count > 0 ? likely : Find(address, HashOf(address));
+
+    /// <summary>The number of an address of that hash.</summary>
+    private int Find(SourceAddress address, ulong hash)
     {
         var place = NumberTable.Start;
         int number;

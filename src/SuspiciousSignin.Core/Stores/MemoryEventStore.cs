@@ -297,13 +297,7 @@ public sealed class MemoryEventStore : IEventStore
     /// <returns>How many it has gone through; some, unless there are none.</returns>
     private int Append(IReadOnlyList<EventRecord> events, int from, HashSet<int> duplicates)
     {
-        var some = events switch
-        {
-            EventList pieces => pieces.From(from),
-            List<EventRecord> list => CollectionsMarshal.AsSpan(list)[from..],
-            EventRecord[] array => array.AsSpan(from),
-            _ => [.. events.Skip(from).Take(EventsPerHold)],
-        };
+        var some = events.From(from);
         some = some[..Math.Min(EventsPerHold, some.Length)];
         Append(some, from, duplicates);
         return some.Length;
@@ -472,7 +466,7 @@ public sealed class MemoryEventStore : IEventStore
         InternTable<EventAccount>.Reader accounts;
         List<Warning> warnings;
         bool isPartial;
-        SourceAddress[]? addresses = null;
+        (SourceAddress Address, int Number)[]? addresses = null;
         IngestedFilter? filter = null;
         while (true)
         {
@@ -480,8 +474,8 @@ public sealed class MemoryEventStore : IEventStore
             using (EnterGate())
             {
                 addresses ??= query.Addresses is null
-                    ? [.. _candidates[query.Revision.Slot].Select(candidate => _addresses[candidate].Address)]
-                    : [.. query.Addresses.Distinct()];
+                    ? [.. _candidates[query.Revision.Slot].Select(number => (_addresses[number].Address, number))]
+                    : [.. query.Addresses.Distinct().Select(address => (address, AddressTable.Unknown))];
                 if (!Take(query, addresses, slices, number))
                 {
                     continue;
@@ -524,15 +518,15 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     /// <summary>Takes the events of further addresses; false where there is so much to do that others should have the lock in between.</summary>
-    private bool Take(CorrelationQuery query, SourceAddress[] addresses, List<AddressSlice> slices, long number)
+    private bool Take(CorrelationQuery query, (SourceAddress Address, int Number)[] addresses, List<AddressSlice> slices, long number)
     {
         var late = 0;
         // What filters by event.ingested reads evidence, which has to be taken with the events.
         var last = query.IngestedAfter is null ? Math.Min(addresses.Length, slices.Count + AddressesPerHold) : addresses.Length;
         while (slices.Count < last && late < LatePerHold)
         {
-            var address = addresses[slices.Count];
-            var found = _addresses.Find(address, _addresses.HashOf(address));
+            var (address, likely) = addresses[slices.Count];
+            var found = _addresses.Find(address, likely);
             if (found < 0)
             {
                 slices.Add(default);
@@ -566,7 +560,9 @@ public sealed class MemoryEventStore : IEventStore
         var (findings, total, hidden) = (new List<AddressFinding>(), 0, 0);
         var memory = Interlocked.Exchange(ref _aggregatorMemory, null) ?? new AggregatorMemory();
         var aggregator = new AddressAggregator(query.Revision, traits, accounts, memory);
-        foreach (var slice in slices.Where(slice => slice.HasBothLegs && !slice.Events.IsEmpty).OrderBy(slice => slice.Address))
+        slices.RemoveAll(static slice => !slice.HasBothLegs || slice.Events.IsEmpty);
+        slices.Sort(static (left, right) => left.Address.CompareTo(right.Address));
+        foreach (var slice in slices)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var events = slice.EventsOf(filter);
@@ -642,13 +638,13 @@ public sealed class MemoryEventStore : IEventStore
             cancellationToken.ThrowIfCancellationRequested();
             foreach (ref readonly var entry in slice.EventsOf(filter))
             {
-                counts.Count((uint)entry.Traits, entry.Timestamp);
+                counts.Count(entry.Traits, entry.Timestamp);
             }
         }
 
         foreach (var (number, count, first, last) in counts)
         {
-            summary.Add(traits[(int)number].Classification, count, first, last);
+            summary.Add(traits[number].Classification, count, first, last);
         }
     }
 
@@ -663,7 +659,7 @@ public sealed class MemoryEventStore : IEventStore
         using (EnterGate())
         {
             (traits, accounts) = (_traits.Read(), _accounts.Read());
-            var found = _addresses.Find(address, _addresses.HashOf(address));
+            var found = _addresses.Find(address);
             if (found >= 0)
             {
                 ref var series = ref _addresses[found];

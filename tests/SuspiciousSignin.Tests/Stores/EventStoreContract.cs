@@ -177,6 +177,24 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task Each_of_many_datasets_categories_and_accounts_is_told_once()
+    {
+        var store = Create();
+        string[] names = [.. Enumerable.Range(10, 40).Select(i => $"sensor.{i}")];
+        string[] documents =
+        [
+            .. names.Select((name, i) => NetworkAlert(Now - i).Replace("zeek.notice", name, StringComparison.Ordinal)),
+            .. names.Select((name, i) => SignIn(Now - i, more: $",\"event.category\":\"{name}\",\"user.name\":\"{name}\"")),
+        ];
+        await AppendAsync(store, [.. documents, .. documents]);
+        var finding = Assert.Single((await CorrelateAsync(store)).Findings);
+        Assert.Equal([.. names.Prepend("azure.signinlogs")], finding.Datasets);
+        Assert.Equal(41, finding.Counts.Datasets);
+        Assert.Equal(names, finding.Categories);
+        Assert.Equal(names.Select(name => (name, 2L)), finding.Users.Select(user => (user.Name!, user.AzureSignIn)));
+    }
+
+    [Fact]
     public async Task Paging_shows_each_event_once_while_newer_ones_arrive()
     {
         var store = Create();
