@@ -1,19 +1,9 @@
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Ingest;
 
-if (args is ["healthcheck", ..])
+if (await Commands.RunAsync(args, Console.Out) is { } exitCode)
 {
-    return await SelfCheck.RunAsync(args);
-}
-
-if (args is ["keys", "new", ..])
-{
-    return ApiKeys.New(args, Console.Out);
-}
-
-if (args is ["journal", "mend", var folder])
-{
-    return JournalCommand.Mend(folder, Console.Out);
+    return exitCode;
 }
 
 // The content root is where the settings were copied to, so that they are read wherever the service is started from.

@@ -64,11 +64,15 @@ internal sealed class ElasticsearchEventStore : IEventStore
                 if (!indices.Any)
                 {
                     // What could not be looked at may hold events.
-                    return indices.Unread is { } unread ? throw new StoreUnavailableException(unread.Message) : new EventPage([], 0, null);
+                    return indices.Unread is { } unread
+                        ? throw new StoreUnavailableException(unread.Message)
+                        : new EventPage([], 0, null) { Warnings = indices.Warnings, IsPartial = indices.IsPartial };
                 }
 
-                var page = await _evidence.ReadAsync(address, window, revision, indices, countedOnly, limit, start, cancellationToken);
-                return page.Next is null || !countedOnly ? page : page with { Total = await CountAsync(address, window, revision, indices, cancellationToken) };
+                var run = new Run(new CorrelationQuery { Revision = revision, Window = window, Limit = 1 }, indices);
+                var page = await _evidence.ReadAsync(address, window, revision, indices, countedOnly, limit, start, run.Incomplete, cancellationToken);
+                page = page.Next is null || !countedOnly ? page : page with { Total = await CountAsync(run, address, cancellationToken) };
+                return page with { Warnings = [.. indices.Warnings, .. run.Warnings], IsPartial = indices.IsPartial || run.IsPartial };
             },
             cancellationToken));
     }
@@ -283,15 +287,11 @@ internal sealed class ElasticsearchEventStore : IEventStore
         return gaps;
     }
 
-    private async Task<long> CountAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, MappedIndices indices, CancellationToken cancellationToken)
+    private async Task<long> CountAsync(Run run, SourceAddress address, CancellationToken cancellationToken)
     {
-        var run = new Run(new CorrelationQuery { Revision = revision, Window = window, Limit = 1 }, indices);
         SourceAddress[] addresses = [address];
         using var table = await RunAsync(run, run.QueryOf(addresses).Count(), addresses, null, cancellationToken);
-        return run.IsPartial
-            ? throw new StoreUnavailableException("Elasticsearch could count only some of the events.")
-            : table.Rows.Sum(row => row.Count("total"));
+        return table.Rows.Sum(row => row.Count("total"));
     }
 
     private async Task<EsqlTable> RunAsync(
@@ -320,7 +320,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
         var table = await _esql.RunAsync(text, parameters, cancellationToken);
         if (table.PartialBecause is { } reason)
         {
-            run.Incomplete("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
+            run.Incomplete(reason);
         }
 
         return table;
@@ -364,6 +364,9 @@ internal sealed class ElasticsearchEventStore : IEventStore
             HasIngestedAfter = query.IngestedAfter is not null,
             Addresses = addresses?.Length ?? 0,
         };
+
+        /// <summary>The cluster says that it could not look at all.</summary>
+        public void Incomplete(string reason) => Incomplete("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
 
         public void Incomplete(string code, string message, long count)
         {

@@ -23,23 +23,8 @@ internal sealed class EsqlTable : IDisposable
     {
         get
         {
-            if (!_answer.Root.TryGetProperty("is_partial", out var partial) || partial.ValueKind != JsonValueKind.True)
-            {
-                return null;
-            }
-
-            if (_answer.Root.TryGetProperty("_clusters", out var clusters) && clusters.TryGetProperty("details", out var details))
-            {
-                foreach (var cluster in details.EnumerateObject())
-                {
-                    if (cluster.Value.TryGetProperty("failures", out var failures) && failures.GetArrayLength() > 0)
-                    {
-                        return failures[0].TryGetProperty("reason", out var reason) ? ElasticsearchClient.ReasonOf(reason).Reason : "a shard failed";
-                    }
-                }
-            }
-
-            return "the cluster gave no reason";
+            var isPartial = _answer.Root.TryGetProperty("is_partial", out var partial) && partial.ValueKind == JsonValueKind.True;
+            return RemoteClusters.WhyNotAll(_answer.Root) ?? (isPartial ? "the cluster gave no reason" : null);
         }
     }
 
@@ -80,5 +65,37 @@ internal sealed class EsqlTable : IDisposable
         }
 
         private JsonElement? this[string column] => table._columns.TryGetValue(column, out var index) ? values[index] : null;
+    }
+}
+
+/// <summary>What an answer says of the remote clusters that it was asked of (<c>_clusters</c>).</summary>
+internal static class RemoteClusters
+{
+    private static readonly string[] NotAll = ["skipped", "partial", "failed"];
+
+    /// <summary>
+    /// Why some of them were not looked at, or not wholly; null where all were. One that may be skipped (<c>skip_unavailable</c>) is told here only:
+    /// the answer is a 200 without any failed shard.
+    /// </summary>
+    public static string? WhyNotAll(JsonElement answer)
+    {
+        if (!answer.TryGetProperty("_clusters", out var clusters) || clusters.ValueKind != JsonValueKind.Object)
+        {
+            return null;
+        }
+
+        if (clusters.TryGetProperty("details", out var details) && details.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var cluster in details.EnumerateObject())
+            {
+                if (cluster.Value.TryGetProperty("failures", out var failures) && failures.GetArrayLength() > 0)
+                {
+                    return failures[0].TryGetProperty("reason", out var reason) ? ElasticsearchClient.ReasonOf(reason).Reason : "a shard failed";
+                }
+            }
+        }
+
+        var state = Array.Find(NotAll, state => clusters.TryGetProperty(state, out var count) && count.ValueKind == JsonValueKind.Number && count.GetInt64() > 0);
+        return state is null ? null : $"remote clusters are told as {state}";
     }
 }

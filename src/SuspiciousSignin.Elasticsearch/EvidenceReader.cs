@@ -24,8 +24,17 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
     /// <summary>Reads a page.</summary>
     /// <param name="start">Where it starts; null for the beginning.</param>
+    /// <param name="incomplete">Is told why, where the cluster could not look at all.</param>
     public async Task<EventPage> ReadAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, MappedIndices indices, bool countedOnly, int limit, Place? start, CancellationToken cancellationToken)
+        SourceAddress address,
+        TimeWindow window,
+        RuleRevision revision,
+        MappedIndices indices,
+        bool countedOnly,
+        int limit,
+        Place? start,
+        Action<string> incomplete,
+        CancellationToken cancellationToken)
     {
         var pit = await OpenAsync(indices, cancellationToken);
         try
@@ -44,6 +53,11 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             {
                 using var answer = await SearchAsync(pit, address, from, revision, Math.Min(limit + 1, HitsPerSearch), after, cancellationToken);
                 total = start is null && after is null ? TotalOf(answer) : total;
+                if (RemoteClusters.WhyNotAll(answer.Root) is { } reason)
+                {
+                    incomplete(reason);
+                }
+
                 var count = 0;
                 foreach (var hit in answer.Root.GetProperty("hits").GetProperty("hits").EnumerateArray())
                 {

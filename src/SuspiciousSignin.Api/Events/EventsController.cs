@@ -34,7 +34,7 @@ public sealed class EventsController(
     /// <c>Idempotency-Key</c> makes the request safe to send again.
     /// </remarks>
     /// <param name="request">How the batch is judged.</param>
-    /// <param name="idempotencyKey">The same key with the same body gives the first answer again. 1 to 255 characters.</param>
+    /// <param name="idempotencyKey">The same key of the same caller with the same body gives the first answer again. 1 to 255 characters.</param>
     /// <response code="200">What became of the events, and the alerts of their addresses.</response>
     /// <response code="401">No key, or an unknown one.</response>
     /// <response code="403">The key lacks the scope.</response>
@@ -79,7 +79,7 @@ public sealed class EventsController(
 
         return idempotencyKey.Length is 0 or > IdempotencyLimits.KeyLength
             ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", at: "Idempotency-Key")
-            : await EvaluateOnceAsync(idempotencyKey, format, request, cancellationToken);
+            : await EvaluateOnceAsync($"{Access.CallerOf(User)}\n{idempotencyKey}", format, request, cancellationToken);
     }
 
     private async Task<IActionResult> EvaluateOnceAsync(string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
@@ -99,7 +99,7 @@ public sealed class EventsController(
                         return this.Refuse(refusal.Status, refusal.Detail);
                     }
 
-                    return HashOf(hash).AsSpan().SequenceEqual(firstHash)
+                    return HashOf(hash, format).AsSpan().SequenceEqual(firstHash)
                         ? File(firstAnswer, "application/json; charset=utf-8")
                         : this.Refuse(StatusCodes.Status422UnprocessableEntity, "This Idempotency-Key was used with another request. Use a new key for a new request.");
                 }
@@ -110,7 +110,7 @@ public sealed class EventsController(
                 {
                     await using var body = HashingBody(out var hash);
                     var (result, answer) = await EvaluateBodyAsync(PipeReader.Create(body), format, request, cancellationToken);
-                    isRemembered = answer is not null && idempotency.TryComplete(key, HashOf(hash), answer);
+                    isRemembered = answer is not null && idempotency.TryComplete(key, HashOf(hash, format), answer);
                     return result;
                 }
                 finally
@@ -168,8 +168,8 @@ public sealed class EventsController(
     }
 
     /// <summary>The hash of body and parameters.</summary>
-    private byte[] HashOf(SHA256 bodyHash) =>
-        SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{Request.QueryString}|{Request.ContentType}")]);
+    private byte[] HashOf(SHA256 bodyHash, BatchFormat format) =>
+        SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{Request.QueryString}|{format}")]);
 
     /// <summary>How the body sets its events apart, or null where it is of another type or charset.</summary>
     private static BatchFormat? FormatOf(HttpRequest request)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
@@ -101,6 +102,10 @@ internal static partial class Access
         app.UseAuthorization();
         app.UseRequestLimits();
     }
+
+    /// <summary>Who called, or null for a caller without credentials. All keys of a name are one caller: a second key for rotation is no second one.</summary>
+    public static string? CallerOf(ClaimsPrincipal user) =>
+        user.Identity is { IsAuthenticated: true } caller ? $"{caller.AuthenticationType}/{caller.Name}" : null;
 
     /// <summary>The address that called, as a counter knows it: an IPv6 caller commands a whole /64.</summary>
     public static string CounterKeyOf(IPAddress? address)

@@ -15,28 +15,40 @@ using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
 
-/// <summary>The OpenAPI documents (3.1 and 3.0) and Swagger UI.</summary>
+/// <summary>The OpenAPI documents (3.1, 3.0 and 2.0, as JSON and YAML) and Swagger UI.</summary>
 internal static class ApiDocuments
 {
     private const string Current = "v1";
     private const string Older = "v1-3.0";
 
+    /// <summary>Swagger, which the generator of Cortex XSOAR and the connectors of Logic Apps ask for.</summary>
+    private const string Oldest = "v1-2.0";
+
+    private const string OfBearer = "the same key, or one of the OpenID Connect provider that is configured.";
+
     public static IServiceCollection AddApiDocuments(this IServiceCollection services) => services
         .AddOpenApi(Current, options => Describe(options, OpenApiSpecVersion.OpenApi3_1))
         .AddOpenApi(Older, options => Describe(options, OpenApiSpecVersion.OpenApi3_0))
+        .AddOpenApi(Oldest, options => Describe(options, OpenApiSpecVersion.OpenApi2_0))
         .AddOutputCache();
 
     public static void MapApiDocuments(this WebApplication app)
     {
         // Anybody may ask for a document, and making one takes longer than most runs.
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/openapi", StringComparison.OrdinalIgnoreCase), branch => branch.UseOutputCache());
-        app.MapOpenApi().CacheOutput(policy => policy.AddPolicy<OncePerMinute>(), excludeDefaultPolicy: true);
+        foreach (var extension in new[] { "json", "yaml" })
+        {
+            // Any other name is no route at all, and so a 404 like every other.
+            app.MapOpenApi($"/openapi/{{documentName:regex(^{Current}(-[23]\\.0)?$)}}.{extension}").CacheOutput(policy => policy.AddPolicy<OncePerMinute>(), excludeDefaultPolicy: true);
+        }
+
         // Only there: it would match the path of every other request too.
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase), branch => branch.UseSwaggerUI(ui =>
         {
             ui.RoutePrefix = "swagger";
             ui.SwaggerEndpoint($"/openapi/{Current}.json", "SuspiciousSignin (OpenAPI 3.1)");
             ui.SwaggerEndpoint($"/openapi/{Older}.json", "SuspiciousSignin (OpenAPI 3.0)");
+            ui.SwaggerEndpoint($"/openapi/{Oldest}.json", "SuspiciousSignin (OpenAPI 2.0)");
             ui.DocumentTitle = "SuspiciousSignin";
             ui.DisplayOperationId();
             ui.EnableDeepLinking();
@@ -49,10 +61,14 @@ internal static class ApiDocuments
         options.ShouldInclude = description => description.RelativePath?.StartsWith("api/", StringComparison.Ordinal) == true;
         options.AddDocumentTransformer((document, context, _) =>
         {
-            // The service that the document came from, by whatever name it is reached.
             document.Servers =
             [
-                new OpenApiServer { Url = "/", Extensions = new Dictionary<string, IOpenApiExtension>(StringComparer.Ordinal) { ["x-internal"] = new JsonNodeExtension(true) } },
+                new OpenApiServer
+                {
+                    // Else the service that the document came from, by whatever name it is reached.
+                    Url = context.ApplicationServices.GetRequiredService<HostingOptions>().PublicUrl ?? "/",
+                    Extensions = new Dictionary<string, IOpenApiExtension>(StringComparer.Ordinal) { ["x-internal"] = new JsonNodeExtension(true) },
+                },
             ];
             document.Info = new OpenApiInfo
             {
@@ -65,7 +81,10 @@ internal static class ApiDocuments
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
             {
                 ["apiKey"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "X-API-Key", Description = "Where keys are configured." },
-                ["bearer"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The same key as a bearer token, or a token of the OpenID Connect provider that is configured." },
+                // OpenAPI 2.0 knows no scheme of bearer tokens.
+                ["bearer"] = version == OpenApiSpecVersion.OpenApi2_0
+                    ? new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "Authorization", Description = $"'Bearer ' and a token: {OfBearer}" }
+                    : new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = $"A token: {OfBearer}" },
             };
             document.Security =
             [
@@ -84,8 +103,20 @@ internal static class ApiDocuments
     /// </summary>
     private static async Task AddExamples(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
     {
-        foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>().Where(parameter => parameter.In == ParameterLocation.Query))
+        foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>())
         {
+            if (parameter.In == ParameterLocation.Header)
+            {
+                // The comment in the code is found by the name of the parameter there.
+                parameter.Description ??= "Makes the request safe to send again: the same key of the same caller with the same body gives the first answer again.";
+                continue;
+            }
+
+            if (parameter.In != ParameterLocation.Query)
+            {
+                continue;
+            }
+
             parameter.Name = JsonNamingPolicy.CamelCase.ConvertName(parameter.Name!);
             parameter.Example ??= parameter.Name switch
             {
@@ -125,7 +156,7 @@ internal static class ApiDocuments
 
             case "getEventsOfAddress":
                 var page = await correlation.EventsOfAsync(address, TimeWindow.All, query.Revision, limit: 2, cursor: null, cancellationToken);
-                Answer(operation, JsonSerializer.SerializeToNode(new AddressEvents(address.ToString(), page!.Total, Truncated: true, page.Events, page.Next), json));
+                Answer(operation, JsonSerializer.SerializeToNode(AddressEvents.Of(address, page!), json));
                 break;
 
             case "getLimits":

@@ -58,11 +58,17 @@ internal static class DocumentedBounds
         {
             foreach (var parameter in operation.Parameters ?? [])
             {
+                if (parameter is OpenApiParameter { Schema: { } schema } own)
+                {
+                    own.Schema = NeverNull(schema);
+                }
+
                 Bound(parameter.Schema, parameter.Name ?? "", longest, isRequest: true, MaxLimits.GetValueOrDefault(operation.OperationId ?? "", int.MaxValue));
             }
 
             foreach (var content in (operation.RequestBody?.Content ?? new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)).Values)
             {
+                content.Schema = content.Schema is null ? null : NeverNull(content.Schema);
                 if (content.Schema is OpenApiSchema { Type: JsonSchemaType.Array } array)
                 {
                     array.MaxItems = events.MaxEvents;
@@ -150,10 +156,6 @@ internal static class DocumentedBounds
             if (isRequest && name == "revision")
             {
                 schema.Enum = [.. RuleCatalogue.RevisionNames.Select(revision => JsonValue.Create(revision))];
-                if (Is(schema, JsonSchemaType.Null))
-                {
-                    schema.Enum.Add(JsonNullSentinel.JsonNull);
-                }
             }
             else
             {
@@ -179,17 +181,27 @@ internal static class DocumentedBounds
             Bound(schema.Items, name: "ip", longest, isRequest);
         }
 
-        if (schema.Type is null && schema.OneOf?.OfType<OpenApiSchemaReference>().FirstOrDefault()?.Target?.Type is { } type)
+        Bound(schema.AdditionalProperties, name: "", longest, isRequest);
+        foreach (var (member, inner) in schema.Properties?.ToArray() ?? [])
         {
-            // One of null and a component: OpenAPI 3.0 says 'nullable' for it, which needs a type beside it.
-            schema.Type = type | JsonSchemaType.Null;
+            schema.Properties![member] = NeverNull(inner);
+            Bound(schema.Properties[member], member, longest, isRequest);
+        }
+    }
+
+    /// <summary>
+    /// What may be null in the code is absent in an answer, and may be left out of a request. To say so needs no null, which OpenAPI 2.0 does not
+    /// know, 3.0 not beside a reference, and of 3.1 many importers not.
+    /// </summary>
+    private static IOpenApiSchema NeverNull(IOpenApiSchema any)
+    {
+        if (any is not OpenApiSchema schema)
+        {
+            return any;
         }
 
-        Bound(schema.AdditionalProperties, name: "", longest, isRequest);
-        foreach (var (member, inner) in schema.Properties ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal))
-        {
-            Bound(inner, member, longest, isRequest);
-        }
+        schema.Type &= ~JsonSchemaType.Null;
+        return schema.OneOf?.OfType<OpenApiSchemaReference>().SingleOrDefault() ?? any;
     }
 
     private static bool Is(OpenApiSchema schema, JsonSchemaType type) => schema.Type?.HasFlag(type) == true;

@@ -147,7 +147,7 @@ internal static class RequestLimits
                 return next(context);
             }
 
-            var (count, left) = counter.Add(CallerOf(context));
+            var (count, left) = counter.Add(Access.CallerOf(context.User) ?? Access.CounterKeyOf(context.Connection.RemoteIpAddress));
             var seconds = Math.Max(1, (int)Math.Ceiling(left.TotalSeconds));
             var headers = context.Response.Headers;
             headers["RateLimit-Policy"] = policy;
@@ -162,9 +162,4 @@ internal static class RequestLimits
                 CultureInfo.InvariantCulture, $"More than {requests.PerCaller} requests within {requests.Window.TotalSeconds} seconds. Try again after the time in Retry-After."));
         });
     }
-
-    // All keys of a name are one caller: a second key for rotation is no second quota.
-    private static string CallerOf(HttpContext context) => context.User.Identity is { IsAuthenticated: true } caller
-        ? $"{caller.AuthenticationType}/{caller.Name}"
-        : Access.CounterKeyOf(context.Connection.RemoteIpAddress);
 }

@@ -158,6 +158,10 @@ internal static class ServiceOptionsSetup
         {
             options.RuleFor(o => o.HstsMaxAge).InclusiveBetween(TimeSpan.Zero, TimeSpan.FromDays(730));
             options.RuleFor(o => o.ForwardLimit).InclusiveBetween(1, 10);
+            options.RuleFor(o => o.PublicUrl)
+                .Must(text => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "https" or "http" && url is { Query: "", Fragment: "", UserInfo: "" } && !text.EndsWith('/'))
+                .When(o => o.PublicUrl is not null)
+                .WithMessage("must be an absolute URL such as https://signin.example.com, without a slash at its end.");
             options.RuleForEach(o => o.KnownProxies).Must(text => SourceAddress.TryParse(text, out _)).WithMessage("must be an IP address.");
             options.RuleForEach(o => o.KnownNetworks).Must(text => System.Net.IPNetwork.TryParse(text, out _)).WithMessage("must be a network such as 192.0.2.0/24.");
         })

@@ -27,6 +27,12 @@ internal sealed class HostingOptions
     /// <summary>Networks of such proxies, as <c>192.0.2.0/24</c>. Default none.</summary>
     public IList<string> KnownNetworks { get; set; } = [];
 
+    /// <summary>
+    /// The URL that callers reach the service by, as the OpenAPI documents name it: absolute, HTTP or HTTPS, without a slash at its end. Default
+    /// none: the documents name the service that they came from.
+    /// </summary>
+    public string? PublicUrl { get; set; }
+
     /// <summary>How many proxies stand in a row. Default 1; 1 to 10.</summary>
     public int ForwardLimit { get; set; } = 1;
 

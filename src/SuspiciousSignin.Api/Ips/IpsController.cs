@@ -28,8 +28,15 @@ public sealed record AddressAlerts(
 /// <param name="Total">How many events there are in all.</param>
 /// <param name="Truncated">Whether there are more than this page and those before it.</param>
 /// <param name="Events">The events, oldest first.</param>
+/// <param name="Status">Whether the answer is whole.</param>
+/// <param name="Warnings">What the answer does not show by itself.</param>
 /// <param name="NextCursor">Where the next page starts; absent on the last.</param>
-public sealed record AddressEvents(string SourceIp, long Total, bool Truncated, IReadOnlyList<EventDocument> Events, string? NextCursor);
+public sealed record AddressEvents(
+    string SourceIp, RunStatus Status, long Total, bool Truncated, IReadOnlyList<EventDocument> Events, IReadOnlyList<Warning> Warnings, string? NextCursor)
+{
+    internal static AddressEvents Of(SourceAddress address, EventPage page) => new(
+        address.ToString(), page.IsPartial ? RunStatus.Partial : RunStatus.Succeeded, page.Total, page.Next is not null, page.Events, page.Warnings, page.Next);
+}
 
 /// <summary>What is known about one address.</summary>
 [ApiController]
@@ -100,8 +107,8 @@ public sealed class IpsController(
 
     /// <summary>Everything known about an address</summary>
     /// <remarks>
-    /// All events held that name the address, counted by the rule or not, oldest first, paged. Private addresses too. Events that the store let go
-    /// for age or for room are not among them; a run over their time says so.
+    /// All events held that name the address, counted by the rule or not, oldest first, paged. Private addresses too. Where the store let events of
+    /// the window go for age or for room, or could not look at all, the status is `partial` and the warnings say so.
     /// </remarks>
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which events.</param>
@@ -147,6 +154,6 @@ public sealed class IpsController(
             Response.Headers.Link = $"<{Request.PathBase}{Request.Path}{query}>; rel=\"next\"";
         }
 
-        return Ok(new AddressEvents(address.ToString(), page.Total, page.Next is not null, page.Events, page.Next));
+        return Ok(AddressEvents.Of(address, page));
     }
 }

@@ -79,7 +79,14 @@ public sealed record AppendResult(
 /// <param name="Events">The events.</param>
 /// <param name="Total">How many there are in all.</param>
 /// <param name="Next">Where the next page starts; null on the last.</param>
-public sealed record EventPage(IReadOnlyList<EventDocument> Events, long Total, string? Next);
+public sealed record EventPage(IReadOnlyList<EventDocument> Events, long Total, string? Next)
+{
+    /// <summary>What the page does not show by itself.</summary>
+    public IReadOnlyList<Warning> Warnings { get; init; } = [];
+
+    /// <summary>Whether events of the window could not be looked at; the warnings say why.</summary>
+    public bool IsPartial { get; init; }
+}
 
 /// <summary>Whether a store can answer, and why not.</summary>
 public sealed record StoreHealth(bool IsReady, string Description, IReadOnlyDictionary<string, object> Facts);

@@ -656,9 +656,10 @@ public sealed class MemoryEventStore : IEventStore
         InternTable<EventAccount>.Reader accounts;
         var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(limit, 1024));
         string? next = null;
+        (List<Warning> Warnings, bool IsPartial) evictions;
         using (EnterGate())
         {
-            (traits, accounts) = (_traits.Read(), _accounts.Read());
+            (traits, accounts, evictions) = (_traits.Read(), _accounts.Read(), TellEvictions(window));
             var found = _addresses.Find(address);
             if (found >= 0)
             {
@@ -709,7 +710,7 @@ public sealed class MemoryEventStore : IEventStore
                 evidence.Payload,
                 revision);
         });
-        return new EventPage(documents, total, next);
+        return new EventPage(documents, total, next) { Warnings = evictions.Warnings, IsPartial = evictions.IsPartial };
     }
 
     /// <summary>The place of the first event at or after the start, by time and number.</summary>

@@ -364,6 +364,35 @@ public sealed class EventsApiTests
     }
 
     [Fact]
+    public async Task An_idempotency_key_is_its_callers_own()
+    {
+        using var service = new TestService(settings:
+            [.. TestService.KeySettings(0, "soar", "K1", "events:write"), .. TestService.KeySettings(1, "soar", "K2", "events:write"), .. TestService.KeySettings(2, "siem", "K3", "events:write")]);
+
+        var first = await PostAsync("K1", Ecs.Batch(Both));
+        var rotated = await PostAsync("K2", Ecs.Batch(Both));
+        var other = await PostAsync("K3", Ecs.Batch(Ecs.SignIn()));
+
+        Assert.Equal(first.Text, rotated.Text);
+        Assert.Equal((HttpStatusCode.OK, 1), (other.Status, other.Number("accepted")));
+
+        Task<Answer> PostAsync(string key, string body) =>
+            service.SendAsync(HttpMethod.Post, "/api/v1/events?store=false", TestService.Content(body), "k1", ("X-API-Key", key));
+    }
+
+    [Theory]
+    [InlineData("application/json", "application/json; charset=utf-8", HttpStatusCode.OK)]
+    [InlineData("application/x-ndjson", "application/ndjson", HttpStatusCode.OK)]
+    [InlineData("application/json", "application/x-ndjson", HttpStatusCode.UnprocessableEntity)]
+    public async Task A_request_is_the_same_however_its_content_type_is_written(string first, string again, HttpStatusCode status)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.SignIn(), type: first, key: "k1");
+
+        Assert.Equal(status, (await service.PostAsync(Ecs.SignIn(), type: again, key: "k1")).Status);
+    }
+
+    [Fact]
     public async Task A_key_whose_first_request_failed_may_be_used_again()
     {
         using var service = new TestService();

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Mvc.ApiExplorer;
@@ -122,13 +123,14 @@ public sealed class ServiceApiTests
     [Theory]
     [InlineData("/openapi/v1.json", "3.1")]
     [InlineData("/openapi/v1-3.0.json", "3.0")]
+    [InlineData("/openapi/v1-2.0.json", "2.0")]
     public async Task Every_operation_is_described(string path, string version)
     {
         using var service = new TestService();
 
         var document = (await service.GetAsync(path)).Json!;
 
-        Assert.StartsWith(version, (string?)document["openapi"], StringComparison.Ordinal);
+        Assert.StartsWith(version, (string?)(document["openapi"] ?? document["swagger"]), StringComparison.Ordinal);
         var operations = document["paths"]!.AsObject().SelectMany(route => route.Value!.AsObject().Select(operation => operation.Value!)).ToList();
         Assert.Equal(6, operations.Select(operation => (string?)operation["operationId"]).Distinct().Count());
         Assert.All(operations, operation =>
@@ -141,6 +143,77 @@ public sealed class ServiceApiTests
         });
         Assert.Equal(HttpStatusCode.OK, (await service.GetAsync("/swagger/index.html")).Status);
     }
+
+    [Theory]
+    [InlineData("/openapi/v1.json", "components/schemas", "components/securitySchemes")]
+    [InlineData("/openapi/v1-3.0.json", "components/schemas", "components/securitySchemes")]
+    [InlineData("/openapi/v1-2.0.json", "definitions", "securityDefinitions")]
+    public async Task A_document_needs_no_null_and_loses_no_type_in_any_version(string path, string schemas, string securitySchemes)
+    {
+        using var service = new TestService();
+
+        var answer = await service.GetAsync(path);
+
+        // Importers stumble over null; 2.0 has none, so that whatever could be null would lose its type there.
+        Assert.DoesNotContain("nullable", answer.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"null\"", answer.Text, StringComparison.Ordinal);
+        Assert.All(At(schemas), schema => Assert.Contains($"\"$ref\": \"#/{schemas}/{schema.Key}\"", answer.Text, StringComparison.Ordinal));
+        Assert.Equal(["apiKey", "bearer"], At(securitySchemes).Select(scheme => scheme.Key));
+        Assert.All(At(securitySchemes), scheme => Assert.Contains((string?)scheme.Value!["type"], new[] { "apiKey", "http" }));
+
+        JsonObject At(string pointer) => pointer.Split('/').Aggregate(answer.Json!, (node, name) => node[name]!).AsObject();
+    }
+
+    [Theory]
+    [InlineData("v1.yaml", "openapi: '3.1")]
+    [InlineData("v1-3.0.yaml", "openapi: 3.0")]
+    [InlineData("v1-2.0.yaml", "swagger: '2.0'")]
+    public async Task The_documents_are_there_as_yaml(string name, string start)
+    {
+        using var service = new TestService();
+
+        var document = await service.GetAsync("/openapi/" + name);
+
+        Assert.Equal("text/plain+yaml", document.ContentType?.MediaType);
+        Assert.StartsWith(start, document.Text, StringComparison.Ordinal);
+        Assert.Contains("operationId: runDetection", document.Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("v2.json")]
+    [InlineData("v1-3.1.json")]
+    [InlineData("v1-2x0.json")]
+    [InlineData("v1.xml")]
+    public async Task A_document_that_there_is_not_is_a_problem(string name)
+    {
+        using var service = new TestService();
+
+        (await service.GetAsync("/openapi/" + name)).Problem(404);
+    }
+
+    [Fact]
+    public async Task The_documents_name_the_url_that_callers_reach_the_service_by()
+    {
+        using var service = new TestService(settings: ("Hosting:PublicUrl", "https://signin.example.com/soc"));
+        using var other = new TestService();
+
+        var (current, oldest) = ((await service.GetAsync("/openapi/v1.json")).Json!, (await service.GetAsync("/openapi/v1-2.0.json")).Json!);
+
+        Assert.Equal("https://signin.example.com/soc", (string?)current["servers"]![0]!["url"]);
+        Assert.Equal(("signin.example.com", "/soc", "https"), ((string?)oldest["host"], (string?)oldest["basePath"], (string?)oldest["schemes"]![0]));
+        Assert.Equal("/", (string?)(await other.GetAsync("/openapi/v1.json")).Json!["servers"]![0]!["url"]);
+    }
+
+    [Theory]
+    [InlineData("signin.example.com")]
+    [InlineData("/soc")]
+    [InlineData("ftp://signin.example.com")]
+    [InlineData("https://signin.example.com/")]
+    [InlineData("https://user@signin.example.com")]
+    [InlineData("https://signin.example.com?x=1")]
+    public void A_public_url_that_no_document_may_name_stops_the_start(string url) => Assert.Equal(
+        "Hosting:PublicUrl: must be an absolute URL such as https://signin.example.com, without a slash at its end.",
+        Assert.Single(Assert.Throws<OptionsValidationException>(() => new TestService(settings: ("Hosting:PublicUrl", url))).Failures));
 
     [Fact]
     public async Task The_examples_of_the_document_work_as_they_stand()

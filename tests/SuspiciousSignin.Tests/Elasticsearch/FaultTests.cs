@@ -393,6 +393,34 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("""{"total":2,"successful":1,"skipped":1,"details":{"(local)":{"status":"successful"},"eu":{"status":"skipped","failures":[{"shard":-1,"index":null,"reason":{"type":"connect_transport_exception","reason":"Unable to connect to [eu]"}}]}}}""", "Unable to connect to [eu]")]
+    [InlineData("""{"total":2,"successful":1,"skipped":1}""", "remote clusters are told as skipped")]
+    [InlineData("""{"total":2,"successful":1,"skipped":0,"partial":1,"failed":0}""", "remote clusters are told as partial")]
+    public async Task A_remote_cluster_that_was_skipped_makes_runs_and_evidence_partial_though_no_shard_failed(string clusters, string told)
+    {
+        using var service = await NewServiceAsync();
+        var whole = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events");
+        foreach (var path in new[] { "/_query/async", "/_search" })
+        {
+            _cluster.Server.Faults.Add(Fault.Rewrite(json => json["_clusters"] = JsonNode.Parse(clusters)).On("POST", path).Always());
+        }
+
+        var run = await service.RunAsync("""{"includeEvents":true}""");
+        var evidence = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events");
+
+        Assert.Equal("succeeded", (string?)whole.Json!["status"]);
+        Assert.DoesNotContain("partialResults", whole.Warnings);
+        foreach (var answer in new[] { run, evidence })
+        {
+            Assert.Equal("partial", (string?)answer.Json!["status"]);
+            var warning = answer.Json["warnings"]!.AsArray().Single(each => (string?)each!["code"] == "partialResults");
+            Assert.Contains(told, (string?)warning!["message"], StringComparison.Ordinal);
+        }
+
+        Assert.Equal(whole.Json["events"]!.AsArray().Count, evidence.Json!["events"]!.AsArray().Count);
+    }
+
+    [Theory]
     [InlineData("8.17.0")]
     [InlineData("8.19.3")]
     [InlineData("9.1.0")]

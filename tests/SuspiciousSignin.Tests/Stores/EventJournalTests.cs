@@ -1,4 +1,5 @@
 using System.Text;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 using SuspiciousSignin.Tests.Api;
@@ -226,14 +227,14 @@ public sealed class EventJournalTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_is_no_journal_is_not_mended_and_left_as_it_is()
+    public async Task A_folder_that_is_no_journal_is_not_mended_and_left_as_it_is()
     {
         var folder = Image("other");
         Directory.CreateDirectory(folder);
 
-        using var output = new StringWriter();
+        await using var output = new StringWriter();
 
-        Assert.Equal(1, SuspiciousSignin.Api.Hosting.JournalCommand.Mend(folder, output));
+        Assert.Equal(1, await Commands.RunAsync(["journal", "mend", folder], output));
         Assert.Contains("is no journal", output.ToString(), StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(folder));
     }

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using SuspiciousSignin.Api.Hosting;
 
 namespace SuspiciousSignin.Tests.Stores;
 
@@ -181,9 +182,9 @@ public sealed class FaultTests : IDisposable
             Assert.Matches($"{Path.GetFileName(file)}' at byte [0-9]+", refused.Log);
         }
 
-        using (var output = new StringWriter())
+        await using (var output = new StringWriter())
         {
-            Assert.Equal(0, SuspiciousSignin.Api.Hosting.JournalCommand.Mend(Store("damaged"), output));
+            Assert.Equal(0, await Commands.RunAsync(["journal", "mend", Store("damaged")], output));
             Assert.Contains(Path.GetFileName(file), output.ToString(), StringComparison.Ordinal);
         }
 

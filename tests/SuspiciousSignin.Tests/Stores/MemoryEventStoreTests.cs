@@ -72,6 +72,11 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         Assert.Equal(15, Assert.Single(answer.Warnings, warning => warning.Code == "evictedByCapacity").Count);
         var recent = await CorrelateAsync(store, query => query with { Window = new TimeWindow(Now - (10 * 20_000), Now) });
         Assert.False(recent.IsPartial);
+        Assert.True(page.IsPartial);
+        Assert.Equal(15, Assert.Single(page.Warnings).Count);
+        var recentPage = await store.ReadEventsAsync(SourceAddress.Parse(Ip), new TimeWindow(Now - (10 * 20_000), Now), Engine.Revision(), false, 100, null, Cancellation);
+        Assert.False(recentPage!.IsPartial);
+        Assert.Empty(recentPage.Warnings);
     }
 
     [Fact]

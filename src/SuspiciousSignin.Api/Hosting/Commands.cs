@@ -1,0 +1,74 @@
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>What the program does instead of serving, where its first argument is a word rather than a setting.</summary>
+internal static class Commands
+{
+    /// <summary>Does what the arguments say.</summary>
+    /// <returns>The exit code: 0, 1 where it failed, 2 where the arguments are not understood; null where they name no command.</returns>
+    public static async Task<int?> RunAsync(string[] args, TextWriter output)
+    {
+        switch (args)
+        {
+            case [] or [['-' or '/', ..], ..]:
+            case [var setting, ..] when setting.Contains('=', StringComparison.Ordinal):
+                return null;
+
+            case ["healthcheck"]:
+                return await CheckHealthAsync("http://127.0.0.1:8080/health/live", output);
+
+            case ["healthcheck", var url]:
+                return await CheckHealthAsync(url, output);
+
+            case ["keys", "new", ..]:
+                return ApiKeys.New(args, output);
+
+            case ["journal", "mend", var folder]:
+                return MendJournal(folder, output);
+
+            default:
+                await output.WriteLineAsync(
+                    """
+                    Without arguments, or with settings such as --Alerts:Period=04:00:00, the service starts. Else:
+
+                    healthcheck [URL]                asks a running service whether it lives; for container health checks without curl
+                    keys new --name NAME --scope ..  prints a new key once, and the settings that let it in
+                    journal mend FOLDER              lets the damaged parts of a journal go and keeps every record that is whole
+                    """);
+                return 2;
+        }
+    }
+
+    private static async Task<int> CheckHealthAsync(string url, TextWriter output)
+    {
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        try
+        {
+            using var response = await client.GetAsync(new Uri(url));
+            return response.IsSuccessStatusCode ? 0 : 1;
+        }
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException or UriFormatException or InvalidOperationException or NotSupportedException)
+        {
+            await output.WriteLineAsync(exception.Message);
+            return 1;
+        }
+    }
+
+    private static int MendJournal(string folder, TextWriter output)
+    {
+        try
+        {
+            var damaged = DurableEventStore.Mend(folder);
+            output.WriteLine(damaged.Count == 0
+                ? "No file is damaged or missing."
+                : $"Damaged or missing: {string.Join(", ", damaged)}. What is whole was written anew; the damaged files are kept as NAME.damaged.");
+            return 0;
+        }
+        catch (EventJournalException refused)
+        {
+            output.WriteLine(refused.Message);
+            return 1;
+        }
+    }
+}
