@@ -127,6 +127,7 @@ internal enum EcsField : byte
     OperationCount,
     ObjectId,
     MailAccessType,
+    OperationPropertyValue,
 
     /// <summary>What a document says in data_stream.dataset where the index does not map it: kept, but no column.</summary>
     UnmappedDataStreamDataset,
@@ -237,6 +238,7 @@ internal static class EcsFields
         (EcsField.OperationCount, "o365.audit.OperationCount", FieldKind.Text),
         (EcsField.ObjectId, "o365.audit.ObjectId", FieldKind.Text),
         (EcsField.MailAccessType, "o365.audit.OperationProperties.MailAccessType", FieldKind.Text),
+        (EcsField.OperationPropertyValue, "o365.audit.OperationProperties.Value", FieldKind.Text),
     ];
 
     private static readonly FieldPart[] Parts = BuildParts();

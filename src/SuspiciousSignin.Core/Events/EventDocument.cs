@@ -354,14 +354,15 @@ public sealed record EventMail
     public string? ObjectId { get; init; }
 
     internal static EventMail? From(Texts text) => text.HasAny(
-        EcsField.MailboxOwner, EcsField.LogonType, EcsField.MailAccessType, EcsField.OperationCount, EcsField.ClientInfo,
+        EcsField.MailboxOwner, EcsField.LogonType, EcsField.MailAccessType, EcsField.OperationPropertyValue, EcsField.OperationCount, EcsField.ClientInfo,
         EcsField.ClientAppId, EcsField.AuditAppId, EcsField.ExternalAccess, EcsField.ObjectId)
         ? new EventMail
         {
             Workload = text[EcsField.Provider],
             MailboxOwner = text[EcsField.MailboxOwner],
             LogonType = text[EcsField.LogonType],
-            AccessType = text[EcsField.MailAccessType],
+            // A list of names and values, as Elastic's integration keeps it, has lost which is whose; no other property has these values.
+            AccessType = text[EcsField.MailAccessType] ?? text.All(EcsField.OperationPropertyValue)?.FirstOrDefault(value => value is "Bind" or "Sync"),
             OperationCount = text.Number(EcsField.OperationCount),
             ClientInfo = text[EcsField.ClientInfo],
             AppId = text.Any(EcsField.ClientAppId, EcsField.AuditAppId),

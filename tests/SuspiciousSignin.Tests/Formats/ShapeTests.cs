@@ -207,6 +207,20 @@ public sealed class ShapeTests
         Assert.Equal("ExchangeItemAggregated", Normalised.Text(document, "event.code"));
     }
 
+    [Theory]
+    [InlineData("""{"MailAccessType":"Bind"}""", "Bind")]
+    [InlineData("""[{"Name":"MailAccessType","Value":"Bind"},{"Name":"IsThrottled","Value":"False"}]""", "Bind")]
+    [InlineData("""[{"Name":"IsThrottled","Value":"False"},{"Name":"MailAccessType","Value":"Sync"}]""", "Sync")]
+    [InlineData("""{"Name":["IsThrottled","MailAccessType"],"Value":["False","Sync"]}""", "Sync")]
+    [InlineData("""[{"Name":"IsThrottled","Value":"False"}]""", null)]
+    public async Task How_mail_was_accessed_is_found_in_ecs_documents_whichever_way_they_keep_it(string properties, string? access)
+    {
+        var shown = EventDocumentOf(await Engine.ReadAsync(
+            $$"""{"@timestamp":"2026-03-14T05:00:00Z","event.dataset":"o365.audit","event.action":"MailItemsAccessed","source.ip":"81.2.69.144","o365.audit.LogonType":"0","o365.audit.OperationProperties":{{properties}} }"""));
+
+        Assert.Equal(("0", access), (shown.Mail!.LogonType, shown.Mail.AccessType));
+    }
+
     [Fact]
     public async Task A_row_of_office_activity_is_the_same_record_under_other_names()
     {
