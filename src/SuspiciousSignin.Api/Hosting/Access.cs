@@ -64,6 +64,9 @@ internal static partial class Access
     /// <summary>How far the provider's clock and ours may be apart.</summary>
     private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long a call waits for the provider, where its keys are not known yet.</summary>
+    private static readonly TimeSpan ProviderTimeout = TimeSpan.FromSeconds(5);
+
     public static IServiceCollection AddAccess(this IServiceCollection services)
     {
         services.AddAuthentication(ApiKeys.Scheme)
@@ -123,6 +126,7 @@ internal static partial class Access
     {
         jwt.Authority = auth.Jwt.Authority;
         jwt.RequireHttpsMetadata = true;
+        jwt.BackchannelTimeout = ProviderTimeout;
         jwt.MapInboundClaims = false;
         jwt.IncludeErrorDetails = false;
         jwt.TokenValidationParameters = new TokenValidationParameters

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
 using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Api.Requests;
 
@@ -112,6 +113,7 @@ internal sealed partial class ApiKeyHandler(
     UrlEncoder encoder,
     AuthOptions auth,
     FailedAttempts failures,
+    IOptionsMonitor<JwtBearerOptions> jwt,
     TimeProvider clock)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
@@ -120,6 +122,7 @@ internal sealed partial class ApiKeyHandler(
 
     private string? _hint;
     private TimeSpan? _retryAfter;
+    private bool _isProviderAway;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
@@ -153,6 +156,13 @@ internal sealed partial class ApiKeyHandler(
                     JwtBearerDefaults.AuthenticationScheme);
             }
 
+            if (await IsProviderAwayAsync(keys[0].Key))
+            {
+                // No failed attempt: nobody can tell whether the token is good, and it may be.
+                _isProviderAway = true;
+                return AuthenticateResult.Fail("The provider's keys are not known.");
+            }
+
             _hint = "The token is not valid here, or no longer.";
             return Refuse(() => Log.BadToken(Logger, token.Failure?.GetType().Name));
         }
@@ -164,6 +174,12 @@ internal sealed partial class ApiKeyHandler(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        if (_isProviderAway)
+        {
+            Response.Headers.RetryAfter = "10";
+            return Problems.WriteAsync(Context, StatusCodes.Status503ServiceUnavailable, "The OpenID Connect provider cannot be asked for the keys that tokens are signed with. Try again after the time in Retry-After.");
+        }
+
         if (_retryAfter is { } wait)
         {
             Response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
@@ -236,6 +252,31 @@ internal sealed partial class ApiKeyHandler(
         return AuthenticateResult.Fail("No valid credential.");
     }
 
+    /// <summary>Whether this may be a good token, but the provider's keys were never to be had.</summary>
+    private async Task<bool> IsProviderAwayAsync(string token)
+    {
+        if (!new JsonWebTokenHandler().CanReadToken(token) || jwt.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is not { } provider)
+        {
+            return false;
+        }
+
+        try
+        {
+            await provider.GetConfigurationAsync(Context.RequestAborted);
+            return false;
+        }
+        catch (InvalidOperationException unreachable)
+        {
+            // Counted for the log only, which is not to be filled from outside.
+            if (failures.Counter.Add("provider").Count <= auth.MaxFailures)
+            {
+                Log.NoProvider(Logger, unreachable);
+            }
+
+            return true;
+        }
+    }
+
     private static bool IsBearer(HttpRequest request) =>
         request.Headers["X-API-Key"].Count == 0 && request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
 
@@ -297,6 +338,9 @@ internal sealed partial class ApiKeyHandler(
 
         [LoggerMessage(4, LogLevel.Warning, "A bearer token was refused: {Reason}")]
         public static partial void BadToken(ILogger logger, string? reason);
+
+        [LoggerMessage(6, LogLevel.Warning, "The OpenID Connect provider cannot be asked for its keys; calls with its tokens are answered 503")]
+        public static partial void NoProvider(ILogger logger, Exception exception);
 
         [LoggerMessage(5, LogLevel.Warning, "Too many failed attempts from {Address}: they are answered 429 and not logged for {Seconds:0} s")]
         public static partial void Throttled(ILogger logger, System.Net.IPAddress? address, double seconds);

@@ -267,11 +267,21 @@ public sealed class AccessTests : IDisposable
     }
 
     [Fact]
-    public async Task A_provider_that_cannot_be_reached_is_no_reason_for_a_500()
+    public async Task While_the_provider_cannot_be_reached_nobody_is_told_that_the_token_is_wrong_nor_kept_out()
     {
-        using var service = new TestService(settings: [("Auth:Jwt:Authority", "https://127.0.0.1:1/tenant"), ("Auth:Jwt:Audience", Audience)]);
+        using var service = new TestService(settings:
+            [("Auth:Jwt:Authority", "https://127.0.0.1:1/tenant"), ("Auth:Jwt:Audience", Audience), ("Auth:MaxFailures", "2"), .. TestService.KeySettings(0, "soar", "K", "rule:read")]);
 
-        (await BearerAsync(service, TokenOf("good"))).Problem(401);
+        for (var i = 0; i < 5; i++)
+        {
+            var answer = await BearerAsync(service, TokenOf("good"));
+            answer.Problem(503);
+            Assert.Equal(TimeSpan.FromSeconds(10), answer.Headers.RetryAfter?.Delta);
+        }
+
+        Assert.Equal(2, service.Log.Count(line => line.Contains("The OpenID Connect provider cannot be asked", StringComparison.Ordinal)));
+        (await BearerAsync(service, "no token")).Problem(401);
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, "K")).Status);
     }
 
     private static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text));
