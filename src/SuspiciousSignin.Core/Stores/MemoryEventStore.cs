@@ -1,9 +1,5 @@
-using System.Buffers.Text;
-using System.Globalization;
 using System.IO.Hashing;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Text;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
@@ -147,8 +143,8 @@ public sealed class MemoryEventStore : IEventStore
     public Task<EventPage?> ReadEventsAsync(
         SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken)
     {
-        var start = (Timestamp: long.MinValue, Sequence: long.MinValue);
-        if (cursor is not null && !TryReadCursor(cursor, out start))
+        var start = EventCursor.Beginning;
+        if (cursor is not null && !EventCursor.TryParse(cursor, out start))
         {
             return Task.FromResult<EventPage?>(null);
         }
@@ -649,7 +645,7 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     private EventPage Read(
-        SourceAddress address, TimeWindow window, bool countedOnly, RuleRevision revision, int limit, (long Timestamp, long Sequence) start, long number)
+        SourceAddress address, TimeWindow window, bool countedOnly, RuleRevision revision, int limit, EventCursor start, long number)
     {
         ReadOnlyMemory<SeriesEntry> events = default;
         InternTable<EventTraits>.Reader traits;
@@ -683,7 +679,7 @@ public sealed class MemoryEventStore : IEventStore
                 }
                 else
                 {
-                    next = WriteCursor(entry.Timestamp, EvidenceLog.At(chunks, entry.Place).Sequence);
+                    next = new EventCursor(entry.Timestamp, EvidenceLog.At(chunks, entry.Place).Sequence).ToString();
                 }
             }
         }
@@ -714,9 +710,9 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     /// <summary>The place of the first event at or after the start, by time and number.</summary>
-    private int FirstFrom(ReadOnlySpan<SeriesEntry> events, (long Timestamp, long Sequence) start)
+    private int FirstFrom(ReadOnlySpan<SeriesEntry> events, EventCursor start)
     {
-        if (start.Timestamp == long.MinValue)
+        if (start == EventCursor.Beginning)
         {
             return 0;
         }
@@ -933,24 +929,6 @@ public sealed class MemoryEventStore : IEventStore
         return low;
     }
 
-    private static string WriteCursor(long timestamp, long sequence) =>
-        Base64Url.EncodeToString(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{timestamp}.{sequence}")));
-
-    private static bool TryReadCursor(string cursor, out (long Timestamp, long Sequence) start)
-    {
-        start = default;
-        Span<byte> bytes = stackalloc byte[64];
-        if (cursor.Length > 64 || !Base64Url.IsValid(cursor) || !Base64Url.TryDecodeFromChars(cursor, bytes, out var length))
-        {
-            return false;
-        }
-
-        var parts = Encoding.ASCII.GetString(bytes[..length]).Split('.');
-        return parts.Length == 2
-            && long.TryParse(parts[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out start.Timestamp)
-            && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out start.Sequence);
-    }
-
     /// <summary>What is found out of an event while what it looks at is loaded.</summary>
     private struct Touched
     {
@@ -965,70 +943,6 @@ public sealed class MemoryEventStore : IEventStore
 
         /// <summary>The number of an account of that hash, -1 where none is held.</summary>
         public int AccountNumber;
-    }
-
-    private readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs)
-    {
-        /// <summary>Those that the filter picks, or all where there is none; good until the filter is asked again.</summary>
-        public ReadOnlySpan<SeriesEntry> EventsOf(IngestedFilter? filter) => filter is null ? Events.Span : filter.Of(Events.Span);
-    }
-
-    /// <summary>The events of a minute that have to be looked at one by one.</summary>
-    private readonly record struct MinuteSlice(long Begin, ReadOnlyMemory<MinuteEntry> Entries, byte[][] Chunks)
-    {
-        /// <summary>Counts them by the number of their verdicts; those of which it has none go straight to the summary.</summary>
-        public void AddTo(CountTable counts, WindowSummary summary, CorrelationQuery query, InternTable<EventTraits>.Reader traits)
-        {
-            foreach (var entry in Entries.Span)
-            {
-                var timestamp = Begin + entry.At;
-                if (!query.Window.Contains(timestamp)
-                    || (query.IngestedAfter is { } after && !EvidenceLog.IsIngestedSince(Chunks, entry.Place, timestamp, after)))
-                {
-                    continue;
-                }
-
-                if (entry.Kind == KindTable.Unlisted)
-                {
-                    summary.Add(traits[EvidenceLog.At(Chunks, entry.Place).Traits].Classification, 1, timestamp, timestamp);
-                }
-                else
-                {
-                    counts.Count(entry.Kind, timestamp);
-                }
-            }
-        }
-    }
-
-    /// <summary>Picks the events that were ingested at or after a time: by what is known of their minute, else by what their evidence tells.</summary>
-    private sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
-    {
-        private readonly Dictionary<long, (long Earliest, long Latest, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)
-            .ToDictionary(minute => minute.Begin, minute => (minute.Ingested.Earliest, minute.Ingested.Latest, minute.Chunks));
-
-        private readonly List<SeriesEntry> _picked = [];
-
-        /// <summary>Those of the events, in their order; good until it is asked again.</summary>
-        public ReadOnlySpan<SeriesEntry> Of(ReadOnlySpan<SeriesEntry> events)
-        {
-            _picked.Clear();
-            (long begin, (long Earliest, long Latest, byte[][] Chunks) minute) = (long.MinValue, (0, 0, []));
-            foreach (ref readonly var entry in events)
-            {
-                if (entry.Timestamp - begin is < 0 or >= Timeline.MillisecondsPerMinute)
-                {
-                    begin = Timeline.BeginOf(entry.Timestamp);
-                    minute = _minutes[begin];
-                }
-
-                if (minute.Earliest >= after || (minute.Latest >= after && EvidenceLog.IsIngestedSince(minute.Chunks, entry.Place, entry.Timestamp, after)))
-                {
-                    _picked.Add(entry);
-                }
-            }
-
-            return CollectionsMarshal.AsSpan(_picked);
-        }
     }
 
     /// <summary>By time, then by number. Within a minute places are in the order of the numbers, unless a journal told them in another.</summary>
