@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -20,7 +19,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     /// <summary>Runs the rule over a window.</summary>
     public async Task<DetectionRun> RunAsync(DetectionQuery query, CancellationToken cancellationToken = default)
     {
-        var started = Stopwatch.GetTimestamp();
+        var started = clock.GetTimestamp();
         var addresses = query.SourceIps?.Where(address => ExcludedNetworks.Find(address) is null).ToHashSet();
         var result = await store.CorrelateAsync(
             new CorrelationQuery
@@ -38,19 +37,20 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             warnings.Add(new Warning("excludedAddress", "Private and reserved addresses never have alerts; they were left out.", excluded));
         }
 
+        var found = await ToAlertsAsync(store, result, query.Revision, query.Window, query.IncludeEvents, cancellationToken);
         return new DetectionRun
         {
             Id = IdOf(query),
             Rule = new RuleIdentity(RuleCatalogue.RuleId, RuleCatalogue.RuleName, query.Revision.Name, RuleCatalogue.Severity, RuleCatalogue.RiskScore),
             Window = WindowBounds.Of(query.Window),
             Store = store.Kind,
-            Status = result.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
-            TookMs = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds,
+            Status = result.IsPartial || found.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
+            Took = clock.GetElapsedTime(started),
             Coverage = result.Coverage,
             Total = result.Total,
             Truncated = result.Total > result.Findings.Count,
-            Alerts = await ToAlertsAsync(store, result, query.Revision, query.Window, query.IncludeEvents, cancellationToken),
-            Warnings = warnings,
+            Alerts = found.Alerts,
+            Warnings = [.. warnings.Concat(found.Warnings).DistinctBy(warning => warning.Code)],
         };
     }
 
@@ -95,6 +95,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var result = await judge.CorrelateAsync(
             new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue },
             cancellationToken);
+        var found = await ToAlertsAsync(judge, result, query.Revision, window, query.IncludeEvents, cancellationToken);
         var accepted = appended.AcceptedOf(batch.Events);
         return new Evaluation
         {
@@ -106,10 +107,10 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Shapes = batch.Shapes,
             Buckets = BucketCounts.Of(accepted, query.Revision),
             Ignored = IgnoredCounts.Of(accepted, query.Revision, window),
-            Status = result.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
+            Status = result.IsPartial || found.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
             Window = WindowBounds.Of(window),
-            Alerts = await ToAlertsAsync(judge, result, query.Revision, window, query.IncludeEvents, cancellationToken),
-            Warnings = [.. warnings, .. result.Warnings],
+            Alerts = found.Alerts,
+            Warnings = [.. warnings.Concat(result.Warnings).Concat(found.Warnings).DistinctBy(warning => warning.Code)],
         };
     }
 
@@ -147,27 +148,42 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         return new TimeWindow(query.From ?? Math.Max(to - (long)RuleCatalogue.LookBack.TotalMilliseconds, EcsTime.Earliest), to);
     }
 
-    private async Task<IReadOnlyList<Alert>> ToAlertsAsync(
+    /// <summary>The alerts, and what is to be said where their evidence is not all there.</summary>
+    private async Task<(IReadOnlyList<Alert> Alerts, IReadOnlyList<Warning> Warnings, bool IsPartial)> ToAlertsAsync(
         IEventStore from, CorrelationResult result, RuleRevision revision, TimeWindow window, bool includeEvents, CancellationToken cancellationToken)
     {
-        var found = new List<Alert>(result.Findings.Count);
+        var (found, warnings, isPartial) = (new List<Alert>(result.Findings.Count), new List<Warning>(), false);
+        var (left, cut) = (alerts.MaxEventsPerAnswer, 0);
         foreach (var finding in result.Findings)
         {
             var alert = Alert.From(finding, revision, window, alerts.Period);
-            if (includeEvents)
+            if (includeEvents && left == 0)
+            {
+                cut++;
+                alert = alert with { Events = [], EventsTotal = finding.Counts.Total };
+            }
+            else if (includeEvents)
             {
                 var page = await from.ReadEventsAsync(
-                    finding.Address, window, revision, countedOnly: true, alerts.MaxEvents, cursor: null, cancellationToken);
+                    finding.Address, window, revision, countedOnly: true, Math.Min(alerts.MaxEvents, left), cursor: null, cancellationToken);
                 alert = alert with { Events = page!.Events, EventsTotal = page.Total };
+                left -= page.Events.Count;
+                isPartial |= page.IsPartial;
+                warnings.AddRange(page.Warnings);
             }
 
             found.Add(alert);
         }
 
-        return found;
+        if (cut > 0)
+        {
+            warnings.Add(new Warning("evidenceCut", $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer): these alerts show none. Ask for the events of their addresses.", cut));
+        }
+
+        return (found, warnings, isPartial);
     }
 
-    /// <summary>The first 128 bits of SHA-256 over everything that was asked for, in hexadecimal.</summary>
+    /// <summary>The first 128 bits of SHA-256 over everything that decides which alerts there are, in hexadecimal.</summary>
     private static string IdOf(DetectionQuery query)
     {
         var addresses = query.SourceIps is null ? "*" : string.Join(',', query.SourceIps.Order());

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
@@ -67,7 +68,7 @@ public sealed record RuleIdentity(string Id, string Name, string Revision, strin
 /// <summary>The answer to a run of the detection.</summary>
 public sealed record DetectionRun
 {
-    /// <summary>Derived from everything asked for: the same question has the same id.</summary>
+    /// <summary>Derived from everything that decides which alerts there are: the same question has the same id.</summary>
     public required string Id { get; init; }
 
     /// <summary>The rule that ran.</summary>
@@ -82,8 +83,12 @@ public sealed record DetectionRun
     /// <summary>Whether the answer is whole.</summary>
     public required RunStatus Status { get; init; }
 
-    /// <summary>How long it took, milliseconds.</summary>
-    public required long TookMs { get; init; }
+    /// <summary>How long it took.</summary>
+    [JsonIgnore]
+    public TimeSpan Took { get; init; }
+
+    /// <summary>How long it took, evidence included, milliseconds.</summary>
+    public long TookMs => (long)Took.TotalMilliseconds;
 
     /// <summary>What data each leg had, and how fresh it is.</summary>
     public required Coverage Coverage { get; init; }

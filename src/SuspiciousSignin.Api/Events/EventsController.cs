@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
 using System.Text;
@@ -74,7 +75,7 @@ public sealed class EventsController(
 
         if (idempotencyKey is null)
         {
-            return (await EvaluateBodyAsync(Request.BodyReader, format, request, cancellationToken)).Result;
+            return (await EvaluateBodyAsync(Request.BodyReader, format, request, identify: null, cancellationToken)).Result;
         }
 
         return idempotencyKey.Length is 0 or > IdempotencyLimits.KeyLength
@@ -109,7 +110,13 @@ public sealed class EventsController(
                 try
                 {
                     await using var body = HashingBody(out var hash);
-                    var (result, answer) = await EvaluateBodyAsync(PipeReader.Create(body), format, request, cancellationToken);
+                    // Where the answer is lost behind the store, by a fault or since the caller went away, the request sent again finds its events known.
+                    var (result, answer) = await EvaluateBodyAsync(
+                        PipeReader.Create(body),
+                        format,
+                        request,
+                        batch => batch.Identify(BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)]))),
+                        cancellationToken);
                     isRemembered = answer is not null && idempotency.TryComplete(key, HashOf(hash, format), answer);
                     return result;
                 }
@@ -124,7 +131,7 @@ public sealed class EventsController(
     }
 
     private async Task<(IActionResult Result, Evaluation? Answer)> EvaluateBodyAsync(
-        PipeReader body, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+        PipeReader body, BatchFormat format, EvaluationRequest request, Action<EventBatch>? identify, CancellationToken cancellationToken)
     {
         var (batch, refusal) = await EventBatchReader.ReadAsync(body, format, readerOptions, cancellationToken);
         if (refusal is not null)
@@ -138,6 +145,8 @@ public sealed class EventsController(
             return (this.Refuse(StatusCodes.Status422UnprocessableEntity, $"The events cannot be moved: {why} Nothing was stored.", at: "timeShift", why), null);
         }
 
+        // Behind the shift, which is another one when the request is sent again.
+        identify?.Invoke(batch!);
         var query = request.ToQuery(clock, runs.Promote);
         var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken) with { TimeShift = applied };
         metrics.Evaluated(evaluation);

@@ -22,7 +22,7 @@ public sealed class ServiceMetrics
         _events = meter.CreateCounter<long>("suspicious_signin.events", description: "Accepted events by bucket.");
         _rejected = meter.CreateCounter<long>("suspicious_signin.events.rejected", description: "Events not accepted.");
         _duplicates = meter.CreateCounter<long>("suspicious_signin.events.duplicate", description: "Events of an identity already known.");
-        _runs = meter.CreateCounter<long>("suspicious_signin.runs", description: "Runs of the detection by status.");
+        _runs = meter.CreateCounter<long>("suspicious_signin.runs", description: "Runs of the detection and judgements of batches, by status.");
         _alerts = meter.CreateCounter<long>("suspicious_signin.alerts", description: "Alerts returned by runs and batches.");
         _duration = meter.CreateHistogram(
             "suspicious_signin.run.duration",
@@ -33,13 +33,14 @@ public sealed class ServiceMetrics
 
     internal void Ran(DetectionRun run)
     {
-        _runs.Add(1, new KeyValuePair<string, object?>("status", run.Status == RunStatus.Succeeded ? "succeeded" : "partial"));
+        Count("run", run.Status);
         _alerts.Add(run.Alerts.Count);
-        _duration.Record(run.TookMs / 1000.0);
+        _duration.Record(run.Took.TotalSeconds);
     }
 
     internal void Evaluated(Evaluation evaluation)
     {
+        Count("batch", evaluation.Status);
         Count(evaluation.Buckets);
         _rejected.Add(evaluation.RejectedTotal);
         _duplicates.Add(evaluation.Duplicates);
@@ -52,6 +53,9 @@ public sealed class ServiceMetrics
         _rejected.Add(rejected);
         _duplicates.Add(duplicates);
     }
+
+    private void Count(string kind, RunStatus status) => _runs.Add(
+        1, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("status", status == RunStatus.Succeeded ? "succeeded" : "partial"));
 
     private void Count(BucketCounts buckets)
     {

@@ -109,6 +109,7 @@ internal static class ServiceOptionsSetup
                 .Must(period => period > TimeSpan.Zero && (TimeSpan.TicksPerDay % period.Ticks == 0 || period.Ticks % TimeSpan.TicksPerDay == 0))
                 .WithMessage("must divide a day, or be whole days.");
             options.RuleFor(o => o.MaxEvents).InclusiveBetween(1, 10_000);
+            options.RuleFor(o => o.MaxEventsPerAnswer).InclusiveBetween(1, 1_000_000);
         })
         .AddChecked<RunOptions>("Runs", options =>
         {

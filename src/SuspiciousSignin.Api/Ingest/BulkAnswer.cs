@@ -31,6 +31,8 @@ internal static class BulkAnswer
             {
                 ({ } why, _, _) => OfRejected(why),
                 (_, true, _) => new ItemResult(201, "created"),
+                // An envelope in which there is nothing.
+                _ when item.EventCount == 0 => new ItemResult(200, "noop"),
                 (_, _, BulkAction.Create) => new ItemResult(409, null, "version_conflict_engine_exception", "version conflict, document already exists: an event of this identity is kept already."),
                 // Elasticsearch would replace the document. Here events never change, and a known one is kept as it is.
                 _ => new ItemResult(200, "noop"),

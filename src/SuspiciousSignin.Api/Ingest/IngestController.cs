@@ -79,7 +79,10 @@ public sealed partial class IngestController(
             Response.Headers.Append(HeaderNames.Warning, $"299 {Product} \"{Surface.HeaderText($"{warning.Code}: {warning.Count} events. {warning.Message}")}\"");
         }
 
-        return await AnswerAsync(batch, results, started, cancellationToken);
+        var answer = await AnswerAsync(batch, results, started, cancellationToken);
+        // Only here, where the store is through with the events: where it failed, it may not be.
+        batch.Batch.ReturnMemory();
+        return answer;
     }
 
     /// <summary>Says what this is.</summary>

@@ -22,7 +22,7 @@ public sealed record AddressAlertsRequest : IWindowRequest
     /// <summary>The most alerts to return, 1 to 1,000. Default 100.</summary>
     public int? Limit { get; init; }
 
-    /// <summary>Where the next page starts, from <c>nextCursor</c> of an earlier answer.</summary>
+    /// <summary>Reserved: all alerts of an address are on one page.</summary>
     public string? Cursor { get; init; }
 
     /// <summary>Whether alerts carry their events. Default true.</summary>
@@ -40,6 +40,9 @@ public sealed record AddressEventsRequest : IWindowRequest
 
     /// <summary>The revision whose verdicts are shown: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
+
+    /// <summary>Whether raw network alerts count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
+    public bool? Promote { get; init; }
 
     /// <summary>The most events to return, 1 to 10,000. Default 100.</summary>
     public int? Limit { get; init; }

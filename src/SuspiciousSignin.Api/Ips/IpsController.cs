@@ -25,10 +25,10 @@ public sealed record AddressAlerts(
 
 /// <summary>The events of one address.</summary>
 /// <param name="SourceIp">The address, canonical.</param>
+/// <param name="Status">Whether the answer is whole.</param>
 /// <param name="Total">How many events there are in all.</param>
 /// <param name="Truncated">Whether there are more than this page and those before it.</param>
 /// <param name="Events">The events, oldest first.</param>
-/// <param name="Status">Whether the answer is whole.</param>
 /// <param name="Warnings">What the answer does not show by itself.</param>
 /// <param name="NextCursor">Where the next page starts; absent on the last.</param>
 public sealed record AddressEvents(
@@ -117,9 +117,10 @@ public sealed class IpsController(
     /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The text is no IP address, or a parameter cannot be read.</response>
     /// <response code="422">A parameter is out of range.</response>
-    /// <response code="429">Too many requests; Retry-After says when to try again.</response>
+    /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpGet("events", Name = "getEventsOfAddress")]
+    [EnableRateLimiting(Composition.RunsPolicy)]
     [ProducesResponseType<AddressEvents>(200, "application/json")]
     [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
@@ -142,7 +143,7 @@ public sealed class IpsController(
         var window = new TimeWindow(
             RequestRules.Milliseconds(request.From, clock, roundUp: false) ?? TimeWindow.All.From,
             RequestRules.Milliseconds(request.To, clock, roundUp: true) ?? TimeWindow.All.To);
-        var page = await correlation.EventsOfAsync(address, window, request.Rule(runs.Promote), request.Limit ?? 100, request.Cursor, cancellationToken);
+        var page = await correlation.EventsOfAsync(address, window, request.Rule(request.Promote ?? runs.Promote), request.Limit ?? 100, request.Cursor, cancellationToken);
         if (page is null)
         {
             return this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", at: "cursor");

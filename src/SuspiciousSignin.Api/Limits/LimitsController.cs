@@ -21,7 +21,7 @@ public sealed record ServiceLimits(BodyLimits Body, EventLimits Events, RunLimit
             RequestLimits.MaxBodyBytes(requests, events), events.MaxBodyBytes, requests.MinBytesPerSecond, XmlConvert.ToString(requests.GracePeriod), XmlConvert.ToString(requests.HeadersTimeout)),
         new EventLimits(events.MaxEvents, events.MaxEventBytes, events.MaxDepth, EventReaderOptions.MaxTextLength),
         new RunLimits(
-            runs.MaxConcurrent, runs.MaxQueued, XmlConvert.ToString(runs.MaxWindow), runs.MaxAddresses, DetectionRequestValidator.MaxLimit, alerts.MaxEvents, DetectionsController.MaxBodyBytes),
+            runs.MaxConcurrent, runs.MaxQueued, XmlConvert.ToString(runs.MaxWindow), runs.MaxAddresses, DetectionRequestValidator.MaxLimit, alerts.MaxEvents, alerts.MaxEventsPerAnswer, DetectionsController.MaxBodyBytes),
         new CallerLimits(requests.PerCaller == 0 ? null : requests.PerCaller, XmlConvert.ToString(requests.Window), auth.MaxFailures, XmlConvert.ToString(auth.FailureWindow)),
         new IdempotencyLimits(IdempotencyLimits.KeyLength, idempotency.MaxKeys, idempotency.MaxBytes, XmlConvert.ToString(idempotency.Lifetime)));
 }
@@ -48,8 +48,10 @@ public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, in
 /// <param name="MaxAddresses">The most <c>sourceIps</c>; more are 422 (<c>Runs:MaxAddresses</c>).</param>
 /// <param name="MaxAlerts">The greatest <c>limit</c>.</param>
 /// <param name="MaxEventsPerAlert">The most events that an alert shows (<c>Alerts:MaxEvents</c>).</param>
+/// <param name="MaxEventsPerAnswer">The most events that all alerts of an answer show (<c>Alerts:MaxEventsPerAnswer</c>).</param>
 /// <param name="MaxBodyBytes">The longest body that asks for a run.</param>
-public sealed record RunLimits(int MaxConcurrent, int MaxQueued, string MaxWindow, int MaxAddresses, int MaxAlerts, int MaxEventsPerAlert, long MaxBodyBytes);
+public sealed record RunLimits(
+    int MaxConcurrent, int MaxQueued, string MaxWindow, int MaxAddresses, int MaxAlerts, int MaxEventsPerAlert, int MaxEventsPerAnswer, long MaxBodyBytes);
 
 /// <summary>Bounds of all requests of a caller.</summary>
 /// <param name="PerCaller">Requests within a window; one more is 429. Absent where there is no bound (<c>Requests:PerCaller</c>).</param>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using FluentValidation;
+using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
@@ -37,7 +38,8 @@ internal static class RequestRules
             .Must(name => name is null || RuleCatalogue.Find(name) is not null)
             .WithMessage($"There is no such revision. The revisions are: {Revisions}.");
         validator.RuleFor(request => request.From)
-            .Must((request, _) => request.WindowOrNull(clock) is not { } window || window.From < window.To)
+            // Where a batch is judged, the end that is not given is that of its events.
+            .Must((request, _) => request is EvaluationRequest { To: null } || request.WindowOrNull(clock) is not { } window || window.From < window.To)
             .WithMessage("'from' must be earlier than 'to'.");
     }
 

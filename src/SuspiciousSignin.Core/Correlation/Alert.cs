@@ -19,6 +19,9 @@ public sealed class AlertOptions
 
     /// <summary>The most events shown inside one alert. Default 1,000; 1 to 10,000.</summary>
     public int MaxEvents { get; set; } = 1000;
+
+    /// <summary>The most events shown inside all alerts of one answer; alerts behind them show none and are counted in a warning. Default 50,000; 1 to 1,000,000.</summary>
+    public int MaxEventsPerAnswer { get; set; } = 50_000;
 }
 
 /// <summary>In which order the two legs came.</summary>

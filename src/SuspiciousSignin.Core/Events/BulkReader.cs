@@ -33,9 +33,13 @@ public readonly record struct BulkItem(BulkAction Action, string Index, string? 
 
 /// <summary>A bulk request as read.</summary>
 /// <param name="Items">Its actions, in order.</param>
-/// <param name="Events">The events of those that have one.</param>
+/// <param name="Batch">The batch of their events.</param>
 /// <param name="NamesPipeline">Whether an action wants a pipeline to work on its document; none will.</param>
-public sealed record BulkBatch(IReadOnlyList<BulkItem> Items, IReadOnlyList<EventRecord> Events, bool NamesPipeline);
+public sealed record BulkBatch(IReadOnlyList<BulkItem> Items, EventBatch Batch, bool NamesPipeline)
+{
+    /// <summary>The events of those actions that have one.</summary>
+    public IReadOnlyList<EventRecord> Events => Batch.Events;
+}
 
 /// <summary>
 /// Reads the body of an Elasticsearch bulk request as it arrives, line by line: an action, then for all but <c>delete</c> a document. The
@@ -83,7 +87,7 @@ public sealed class BulkReader
     {
         var reader = new BulkReader(options, defaultIndex, readDocuments);
         var refusal = await reader.ReadBodyAsync(body, cancellationToken);
-        return refusal is null ? (new BulkBatch(reader._items, reader._batch.Events, reader._namesPipeline), null) : (null, refusal);
+        return refusal is null ? (new BulkBatch(reader._items, reader._batch, reader._namesPipeline), null) : (null, refusal);
     }
 
     private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, CancellationToken cancellationToken)

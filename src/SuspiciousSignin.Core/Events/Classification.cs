@@ -27,7 +27,7 @@ public enum IgnoredReason
     /// <summary><c>source.ip</c> is missing or holds no address.</summary>
     NoSourceIp,
 
-    /// <summary><c>source.ip</c> or another tested field has several values.</summary>
+    /// <summary><c>source.ip</c> has several values.</summary>
     MultiValued,
 
     /// <summary>The address is private or reserved.</summary>

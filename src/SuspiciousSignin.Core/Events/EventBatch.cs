@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 
 namespace SuspiciousSignin.Events;
 
@@ -122,7 +121,6 @@ public sealed class EventBatch
     internal int IncompleteEnvelopes { get; set; }
 
     /// <summary>How many of the rejected events were not JSON at all.</summary>
-    [JsonIgnore]
     internal int MalformedTotal { get; private set; }
 
     /// <summary>What the events lie in.</summary>
@@ -154,6 +152,13 @@ public sealed class EventBatch
         _runLength++;
         _events.AddNext();
     }
+
+    /// <summary>
+    /// Gives the events without identity one that only the same request, sent again, has: its events are known then, whatever became of the answer.
+    /// </summary>
+    /// <param name="request">What stands for the request; a cryptographic hash.</param>
+    public void Identify(UInt128 request) =>
+        Replace(record => record.Identity != 0 ? record : record with { Identity = EventRecord.DeriveIdentity(request, record.Position) });
 
     /// <summary>Puts other events into the place of the accepted ones.</summary>
     internal void Replace(Func<EventRecord, EventRecord> change)

@@ -1,6 +1,4 @@
-using System.Buffers.Binary;
 using System.Globalization;
-using System.IO.Hashing;
 using System.Text.RegularExpressions;
 using System.Xml;
 
@@ -109,23 +107,9 @@ public readonly partial record struct TimeShift
     {
         Timestamp = record.Timestamp + milliseconds,
         Ingested = record.Ingested + milliseconds,
-        Identity = Moved(record.Identity, milliseconds),
+        Identity = record.Identity == 0 ? 0 : EventRecord.DeriveIdentity(record.Identity, milliseconds),
         Document = record.Document.IsEmpty ? default : EcsTimeRewriter.Move(record.Document, milliseconds),
     };
-
-    private static UInt128 Moved(UInt128 identity, long milliseconds)
-    {
-        if (identity == 0)
-        {
-            return 0;
-        }
-
-        Span<byte> both = stackalloc byte[24];
-        BinaryPrimitives.WriteUInt128LittleEndian(both, identity);
-        BinaryPrimitives.WriteInt64LittleEndian(both[16..], milliseconds);
-        var hash = XxHash128.HashToUInt128(both);
-        return hash == 0 ? 1 : hash;
-    }
 
     private static TimeSpan? TryReadIso(string text)
     {

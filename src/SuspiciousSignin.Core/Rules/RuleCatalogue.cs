@@ -33,7 +33,7 @@ public static class RuleCatalogue
     /// <summary>How far the rule looks back.</summary>
     public static readonly TimeSpan LookBack = TimeSpan.FromHours(8);
 
-    /// <summary>From how many kept events on an alert is labelled as high volume: more than this.</summary>
+    /// <summary>An alert over more than this many events is labelled <c>highVolume</c>.</summary>
     public const int HighVolume = 100;
 
     private const string AzureDataset = "azure.signinlogs";

@@ -18,6 +18,8 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     private readonly BlockingCollection<Waiting> _queue = [];
     private readonly Thread _writer;
     private volatile string? _fault;
+    private volatile string? _pruneFault;
+    private volatile Exception? _lost;
     private int _isDisposed;
 
     private DurableEventStore(MemoryEventStore memory, EventJournal journal)
@@ -81,6 +83,11 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     /// <inheritdoc/>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
     {
+        if (_lost is not null)
+        {
+            throw NotInMemory(_lost);
+        }
+
         var waiting = new Waiting(events, cancellationToken);
         try
         {
@@ -105,7 +112,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     /// <inheritdoc/>
     public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
     {
-        if (_fault is not null)
+        if (_fault is not null && _lost is null)
         {
             // Nobody may send to a store that is not ready, so it has to find out by itself when the disk takes writes again.
             try
@@ -123,6 +130,11 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             ["durable"] = true,
             ["restored"] = Restored,
         };
+        if (_pruneFault is { } kept)
+        {
+            facts["notPruned"] = kept;
+        }
+
         return new StoreHealth(_fault is null, _fault ?? "Events are held in memory, and on the disk before they are acknowledged.", facts);
     }
 
@@ -156,6 +168,18 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     private void WriteTogether(List<Waiting> group)
     {
+        if (_lost is { } lost)
+        {
+            group.ForEach(waiting => waiting.Done.TrySetException(NotInMemory(lost)));
+        }
+        else if (TryWriteDown(group))
+        {
+            TakeIn(group);
+        }
+    }
+
+    private bool TryWriteDown(List<Waiting> group)
+    {
         try
         {
             var (sequence, coming, added) = (_memory.NextSequence, new HashSet<UInt128>(), new List<(long, EventRecord)>());
@@ -177,23 +201,51 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             }
 
             _fault = null;
-
-            foreach (var waiting in group)
-            {
-                // The memory store completes at once.
-                var result = _memory.AppendAsync(waiting.Added, CancellationToken.None).GetAwaiter().GetResult();
-                waiting.Done.TrySetResult(result with { Duplicates = waiting.Duplicates });
-            }
-
-            _journal.Prune(_memory.Evictions);
+            return true;
         }
         catch (Exception fault)
         {
             _fault = "Events cannot be written to the disk; is it full?";
             var unavailable = new StoreUnavailableException("The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.", fault);
             group.ForEach(waiting => waiting.Done.TrySetException(unavailable));
+            return false;
         }
     }
+
+    /// <summary>Takes what is on the disk into memory, which must not fail: the two would not be the same any more.</summary>
+    private void TakeIn(List<Waiting> group)
+    {
+        try
+        {
+            foreach (var waiting in group)
+            {
+                // The memory store completes at once.
+                var result = _memory.AppendAsync(waiting.Added, CancellationToken.None).GetAwaiter().GetResult();
+                waiting.Done.TrySetResult(result with { Duplicates = waiting.Duplicates });
+            }
+        }
+        catch (Exception fault)
+        {
+            _lost = fault;
+            _fault = $"Events that are on the disk could not be taken into memory: {fault.Message} A restart takes them back.";
+            group.ForEach(waiting => waiting.Done.TrySetException(NotInMemory(fault)));
+            return;
+        }
+
+        try
+        {
+            _journal.Prune(_memory.Evictions);
+            _pruneFault = null;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // The events are on the disk and in memory. Files that should be gone cost room, and are tried again with the next batch.
+            _pruneFault = $"Files of events that were let go cannot be taken away: {fault.Message}";
+        }
+    }
+
+    private static StoreUnavailableException NotInMemory(Exception fault) => new(
+        "Events that are on the disk could not be taken into memory, and no more are taken until the service is started again. Those of this batch may be there then.", fault);
 
     private sealed record Waiting(IReadOnlyList<EventRecord> Events, CancellationToken Cancellation)
     {

@@ -540,12 +540,20 @@ internal static class JournalFiles
             }
 
             var held = Stream(Path.Combine(folder, Lock), FileMode.OpenOrCreate, FileShare.None);
-            foreach (var unfinished in Directory.EnumerateFiles(folder, "*.journal" + Unfinished))
+            try
             {
-                File.Delete(unfinished);
-            }
+                foreach (var unfinished in Directory.EnumerateFiles(folder, "*.journal" + Unfinished))
+                {
+                    File.Delete(unfinished);
+                }
 
-            return held;
+                return held;
+            }
+            catch
+            {
+                held.Dispose();
+                throw;
+            }
         }
         catch (UnauthorizedAccessException denied)
         {

@@ -22,6 +22,9 @@ internal struct EvidenceLog
     /// <summary>The pieces; <see cref="At"/> finds events in them.</summary>
     public byte[][] Chunks { readonly get => field ?? []; private set; }
 
+    /// <summary>How many bytes the pieces have.</summary>
+    public long Capacity { get; private set; }
+
     /// <summary>Whether it has begun its last piece.</summary>
     public readonly bool IsFull => _count == MaxChunks;
 
@@ -78,6 +81,7 @@ internal struct EvidenceLog
         var chunk = GC.AllocateUninitializedArray<byte>((int)Math.Max(HeadLength + length, Math.Clamp(_length, FirstLength, MaxLength)), pinned: _length >= 4096);
         HeadOf(chunk) = (long.MaxValue, long.MinValue);
         Chunks[_count++] = chunk;
+        Capacity += chunk.Length;
         _used = HeadLength;
         return chunk;
     }

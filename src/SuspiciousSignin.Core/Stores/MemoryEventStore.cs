@@ -391,7 +391,7 @@ public sealed class MemoryEventStore : IEventStore
             ? SeriesEntry.NoAccount
             : _accounts.Hold(record.Account.Span, touch.Account, static (held, fields) => fields.SequenceEqual(held.Fields), static fields => new EventAccount(fields.ToArray()));
         var header = new EvidenceHeader(record.Identity, _sequence++, record.Ingested - record.Timestamp, traits, account);
-        var place = minute.Add(record.Timestamp, _kinds.NumberOf(classification), header, numbers, record.Payload.Span);
+        var place = _timeline.Add(minute, record.Timestamp, _kinds.NumberOf(classification), header, numbers, record.Payload.Span);
         var entry = new SeriesEntry(record.Timestamp, place, traits, account);
         foreach (var number in numbers)
         {

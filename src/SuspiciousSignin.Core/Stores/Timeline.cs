@@ -22,7 +22,7 @@ internal sealed class Timeline
     public Minute? First => _hours.Min?.Minutes[0];
 
     /// <summary>How much memory the evidence of all minutes takes.</summary>
-    public long EvidenceBytes => _minutes.Values.Sum(minute => minute.Chunks.Sum(chunk => (long)(chunk?.Length ?? 0)));
+    public long EvidenceBytes { get; private set; }
 
     /// <summary>The minute of a time, or null where it holds nothing.</summary>
     public Minute? Find(long timestamp)
@@ -46,11 +46,21 @@ internal sealed class Timeline
         return latest = minute;
     }
 
+    /// <summary>Adds an event to a minute that it has, and tells where its evidence is.</summary>
+    public uint Add(Minute minute, long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    {
+        var before = minute.EvidenceBytes;
+        var place = minute.Add(timestamp, kind, header, addresses, payload);
+        EvidenceBytes += minute.EvidenceBytes - before;
+        return place;
+    }
+
     /// <summary>Takes away the earliest minute.</summary>
     public void RemoveFirst()
     {
         var hour = _hours.Min!;
         var minute = hour.Minutes[0];
+        EvidenceBytes -= minute.EvidenceBytes;
         _minutes.Remove(minute.Key);
         ref var latest = ref LatestOf(minute.Key);
         latest = ReferenceEquals(latest, minute) ? null : latest;
@@ -163,14 +173,14 @@ internal sealed class Minute(long key, Hour hour)
     /// <summary>The last millisecond.</summary>
     public long End => Begin + Timeline.MillisecondsPerMinute - 1;
 
-    /// <summary>The hour it belongs to.</summary>
-    public Hour Hour => hour;
-
     /// <summary>Whether its counts do not tell what it holds: some events were let go, or have verdicts that have no number.</summary>
     public bool MustBeWalked => _start > 0 || _hasUnlisted;
 
     /// <summary>The events held; see <see cref="Order"/>. What was taken here is never changed.</summary>
     public ReadOnlyMemory<MinuteEntry> Entries => _entries.AsMemory(_start, _count - _start);
+
+    /// <summary>How much memory their evidence takes.</summary>
+    public long EvidenceBytes => _evidence.Capacity;
 
     /// <summary>Where their evidence is.</summary>
     public byte[][] Chunks => _evidence.Chunks;

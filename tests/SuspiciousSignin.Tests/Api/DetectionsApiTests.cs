@@ -237,6 +237,22 @@ public sealed class DetectionsApiTests
         Assert.Equal([HttpStatusCode.OK, HttpStatusCode.OK], (await Task.WhenAll(first, second)).Select(answer => answer.Status));
     }
 
+    [Fact]
+    public async Task Events_of_an_address_are_judged_as_its_alerts_are()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(
+            Ecs.SignIn(), $$"""{"@timestamp":"{{Ecs.Time(3)}}","source.ip":"{{Ecs.Address}}","event":{"kind":"alert","module":"suricata","dataset":"suricata.eve"} }"""));
+
+        var (asIs, promoted) = (await CountedAsync(""), await CountedAsync("?promote=true"));
+        Assert.Equal([true, false], asIs);
+        Assert.Equal([true, true], promoted);
+        Assert.Equal([Ecs.Address], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?promote=true")).Addresses);
+
+        async Task<bool[]> CountedAsync(string query) =>
+            [.. (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events{query}")).Json!["events"]!.AsArray().Select(document => (bool)document!["counted"]!)];
+    }
+
     /// <summary>A store that does as told before it answers that there is nothing.</summary>
     private sealed class StubStore(Func<Task> beforeAnswer) : IEventStore
     {

@@ -1,11 +1,12 @@
 using System.IO.Compression;
 using System.Net;
-using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
 
@@ -454,38 +455,134 @@ public sealed class EventsApiTests
     }
 
     [Fact]
-    public void Nothing_is_kept_of_a_key_whose_request_failed()
+    public void A_key_whose_request_failed_is_new_again()
     {
         var cache = new IdempotencyCache(new IdempotencyOptions(), JsonSerializerOptions.Default, new FakeTimeProvider(TestService.Now));
 
-        var key = Fail(cache);
-        GC.Collect();
+        cache.TryClaim("k1", out _, out _);
+        cache.Release("k1");
 
-        Assert.False(key.IsAlive);
-        GC.KeepAlive(cache);
+        Assert.Equal(IdempotencyCache.Claim.New, cache.TryClaim("k1", out _, out _));
+    }
 
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        static WeakReference Fail(IdempotencyCache cache)
+    [Theory]
+    [InlineData("")]
+    [InlineData("?timeShift=-1h")]
+    [InlineData("?timeShift=now")]
+    public async Task A_request_that_failed_behind_the_store_is_stored_once_when_it_is_sent_again_with_its_key(string query)
+    {
+        var store = new FailingStore { BeforeCorrelation = _ => throw new StoreUnavailableException("Not now.") };
+        using var service = new TestService(store: store);
+        var body = Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn(), Ecs.SignIn(), Ecs.SignIn(id: "s1"));
+
+        (await service.PostAsync(body, query, key: "k1")).Problem(503);
+        store.BeforeCorrelation = _ => Task.CompletedTask;
+        service.Clock.Advance(query == "?timeShift=now" ? TimeSpan.Zero : TimeSpan.FromSeconds(5));
+        var again = await service.PostAsync(body, query, key: "k1");
+        var otherBody = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()), query, key: "k2");
+
+        Assert.Equal((0, 4), (again.Number("accepted"), again.Number("duplicates")));
+        Assert.Equal([Ecs.Address], again.Addresses);
+        Assert.Equal((2, 0), (otherBody.Number("accepted"), otherBody.Number("duplicates")));
+        Assert.Equal(6, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task A_caller_who_went_away_behind_the_store_sends_again_with_its_key_and_nothing_counts_twice()
+    {
+        using var isStored = new SemaphoreSlim(0);
+        var store = new FailingStore();
+        store.BeforeCorrelation = async gone =>
         {
-            var key = new string('k', 200);
-            cache.TryClaim(key, out _, out _);
-            cache.Release(key);
-            return new WeakReference(key);
+            isStored.Release();
+            await Task.Delay(Timeout.Infinite, gone);
+        };
+        using var service = new TestService(store: store);
+        using var caller = new CancellationTokenSource();
+        var body = Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn(), Ecs.SignIn());
+
+        var first = service.SendAsync(HttpMethod.Post, "/api/v1/events", TestService.Content(body), "k1", caller.Token);
+        await isStored.WaitAsync();
+        await caller.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        store.BeforeCorrelation = _ => Task.CompletedTask;
+        var again = await service.PostAsync(body, key: "k1");
+        while (again.Status == HttpStatusCode.Conflict)
+        {
+            // The service learns a moment later that the caller went away.
+            await Task.Delay(10);
+            again = await service.PostAsync(body, key: "k1");
         }
+
+        Assert.Equal((0, 3), (again.Number("accepted"), again.Number("duplicates")));
+        Assert.Equal(3, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task Equal_events_of_one_request_without_identity_stay_two_with_a_key_too()
+    {
+        using var service = new TestService();
+
+        Assert.Equal(3, (await service.PostAsync(Ecs.Batch(Ecs.SignIn(), Ecs.SignIn(), Ecs.SignIn()), key: "k1")).Number("accepted"));
+    }
+
+    [Fact]
+    public async Task Evidence_that_is_not_all_there_makes_the_answer_partial()
+    {
+        using var service = new TestService(store: new FailingStore { Page = page => page with { IsPartial = true, Warnings = [new Warning("partialResults", "Not all.", 1)] } });
+
+        var batch = await service.PostAsync(Ecs.Batch(Both), "?includeEvents=true");
+        var run = await service.RunAsync("""{"includeEvents":true}""");
+        var without = await service.RunAsync("""{"includeEvents":false}""");
+
+        Assert.All([batch, run], answer =>
+        {
+            Assert.Equal("partial", (string?)answer.Json!["status"]);
+            Assert.Contains("partialResults", answer.Warnings);
+        });
+        Assert.Equal("succeeded", (string?)without.Json!["status"]);
+    }
+
+    [Fact]
+    public async Task One_answer_shows_no_more_events_than_it_may_and_says_which_alerts_show_none()
+    {
+        using var service = new TestService(settings: ("Alerts:MaxEventsPerAnswer", "5"));
+        string[] addresses = ["81.2.69.1", "81.2.69.2", "81.2.69.3", "81.2.69.4"];
+
+        var answer = await service.PostAsync(Ecs.Batch([.. addresses.SelectMany(ip => new[] { Ecs.NetworkAlert(ip: ip), Ecs.SignIn(ip: ip) })]), "?includeEvents=true");
+
+        Assert.Equal(addresses, answer.Addresses);
+        var alerts = answer.Json!["alerts"]!.AsArray();
+        Assert.Equal([2, 2, 1, 0], alerts.Select(alert => alert!["events"]!.AsArray().Count));
+        Assert.All(alerts, alert => Assert.Equal(2, (int)alert!["eventsTotal"]!));
+        var warning = answer.Json["warnings"]!.AsArray().Single(each => (string?)each!["code"] == "evidenceCut");
+        Assert.Equal(1, (int)warning!["count"]!);
+        Assert.Equal("succeeded", (string?)answer.Json["status"]);
+    }
+
+    [Fact]
+    public async Task From_alone_is_compared_with_the_events_and_not_with_now()
+    {
+        using var service = new TestService();
+        var from = Iso(TestService.Now.AddHours(1).ToUnixTimeMilliseconds());
+
+        var answer = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: -70), Ecs.SignIn(minutesAgo: -80)), $"?store=false&from={from}");
+
+        Assert.Equal([Ecs.Address], answer.Addresses);
     }
 
     [Theory]
     [InlineData("?revision=2024-01-01", 422, "revision")]
     [InlineData("?from=now&to=now-1h", 422, "from")]
     [InlineData("?from=yesterday", 400, "from")]
-    [InlineData("?store=perhaps", 400, "Store")]
+    [InlineData("?store=perhaps", 400, "store")]
     [InlineData("?sotre=false", 400, "sotre")]
     [InlineData("?store=false&store=true", 400, "store")]
     public async Task A_bad_parameter_is_named(string query, int status, string name)
     {
         using var service = new TestService();
 
-        Assert.Equal([name], (await service.PostAsync(Ecs.Batch(Both), query)).Problem(status), StringComparer.OrdinalIgnoreCase);
+        Assert.Equal([name], (await service.PostAsync(Ecs.Batch(Both), query)).Problem(status));
     }
 
     private static string Deep(int levels) =>

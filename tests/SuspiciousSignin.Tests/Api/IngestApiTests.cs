@@ -93,6 +93,18 @@ public sealed class IngestApiTests
         Assert.Equal(["create 409 version_conflict_engine_exception", "create 201 created", "create 409 version_conflict_engine_exception", "create 201 created"], Items(answer));
     }
 
+    [Theory]
+    [InlineData("create")]
+    [InlineData("index")]
+    public async Task An_envelope_with_nothing_in_it_conflicts_with_nothing(string action)
+    {
+        using var service = new TestService();
+
+        var answer = await BulkAsync(service, Lines($$"""{"{{action}}":{"_index":"logs-a"} }""", """{"records":[]}"""));
+
+        Assert.Equal([$"{action} 200 noop"], Items(answer));
+    }
+
     [Fact]
     public async Task The_index_tells_the_dataset_where_the_document_does_not()
     {

@@ -22,7 +22,7 @@ public sealed class LimitsTests : IDisposable
         [
             ("Events:MaxBodyBytes", "2000"), ("Events:MaxEvents", "3"), ("Events:MaxEventBytes", "1024"), ("Events:MaxDepth", "9"), ("Requests:MaxBodyBytes", "1500"),
             ("Requests:PerCaller", "7"), ("Requests:Window", "00:00:30"), ("Requests:MinBytesPerSecond", "11"), ("Requests:GracePeriod", "00:00:12"), ("Requests:HeadersTimeout", "00:00:13"),
-            ("Runs:MaxConcurrent", "2"), ("Runs:MaxQueued", "4"), ("Runs:MaxWindow", "2.00:00:00"), ("Runs:MaxAddresses", "5"), ("Alerts:MaxEvents", "6"),
+            ("Runs:MaxConcurrent", "2"), ("Runs:MaxQueued", "4"), ("Runs:MaxWindow", "2.00:00:00"), ("Runs:MaxAddresses", "5"), ("Alerts:MaxEvents", "6"), ("Alerts:MaxEventsPerAnswer", "60"),
             ("Auth:MaxFailures", "8"), ("Auth:FailureWindow", "00:02:00"), ("Idempotency:MaxKeys", "10"), ("Idempotency:MaxBytes", "2000000"), ("Idempotency:Lifetime", "00:05:00"),
         ]);
 
@@ -32,7 +32,7 @@ public sealed class LimitsTests : IDisposable
             {
               "body": { "maxBytesSent": 1500, "maxBytesDecompressed": 2000, "minBytesPerSecond": 11, "gracePeriod": "PT12S", "headersTimeout": "PT13S" },
               "events": { "maxPerBatch": 3, "maxBytes": 1024, "maxDepth": 9, "maxTextLength": 1024 },
-              "runs": { "maxConcurrent": 2, "maxQueued": 4, "maxWindow": "P2D", "maxAddresses": 5, "maxAlerts": 10000, "maxEventsPerAlert": 6, "maxBodyBytes": 1048576 },
+              "runs": { "maxConcurrent": 2, "maxQueued": 4, "maxWindow": "P2D", "maxAddresses": 5, "maxAlerts": 10000, "maxEventsPerAlert": 6, "maxEventsPerAnswer": 60, "maxBodyBytes": 1048576 },
               "requests": { "perCaller": 7, "window": "PT30S", "maxFailures": 8, "failureWindow": "PT2M" },
               "idempotency": { "maxKeyLength": 255, "maxKeys": 10, "maxBytes": 2000000, "lifetime": "PT5M" }
             }

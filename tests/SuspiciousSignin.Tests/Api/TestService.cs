@@ -99,7 +99,11 @@ internal sealed class TestService : IDisposable
         return SendAsync(HttpMethod.Post, "/api/v1/events" + query, content, key);
     }
 
-    public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, string? idempotencyKey = null, params (string Name, string Value)[] headers)
+    public Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, string? idempotencyKey = null, params (string Name, string Value)[] headers) =>
+        SendAsync(method, path, content, idempotencyKey, CancellationToken.None, headers);
+
+    public async Task<Answer> SendAsync(
+        HttpMethod method, string path, HttpContent? content, string? idempotencyKey, CancellationToken cancellationToken, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };
         if (idempotencyKey is not null)
@@ -112,7 +116,7 @@ internal sealed class TestService : IDisposable
             request.Headers.TryAddWithoutValidation(name, value);
         }
 
-        using var response = await _client.SendAsync(request);
+        using var response = await _client.SendAsync(request, cancellationToken);
         var text = await response.Content.ReadAsStringAsync();
         var isJson = response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) == true;
         return new Answer(response.StatusCode, isJson && text.Length > 0 ? JsonNode.Parse(text) : null, text, response.Content.Headers.ContentType, response.Headers, response.Content.Headers);

@@ -227,6 +227,30 @@ public sealed class EventJournalTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_on_the_disk_but_not_in_memory_is_told_as_such_and_is_there_after_a_restart()
+    {
+        var (options, clock) = (new MemoryStoreOptions { Path = Image("lost") }, new StoppingClock());
+        using (var store = DurableEventStore.Open(options, new EventReaderOptions(), clock))
+        {
+            await store.AppendAsync(await BatchAsync(2), CancellationToken.None);
+            clock.IsStopped = true;
+            var told = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(3), CancellationToken.None));
+            clock.IsStopped = false;
+
+            Assert.Contains("on the disk could not be taken into memory", told.Message, StringComparison.Ordinal);
+            var health = await store.CheckAsync(CancellationToken.None);
+            Assert.False(health.IsReady);
+            Assert.Contains("A restart takes them back", health.Description, StringComparison.Ordinal);
+            // Memory and disk are not the same any more, so nothing is added to either.
+            await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(1), CancellationToken.None));
+        }
+
+        using var again = DurableEventStore.Open(options, new EventReaderOptions(), clock);
+        Assert.Equal(5, again.Count);
+        Assert.True((await again.CheckAsync(CancellationToken.None)).IsReady);
+    }
+
+    [Fact]
     public async Task A_folder_that_is_no_journal_is_not_mended_and_left_as_it_is()
     {
         var folder = Image("other");
@@ -616,4 +640,12 @@ public sealed class EventJournalTests : IDisposable
     private string Image(string name) => Path.Combine(_folder, name);
 
     private string FileOf(string folder) => Path.Combine(_folder, folder, JournalSegment.NameOf(1));
+
+    /// <summary>A clock that fails, as nothing else in the way of events into memory does.</summary>
+    private sealed class StoppingClock : TimeProvider
+    {
+        public bool IsStopped { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => IsStopped ? throw new InvalidOperationException("The clock stopped.") : DateTimeOffset.FromUnixTimeMilliseconds(Now);
+    }
 }

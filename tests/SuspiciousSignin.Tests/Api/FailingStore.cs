@@ -1,0 +1,31 @@
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Tests.Api;
+
+/// <summary>The in-memory store, which does as told before it correlates and to the pages that it gives.</summary>
+internal sealed class FailingStore : IEventStore
+{
+    private readonly MemoryEventStore _store = new(new MemoryStoreOptions(), Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
+
+    public Func<CancellationToken, Task> BeforeCorrelation { get; set; } = _ => Task.CompletedTask;
+
+    public Func<EventPage, EventPage> Page { get; init; } = page => page;
+
+    public string Kind => _store.Kind;
+
+    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) => _store.AppendAsync(events, cancellationToken);
+
+    public async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
+    {
+        await BeforeCorrelation(cancellationToken);
+        return await _store.CorrelateAsync(query, cancellationToken);
+    }
+
+    public async Task<EventPage?> ReadEventsAsync(
+        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
+        await _store.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken) is { } page ? Page(page) : null;
+
+    public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => _store.CheckAsync(cancellationToken);
+}
