@@ -50,7 +50,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Total = result.Total,
             Truncated = result.Total > result.Findings.Count,
             Alerts = found.Alerts,
-            Warnings = [.. warnings.Concat(found.Warnings).DistinctBy(warning => warning.Code)],
+            Warnings = [.. warnings, .. found.Warnings.ExceptBy(warnings.Select(warning => warning.Code), warning => warning.Code)],
         };
     }
 
@@ -95,6 +95,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var result = await judge.CorrelateAsync(
             new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue },
             cancellationToken);
+        warnings.AddRange(result.Warnings);
         var found = await ToAlertsAsync(judge, result, query.Revision, window, query.IncludeEvents, cancellationToken);
         var accepted = appended.AcceptedOf(batch.Events);
         return new Evaluation
@@ -110,7 +111,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Status = result.IsPartial || found.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
             Window = WindowBounds.Of(window),
             Alerts = found.Alerts,
-            Warnings = [.. warnings.Concat(result.Warnings).Concat(found.Warnings).DistinctBy(warning => warning.Code)],
+            Warnings = [.. warnings, .. found.Warnings.ExceptBy(warnings.Select(warning => warning.Code), warning => warning.Code)],
         };
     }
 
