@@ -37,20 +37,20 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             warnings.Add(new Warning("excludedAddress", "Private and reserved addresses never have alerts; they were left out.", excluded));
         }
 
-        var found = await ToAlertsAsync(store, result, query.Revision, query.Window, query.IncludeEvents, cancellationToken);
+        var (found, isPartial) = await ToAlertsAsync(store, result, query.Revision, query.Window, query.IncludeEvents, warnings, cancellationToken);
         return new DetectionRun
         {
             Id = IdOf(query),
             Rule = new RuleIdentity(RuleCatalogue.RuleId, RuleCatalogue.RuleName, query.Revision.Name, RuleCatalogue.Severity, RuleCatalogue.RiskScore),
             Window = WindowBounds.Of(query.Window),
             Store = store.Kind,
-            Status = result.IsPartial || found.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
+            Status = isPartial ? RunStatus.Partial : RunStatus.Succeeded,
             Took = clock.GetElapsedTime(started),
             Coverage = result.Coverage,
             Total = result.Total,
             Truncated = result.Total > result.Findings.Count,
-            Alerts = found.Alerts,
-            Warnings = [.. warnings, .. found.Warnings.ExceptBy(warnings.Select(warning => warning.Code), warning => warning.Code)],
+            Alerts = found,
+            Warnings = warnings,
         };
     }
 
@@ -96,7 +96,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue },
             cancellationToken);
         warnings.AddRange(result.Warnings);
-        var found = await ToAlertsAsync(judge, result, query.Revision, window, query.IncludeEvents, cancellationToken);
+        var (found, isPartial) = await ToAlertsAsync(judge, result, query.Revision, window, query.IncludeEvents, warnings, cancellationToken);
         var accepted = appended.AcceptedOf(batch.Events);
         return new Evaluation
         {
@@ -108,10 +108,10 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Shapes = batch.Shapes,
             Buckets = BucketCounts.Of(accepted, query.Revision),
             Ignored = IgnoredCounts.Of(accepted, query.Revision, window),
-            Status = result.IsPartial || found.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
+            Status = isPartial ? RunStatus.Partial : RunStatus.Succeeded,
             Window = WindowBounds.Of(window),
-            Alerts = found.Alerts,
-            Warnings = [.. warnings, .. found.Warnings.ExceptBy(warnings.Select(warning => warning.Code), warning => warning.Code)],
+            Alerts = found,
+            Warnings = warnings,
         };
     }
 
@@ -149,11 +149,17 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         return new TimeWindow(query.From ?? Math.Max(to - (long)RuleCatalogue.LookBack.TotalMilliseconds, EcsTime.Earliest), to);
     }
 
-    /// <summary>The alerts, and what is to be said where their evidence is not all there.</summary>
-    private async Task<(IReadOnlyList<Alert> Alerts, IReadOnlyList<Warning> Warnings, bool IsPartial)> ToAlertsAsync(
-        IEventStore from, CorrelationResult result, RuleRevision revision, TimeWindow window, bool includeEvents, CancellationToken cancellationToken)
+    /// <summary>The alerts, and whether something is missing from them or their evidence; adds to the warnings what was not told yet.</summary>
+    private async Task<(IReadOnlyList<Alert> Alerts, bool IsPartial)> ToAlertsAsync(
+        IEventStore from,
+        CorrelationResult result,
+        RuleRevision revision,
+        TimeWindow window,
+        bool includeEvents,
+        List<Warning> warnings,
+        CancellationToken cancellationToken)
     {
-        var (found, warnings, isPartial) = (new List<Alert>(result.Findings.Count), new List<Warning>(), false);
+        var (found, isPartial) = (new List<Alert>(result.Findings.Count), result.IsPartial);
         var (left, cut) = (alerts.MaxEventsPerAnswer, 0);
         foreach (var finding in result.Findings)
         {
@@ -170,7 +176,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
                 alert = alert with { Events = page!.Events, EventsTotal = page.Total };
                 left -= page.Events.Count;
                 isPartial |= page.IsPartial;
-                warnings.AddRange(page.Warnings);
+                warnings.AddRange(page.Warnings.Where(warning => !warnings.Exists(told => told.Code == warning.Code)).ToList());
             }
 
             found.Add(alert);
@@ -181,7 +187,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             warnings.Add(new Warning("evidenceCut", $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer): these alerts show none. Ask for the events of their addresses.", cut));
         }
 
-        return (found, warnings, isPartial);
+        return (found, isPartial);
     }
 
     /// <summary>The first 128 bits of SHA-256 over everything that decides which alerts there are, in hexadecimal.</summary>

@@ -47,7 +47,7 @@ internal sealed class EvaluationRequestValidator : AbstractValidator<EvaluationR
 {
     public EvaluationRequestValidator(TimeProvider clock)
     {
-        this.AddWindowRules(clock);
+        this.AddWindowRules(clock, endsNow: false);
         RuleFor(request => request.TimeShift)
             .Must(text => text is null || Replay.TryParse(text, out _))
             .WithErrorCode(RequestRules.Malformed)

@@ -339,10 +339,10 @@ internal sealed partial class ApiKeyHandler(
         [LoggerMessage(4, LogLevel.Warning, "A bearer token was refused: {Reason}")]
         public static partial void BadToken(ILogger logger, string? reason);
 
-        [LoggerMessage(6, LogLevel.Warning, "The OpenID Connect provider cannot be asked for its keys; calls with its tokens are answered 503")]
-        public static partial void NoProvider(ILogger logger, Exception exception);
-
         [LoggerMessage(5, LogLevel.Warning, "Too many failed attempts from {Address}: they are answered 429 and not logged for {Seconds:0} s")]
         public static partial void Throttled(ILogger logger, System.Net.IPAddress? address, double seconds);
+
+        [LoggerMessage(6, LogLevel.Warning, "The OpenID Connect provider cannot be asked for its keys; calls with its tokens are answered 503")]
+        public static partial void NoProvider(ILogger logger, Exception exception);
     }
 }

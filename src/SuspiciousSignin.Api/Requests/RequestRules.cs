@@ -1,6 +1,5 @@
 using System.Globalization;
 using FluentValidation;
-using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
@@ -29,7 +28,8 @@ internal static class RequestRules
 
     private static readonly string Revisions = string.Join(", ", RuleCatalogue.RevisionNames);
 
-    public static void AddWindowRules<T>(this AbstractValidator<T> validator, TimeProvider clock)
+    /// <param name="endsNow">Whether a window without an end ends now; where a batch is judged, it ends with the events.</param>
+    public static void AddWindowRules<T>(this AbstractValidator<T> validator, TimeProvider clock, bool endsNow = true)
         where T : IWindowRequest
     {
         validator.RuleFor(request => request.From).IsTime(clock);
@@ -38,8 +38,7 @@ internal static class RequestRules
             .Must(name => name is null || RuleCatalogue.Find(name) is not null)
             .WithMessage($"There is no such revision. The revisions are: {Revisions}.");
         validator.RuleFor(request => request.From)
-            // Where a batch is judged, the end that is not given is that of its events.
-            .Must((request, _) => request is EvaluationRequest { To: null } || request.WindowOrNull(clock) is not { } window || window.From < window.To)
+            .Must((request, _) => (request.To is null && !endsNow) || request.WindowOrNull(clock) is not { } window || window.From < window.To)
             .WithMessage("'from' must be earlier than 'to'.");
     }
 

@@ -17,10 +17,11 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     private readonly EventJournal _journal;
     private readonly BlockingCollection<Waiting> _queue = [];
     private readonly Thread _writer;
+    private readonly Lock _disposing = new();
     private volatile string? _fault;
     private volatile string? _pruneFault;
     private volatile Exception? _lost;
-    private int _isDisposed;
+    private bool _isDisposed;
 
     private DurableEventStore(MemoryEventStore memory, EventJournal journal)
     {
@@ -138,18 +139,22 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         return new StoreHealth(_fault is null, _fault ?? "Events are held in memory, and on the disk before they are acknowledged.", facts);
     }
 
-    /// <summary>Writes what was sent, marks the end of the journal and gives it back.</summary>
+    /// <summary>Writes what was sent, marks the end of the journal and gives it back: the folder is free once this returns, whoever called first.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        lock (_disposing)
         {
-            return;
-        }
+            if (_isDisposed)
+            {
+                return;
+            }
 
-        _queue.CompleteAdding();
-        _writer.Join();
-        _journal.Dispose();
-        _queue.Dispose();
+            _isDisposed = true;
+            _queue.CompleteAdding();
+            _writer.Join();
+            _journal.Dispose();
+            _queue.Dispose();
+        }
     }
 
     private void Write()
@@ -237,9 +242,10 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             _journal.Prune(_memory.Evictions);
             _pruneFault = null;
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault)
         {
-            // The events are on the disk and in memory. Files that should be gone cost room, and are tried again with the next batch.
+            // The events are on the disk and in memory. Files that should be gone cost room, and are tried again with the next batch. Whatever
+            // the fault is, it must not end the thread, and with it the process.
             _pruneFault = $"Files of events that were let go cannot be taken away: {fault.Message}";
         }
     }

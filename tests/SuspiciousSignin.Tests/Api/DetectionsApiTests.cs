@@ -1,6 +1,4 @@
 using System.Net;
-using SuspiciousSignin.Events;
-using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -203,7 +201,7 @@ public sealed class DetectionsApiTests
     [Fact]
     public async Task A_store_that_cannot_answer_is_503_with_retry_after()
     {
-        using var service = new TestService(store: new StubStore(() => throw new StoreUnavailableException("The store is down.") { RetryAfter = TimeSpan.FromSeconds(7) }));
+        using var service = new TestService(store: InterceptedStore.Before(() => throw new StoreUnavailableException("The store is down.") { RetryAfter = TimeSpan.FromSeconds(7) }));
 
         var answer = await service.RunAsync();
 
@@ -217,7 +215,7 @@ public sealed class DetectionsApiTests
     {
         var (release, entered) = (new TaskCompletionSource(), new SemaphoreSlim(0));
         using var service = new TestService(
-            store: new StubStore(() =>
+            store: InterceptedStore.Before(() =>
             {
                 entered.Release();
                 return release.Task;
@@ -251,31 +249,5 @@ public sealed class DetectionsApiTests
 
         async Task<bool[]> CountedAsync(string query) =>
             [.. (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events{query}")).Json!["events"]!.AsArray().Select(document => (bool)document!["counted"]!)];
-    }
-
-    /// <summary>A store that does as told before it answers that there is nothing.</summary>
-    private sealed class StubStore(Func<Task> beforeAnswer) : IEventStore
-    {
-        private readonly MemoryEventStore _empty = new(new MemoryStoreOptions(), new Microsoft.Extensions.Time.Testing.FakeTimeProvider(TestService.Now));
-
-        public string Kind => "memory";
-
-        public async Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
-        {
-            await beforeAnswer();
-            return await _empty.AppendAsync(events, cancellationToken);
-        }
-
-        public async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
-        {
-            await beforeAnswer();
-            return await _empty.CorrelateAsync(query, cancellationToken);
-        }
-
-        public Task<EventPage?> ReadEventsAsync(
-            SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
-            _empty.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken);
-
-        public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => _empty.CheckAsync(cancellationToken);
     }
 }

@@ -471,7 +471,7 @@ public sealed class EventsApiTests
     [InlineData("?timeShift=now")]
     public async Task A_request_that_failed_behind_the_store_is_stored_once_when_it_is_sent_again_with_its_key(string query)
     {
-        var store = new FailingStore { BeforeCorrelation = _ => throw new StoreUnavailableException("Not now.") };
+        var store = new InterceptedStore { BeforeCorrelation = _ => throw new StoreUnavailableException("Not now.") };
         using var service = new TestService(store: store);
         var body = Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn(), Ecs.SignIn(), Ecs.SignIn(id: "s1"));
 
@@ -491,7 +491,7 @@ public sealed class EventsApiTests
     public async Task A_caller_who_went_away_behind_the_store_sends_again_with_its_key_and_nothing_counts_twice()
     {
         using var isStored = new SemaphoreSlim(0);
-        var store = new FailingStore();
+        var store = new InterceptedStore();
         store.BeforeCorrelation = async gone =>
         {
             isStored.Release();
@@ -529,7 +529,7 @@ public sealed class EventsApiTests
     [Fact]
     public async Task Evidence_that_is_not_all_there_makes_the_answer_partial()
     {
-        using var service = new TestService(store: new FailingStore { Page = page => page with { IsPartial = true, Warnings = [new Warning("partialResults", "Not all.", 1)] } });
+        using var service = new TestService(store: new InterceptedStore { Page = page => page with { IsPartial = true, Warnings = [new Warning("partialResults", "Not all.", 1)] } });
 
         var batch = await service.PostAsync(Ecs.Batch(Both), "?includeEvents=true");
         var run = await service.RunAsync("""{"includeEvents":true}""");

@@ -124,8 +124,12 @@ internal sealed class TestService : IDisposable
 
     public void Dispose()
     {
+        var store = _factory.Services.GetRequiredService<IEventStore>() as IDisposable;
         _client.Dispose();
         _factory.Dispose();
+
+        // The entry point lets its host go on a thread of its own, and the factory may return while that one is still at it.
+        store?.Dispose();
     }
 
     /// <summary>The settings of one key.</summary>

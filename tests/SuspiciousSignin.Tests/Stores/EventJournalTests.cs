@@ -569,6 +569,25 @@ public sealed class EventJournalTests : IDisposable
     }
 
     [Fact]
+    public async Task The_folder_is_free_once_dispose_returns_whichever_thread_called_it_first()
+    {
+        var folder = Image("shared");
+        var options = new MemoryStoreOptions { Path = folder };
+        var batch = await BatchAsync(1_000);
+        for (var round = 0; round < 20; round++)
+        {
+            var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+            var sent = store.AppendAsync(batch, default);
+            var first = Task.Run(store.Dispose);
+            store.Dispose();
+
+            EventJournal.Open(folder).Dispose();
+            await first;
+            await sent;
+        }
+    }
+
+    [Fact]
     public async Task Store_false_never_touches_the_disk_and_answers_do_not_name_the_folder()
     {
         var folder = Image("service");

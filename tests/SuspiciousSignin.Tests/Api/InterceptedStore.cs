@@ -4,10 +4,12 @@ using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
 
-/// <summary>The in-memory store, which does as told before it correlates and to the pages that it gives.</summary>
-internal sealed class FailingStore : IEventStore
+/// <summary>The in-memory store, which does as told before it appends and correlates, and to the pages that it gives.</summary>
+internal sealed class InterceptedStore : IEventStore
 {
     private readonly MemoryEventStore _store = new(new MemoryStoreOptions(), Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
+
+    public Func<Task> BeforeAppend { get; init; } = () => Task.CompletedTask;
 
     public Func<CancellationToken, Task> BeforeCorrelation { get; set; } = _ => Task.CompletedTask;
 
@@ -15,7 +17,13 @@ internal sealed class FailingStore : IEventStore
 
     public string Kind => _store.Kind;
 
-    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) => _store.AppendAsync(events, cancellationToken);
+    public static InterceptedStore Before(Func<Task> act) => new() { BeforeAppend = act, BeforeCorrelation = _ => act() };
+
+    public async Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
+    {
+        await BeforeAppend();
+        return await _store.AppendAsync(events, cancellationToken);
+    }
 
     public async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
     {
