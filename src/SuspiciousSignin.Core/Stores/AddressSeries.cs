@@ -17,8 +17,9 @@ internal readonly record struct SeriesEntry(long Timestamp, uint Place, int Trai
 }
 
 /// <summary>
-/// The events of one address. They come to the end as they arrive and are put in order when somebody asks. What was handed out is never
-/// changed while a query may read it: new events go behind it, and whatever has to come between goes into a new array.
+/// The events of one address. They come to the end as they arrive and are put in order when somebody asks; those that the store has let go stay
+/// in front until then. What was handed out is never changed while a query may read it: new events go behind it, and whatever has to come between
+/// goes into a new array.
 /// </summary>
 internal struct AddressSeries
 {
@@ -27,21 +28,36 @@ internal struct AddressSeries
     /// <summary>The union of the verdicts on its events, perhaps with those of some that were let go.</summary>
     public Classification Seen;
 
+    /// <summary>Below this many events a block is small enough to stay as it is.</summary>
+    private const int SmallBlock = 64;
+
     // In this order it is 64 bytes long.
+    private long _latest;
     private long _handedTo;
     private int _block;
     private int _capacity;
     private int _start;
     private int _count;
     private int _ordered;
-    private int _debt;
     private int _gone;
 
-    /// <summary>How many events are held.</summary>
-    public readonly int Count => _count - _start - _debt;
+    /// <summary>Whether it has a block, be it of events that were let go.</summary>
+    public readonly bool IsUsed => _capacity > 0;
+
+    /// <summary>How many events are held. <see cref="Settle"/> it before.</summary>
+    public readonly int Count => _count - _start;
+
+    /// <summary>The time of its latest event, milliseconds since the epoch.</summary>
+    public readonly long Latest => _latest;
 
     /// <summary>How many events are not yet in their order.</summary>
     public readonly int Late => _count - _ordered;
+
+    /// <summary>Whether so many events went that <see cref="Seen"/> is worth taking anew.</summary>
+    public readonly bool IsSeenStale => _gone > 16 && _gone > Count / 2;
+
+    /// <summary>Whether so many events went that a smaller block would do. <see cref="Settle"/> it before.</summary>
+    public readonly bool IsSparse => _capacity > SmallBlock && Count < _capacity / 4;
 
     /// <summary>Loads its last fields.</summary>
     public readonly void TouchEnd() => Prefetch.Load(in _gone);
@@ -55,13 +71,23 @@ internal struct AddressSeries
         }
     }
 
+    /// <summary>Loads what <see cref="Settle"/> looks at, where all is in its order.</summary>
+    public readonly void TouchStart(EntryPool pool)
+    {
+        if (_count > _start)
+        {
+            Prefetch.Load(in pool.At(_block, _start));
+        }
+    }
+
     /// <inheritdoc cref="Settle"/>
     /// <param name="entry">The event.</param>
-    public void Add(in SeriesEntry entry, EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
+    public void Add(in SeriesEntry entry, EntryPool pool, SeriesOrder order, long oldestQuery)
     {
         if (_count == _capacity)
         {
-            Grow(pool, order, oldestQuery);
+            Settle(pool, order, oldestQuery);
+            Move(Count + 1, pool, oldestQuery);
         }
 
         if (_ordered == _count)
@@ -76,31 +102,45 @@ internal struct AddressSeries
             _ordered += isLast ? 1 : 0;
         }
 
+        _latest = _count == _start ? entry.Timestamp : Math.Max(_latest, entry.Timestamp);
         pool.At(_block, _count++) = entry;
     }
 
-    /// <summary>Its earliest event goes; it is taken away when somebody asks.</summary>
-    public void RemoveFirst() => _debt++;
-
-    /// <summary>Puts all in order and takes away what has to go.</summary>
+    /// <summary>Puts all in order and takes away what the store has let go.</summary>
     /// <param name="pool">Where the entries are.</param>
-    /// <param name="order">By time, then by number.</param>
+    /// <param name="order">Their order, and what has been let go.</param>
     /// <param name="oldestQuery">The oldest query that runs.</param>
-    public void Settle(EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
+    public void Settle(EntryPool pool, SeriesOrder order, long oldestQuery)
     {
-        if (_ordered < _count)
+        Arrange(pool, order, oldestQuery);
+        if (_start < _count && pool.At(_block, _start).Timestamp <= order.Gone.Timestamp)
         {
-            Merge(pool, order, oldestQuery);
-        }
+            var entries = pool[_block].Span[_start.._count];
+            var gone = FirstAfter(entries, order.Gone.Timestamp - 1);
+            while (gone < entries.Length && order.IsGone(entries[gone]))
+            {
+                gone++;
+            }
 
-        _start += _debt;
-        _gone = (int)Math.Min(int.MaxValue, (long)_gone + _debt);
-        _debt = 0;
+            _start += gone;
+            _gone = (int)Math.Min(int.MaxValue, (long)_gone + gone);
+        }
     }
 
-    /// <summary>The events of a window, for a query that may read them until it ends. Settle it before.</summary>
-    public ReadOnlyMemory<SeriesEntry> HandOut(EntryPool pool, TimeWindow window, long query)
+    /// <summary>The events of a window, for a query that may read them until it ends.</summary>
+    /// <inheritdoc cref="Settle"/>
+    public ReadOnlyMemory<SeriesEntry> HandOut(EntryPool pool, SeriesOrder order, TimeWindow window, long query, long oldestQuery)
     {
+        // A window after what was let go need not look at what is in front.
+        if (window.From < order.Gone.Timestamp)
+        {
+            Settle(pool, order, oldestQuery);
+        }
+        else
+        {
+            Arrange(pool, order, oldestQuery);
+        }
+
         if (Count == 0)
         {
             return default;
@@ -112,10 +152,7 @@ internal struct AddressSeries
         return entries[from..Math.Max(from, FirstAfter(entries.Span, window.To))];
     }
 
-    /// <summary>Whether so many events went that <see cref="Seen"/> is worth taking anew.</summary>
-    public readonly bool IsSeenStale => _gone > 16 && _gone > (_count - _start) / 2;
-
-    /// <summary>Takes <see cref="Seen"/> anew. Settle it before.</summary>
+    /// <summary>Takes <see cref="Seen"/> anew. <see cref="Settle"/> it before.</summary>
     public void SeeAnew(EntryPool pool, InternTable<EventTraits>.Reader traits)
     {
         (Seen, _gone) = (default, 0);
@@ -124,6 +161,10 @@ internal struct AddressSeries
             Seen |= traits[entry.Traits].Classification;
         }
     }
+
+    /// <summary>Moves its events to a smaller block. <see cref="Settle"/> it before.</summary>
+    /// <inheritdoc cref="Settle"/>
+    public void Shrink(EntryPool pool, long oldestQuery) => Move(Count, pool, oldestQuery);
 
     /// <summary>The place of the first event later than the time.</summary>
     public static int FirstAfter(ReadOnlySpan<SeriesEntry> entries, long timestamp)
@@ -147,12 +188,11 @@ internal struct AddressSeries
         }
     }
 
-    private void Grow(EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
+    // Another block even where half of this one was let go, since somebody may read it.
+    private void Move(int length, EntryPool pool, long oldestQuery)
     {
-        Settle(pool, order, oldestQuery);
-        var live = _count - _start;
-        // Another block even where half of this one was let go, since somebody may read it.
-        var block = pool.Rent(live + 1, out var capacity);
+        var live = Count;
+        var block = pool.Rent(length, out var capacity);
         if (live > 0)
         {
             pool[_block].Span[_start.._count].CopyTo(pool[block].Span);
@@ -162,7 +202,15 @@ internal struct AddressSeries
         (_block, _capacity, _start, _count, _ordered) = (block, capacity, 0, live, live);
     }
 
-    private void Merge(EntryPool pool, IComparer<SeriesEntry> order, long oldestQuery)
+    private void Arrange(EntryPool pool, SeriesOrder order, long oldestQuery)
+    {
+        if (_ordered < _count)
+        {
+            Merge(pool, order, oldestQuery);
+        }
+    }
+
+    private void Merge(EntryPool pool, SeriesOrder order, long oldestQuery)
     {
         // Nobody was given what is late, but perhaps what it goes between.
         var entries = pool[_block].Span[_start.._count];
@@ -202,6 +250,37 @@ internal struct AddressSeries
     }
 }
 
+/// <summary>By time, then by number, up to where the store has let all go. Within a minute places are in the order of the numbers, unless a journal told them in another.</summary>
+internal sealed class SeriesOrder(Timeline timeline) : IComparer<SeriesEntry>
+{
+    /// <summary>Nothing.</summary>
+    public static readonly (long Timestamp, long Sequence) Nothing = (long.MinValue, long.MinValue);
+
+    /// <summary>Events up to this time and number are let go, though those of addresses may still be there.</summary>
+    public (long Timestamp, long Sequence) Gone { get; set; } = Nothing;
+
+    public int Compare(SeriesEntry left, SeriesEntry right)
+    {
+        if (left.Timestamp != right.Timestamp)
+        {
+            return left.Timestamp.CompareTo(right.Timestamp);
+        }
+
+        // What is gone has to go, in whatever order; its minute may be another by now.
+        var minute = left.Timestamp < Gone.Timestamp || (left.Timestamp == Gone.Timestamp && Gone.Sequence == long.MaxValue) ? null : timeline.Find(left.Timestamp);
+        return minute is null || minute.IsInSequence
+            ? left.Place.CompareTo(right.Place)
+            : EvidenceLog.At(minute.Chunks, left.Place).Sequence.CompareTo(EvidenceLog.At(minute.Chunks, right.Place).Sequence);
+    }
+
+    /// <summary>Whether the event was let go.</summary>
+    public bool IsGone(in SeriesEntry entry) =>
+        entry.Timestamp < Gone.Timestamp || (entry.Timestamp == Gone.Timestamp && (Gone.Sequence == long.MaxValue || SequenceOf(entry) <= Gone.Sequence));
+
+    /// <summary>The number of an event that is held.</summary>
+    public long SequenceOf(in SeriesEntry entry) => EvidenceLog.At(timeline.Find(entry.Timestamp)!.Chunks, entry.Place).Sequence;
+}
+
 /// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not safe to call at once.</summary>
 internal sealed class AddressTable
 {
@@ -220,6 +299,9 @@ internal sealed class AddressTable
 
     /// <summary>How many addresses are held.</summary>
     public int Count => _end - _free.Count;
+
+    /// <summary>One more than the greatest number.</summary>
+    public int End => _end;
 
     public ref AddressSeries this[int number] => ref _segments[number >> SegmentBits][number & (SegmentLength - 1)];
 
@@ -260,7 +342,7 @@ internal sealed class AddressTable
     /// <param name="address">The address.</param>
     /// <param name="likely">The number that it had, which may be another's by now, or <see cref="Unknown"/>.</param>
     public int Find(SourceAddress address, int likely = Unknown) =>
-        likely != Unknown && this[likely].Address == address && this[likely].Count > 0 ? likely : Find(address, HashOf(address));
+        likely != Unknown && this[likely].Address == address && this[likely].IsUsed ? likely : Find(address, HashOf(address));
 
     /// <summary>The number of an address of that hash.</summary>
     private int Find(SourceAddress address, ulong hash)

@@ -6,22 +6,6 @@ using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
 
-/// <summary>What a store has let go, so that a later process neither brings it back nor answers as if it had never been there.</summary>
-/// <param name="Timestamp">Events numbered before <paramref name="Before"/> are gone up to this time,</param>
-/// <param name="Sequence">and those of this very time up to this number.</param>
-/// <param name="Before">The number of the next event at that moment.</param>
-/// <param name="RetentionThrough">Time of the newest event let go for age.</param>
-/// <param name="Retention">How many were let go for age.</param>
-/// <param name="CapacityThrough">Time of the newest event let go for room.</param>
-/// <param name="Capacity">How many were let go for room.</param>
-internal readonly record struct Evictions(
-    long Timestamp, long Sequence, long Before, long RetentionThrough, long Retention, long CapacityThrough, long Capacity)
-{
-    public static readonly Evictions None = new(long.MinValue, -1, 0, long.MinValue, 0, long.MinValue, 0);
-
-    public bool Include(long timestamp, long sequence) => sequence < Before && (timestamp, sequence).CompareTo((Timestamp, Sequence)) <= 0;
-}
-
 /// <summary>The journal cannot be opened: another instance holds it, or a file of it is damaged. The message says how to mend it.</summary>
 public sealed class EventJournalException(string message, Exception? inner = null) : Exception(message, inner)
 {

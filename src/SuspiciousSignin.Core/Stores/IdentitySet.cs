@@ -3,20 +3,64 @@ using System.Runtime.CompilerServices;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The identities of the events held. Of the 128 bits of an identity it keeps 88: 64 as the key, 16 beside it, 8 by the shard. The hash is
-/// seeded in each process, so nobody can prepare two that meet; among 50 million events one new event in 6 x 10^18 would be taken for a
-/// duplicate by chance. About 15 bytes per identity. Each shard grows by itself and by a quarter, so that growing is no pause. Not safe to
-/// call at once.
+/// The identities of the events held, in groups that go at once: a group's places are free from then on, and swept part by part. Of the 128
+/// bits of an identity it keeps 72: 64 as the key, 8 by the shard. The hash is seeded in each process, so nobody can prepare two that meet;
+/// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 15 bytes per identity. Each shard grows by
+/// itself and by a quarter, so that growing is no pause. Not safe to call at once.
 /// </summary>
 internal sealed class IdentitySet
 {
-    private const int Shards = 256;
+    /// <summary>In how many parts it is swept.</summary>
+    public const int Shards = 256;
+
+    /// <summary>The group that never goes at once, for those that come when no other is left.</summary>
+    public const ushort Ungrouped = 0;
+
     private const int FirstCapacity = 16;
 
     private readonly Shard[] _shards = new Shard[Shards];
+    private readonly bool[] _gone = new bool[ushort.MaxValue + 1];
+    private readonly Stack<ushort> _free = new();
+    private List<ushort> _goneBefore = [];
+    private List<ushort> _goneSince = [];
+    private int _groups = 1;
 
-    /// <summary>How many are held.</summary>
-    public int Count { get; private set; }
+    /// <summary>How many are held, with those that went and were not swept yet.</summary>
+    public int Count => _shards.Sum(static shard => shard.Count);
+
+    /// <summary>A group, good until it is let go; <see cref="Ungrouped"/> where none is left.</summary>
+    public ushort TakeGroup() => _free.TryPop(out var group) ? group : _groups <= ushort.MaxValue ? (ushort)_groups++ : Ungrouped;
+
+    /// <summary>Lets all identities of a group go.</summary>
+    public void LetGo(ushort group)
+    {
+        _gone[group] = true;
+        _goneSince.Add(group);
+    }
+
+    /// <summary>
+    /// Makes the places free that one shard has of groups that were let go. After all shards, from the first to the last, the groups themselves are free that were
+    /// gone when the first was swept.
+    /// </summary>
+    public void Sweep(int shard)
+    {
+        if (shard == 0)
+        {
+            (_goneBefore, _goneSince) = (_goneSince, _goneBefore);
+        }
+
+        _shards[shard].Sweep(_gone);
+        if (shard == Shards - 1)
+        {
+            foreach (var group in _goneBefore)
+            {
+                _gone[group] = false;
+                _free.Push(group);
+            }
+
+            _goneBefore.Clear();
+        }
+    }
 
     /// <summary>Loads what a later call for the identity looks at first, so that the waits for memory overlap.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -27,56 +71,41 @@ internal sealed class IdentitySet
         {
             var place = PlaceOf(KeyOf(identity), keys.Length);
             Prefetch.Load(in keys[place]);
-            Prefetch.Load(in shard.Tags![place]);
+            Prefetch.Load(in shard.Groups![place]);
         }
     }
 
     public bool Contains(UInt128 identity)
     {
         ref var shard = ref _shards[ShardOf(identity)];
-        return shard.Keys is not null && shard.Find(KeyOf(identity), TagOf(identity)) >= 0;
+        return shard.Keys is not null && shard.Find(KeyOf(identity), _gone) >= 0;
     }
 
-    /// <summary>Adds an identity; false where it is held.</summary>
-    public bool Add(UInt128 identity)
+    /// <summary>Adds an identity to a group; false where it is held.</summary>
+    public bool Add(UInt128 identity, ushort group)
     {
         ref var shard = ref _shards[ShardOf(identity)];
         if (shard.Keys is null || (shard.Count + 1) * 4L > shard.Keys.Length * 3L)
         {
-            shard.Resize(shard.Keys is null ? FirstCapacity : Math.Max(FirstCapacity, shard.Keys.Length + (shard.Keys.Length / 4) + 1));
+            shard.MakeRoom(_gone);
         }
 
-        var place = shard.Find(KeyOf(identity), TagOf(identity));
+        var key = KeyOf(identity);
+        var place = shard.Find(key, _gone);
         if (place >= 0)
         {
             return false;
         }
 
-        shard.Keys![~place] = KeyOf(identity);
-        shard.Tags![~place] = TagOf(identity);
-        shard.Count++;
-        Count++;
+        shard.Put(~place, key, group);
         return true;
     }
 
-    /// <summary>Takes an identity away; false where it is not held.</summary>
-    public bool Remove(UInt128 identity)
+    /// <summary>Takes an identity away that is held.</summary>
+    public void Remove(UInt128 identity)
     {
         ref var shard = ref _shards[ShardOf(identity)];
-        if (shard.Keys is null || shard.Find(KeyOf(identity), TagOf(identity)) is not (>= 0 and var place))
-        {
-            return false;
-        }
-
-        shard.RemoveAt(place);
-        shard.Count--;
-        Count--;
-        if (shard.Keys.Length > 4 * FirstCapacity && shard.Count < shard.Keys.Length / 4)
-        {
-            shard.Resize(shard.Keys.Length / 2);
-        }
-
-        return true;
+        shard.RemoveAt(shard.Find(KeyOf(identity), _gone));
     }
 
     private static int ShardOf(UInt128 identity) => (int)((uint)(ulong)(identity >> 64) & (Shards - 1));
@@ -84,39 +113,50 @@ internal sealed class IdentitySet
     // A key of 0 means an empty place.
     private static ulong KeyOf(UInt128 identity) => Math.Max((ulong)identity, 1);
 
-    private static ushort TagOf(UInt128 identity) => (ushort)((ulong)(identity >> 64) >> 32);
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int PlaceOf(ulong key, int capacity) => (int)((((key * 0x9E37_79B9_7F4A_7C15) >> 32) * (ulong)capacity) >> 32);
 
     private struct Shard
     {
         public ulong[]? Keys;
-        public ushort[]? Tags;
+        public ushort[]? Groups;
+
+        /// <summary>How many places are taken.</summary>
         public int Count;
 
-        /// <summary>Where the key is, else the complement of the place where it would go.</summary>
-        public readonly int Find(ulong key, ushort tag)
+        /// <summary>Where the key is, else the complement of the place where it would go: one of a group that is gone, or an empty one.</summary>
+        public readonly int Find(ulong key, bool[] gone)
         {
-            var keys = Keys!;
+            var (keys, groups) = (Keys!, Groups!);
+            var free = -1;
             for (var place = PlaceOf(key, keys.Length); ; place = place + 1 == keys.Length ? 0 : place + 1)
             {
                 if (keys[place] == 0)
                 {
-                    return ~place;
+                    return ~(free < 0 ? place : free);
                 }
 
-                if (keys[place] == key && Tags![place] == tag)
+                if (gone[groups[place]])
+                {
+                    free = free < 0 ? place : free;
+                }
+                else if (keys[place] == key)
                 {
                     return place;
                 }
             }
         }
 
-        /// <summary>Moves back whoever stands further from home than the gap, so that no search ends at it.</summary>
-        public readonly void RemoveAt(int gap)
+        public void Put(int place, ulong key, ushort group)
         {
-            var keys = Keys!;
+            Count += Keys![place] == 0 ? 1 : 0;
+            (Keys[place], Groups![place]) = (key, group);
+        }
+
+        /// <summary>Frees a place, and moves back whoever stands further from home than the gap, so that no search ends at it.</summary>
+        public void RemoveAt(int gap)
+        {
+            var (keys, groups) = (Keys!, Groups!);
             for (var next = gap + 1; ; next++)
             {
                 next = next == keys.Length ? 0 : next;
@@ -128,24 +168,59 @@ internal sealed class IdentitySet
                 var home = PlaceOf(keys[next], keys.Length);
                 if (Distance(home, next) >= Distance(gap, next))
                 {
-                    (keys[gap], Tags![gap]) = (keys[next], Tags[next]);
+                    (keys[gap], groups[gap]) = (keys[next], groups[next]);
                     gap = next;
                 }
             }
 
             keys[gap] = 0;
+            Count--;
         }
 
-        public void Resize(int capacity)
+        /// <summary>Frees the places of groups that are gone.</summary>
+        public void Sweep(bool[] gone)
         {
-            var (keys, tags) = (Keys, Tags);
-            (Keys, Tags) = (new ulong[capacity], new ushort[capacity]);
-            for (var i = 0; i < (keys?.Length ?? 0); i++)
+            var (keys, groups) = (Keys ?? [], Groups ?? []);
+            for (var place = 0; place < keys.Length; place++)
             {
-                if (keys![i] != 0)
+                while (keys[place] != 0 && gone[groups[place]])
                 {
-                    var place = ~Find(keys[i], tags![i]);
-                    (Keys[place], Tags[place]) = (keys[i], tags[i]);
+                    RemoveAt(place);
+                }
+            }
+
+            if (keys.Length > 4 * FirstCapacity && Count < keys.Length / 4)
+            {
+                Resize(keys.Length / 2);
+            }
+        }
+
+        /// <summary>Grows, unless enough of it is gone.</summary>
+        public void MakeRoom(bool[] gone)
+        {
+            Sweep(gone);
+            var length = Keys?.Length ?? 0;
+            if (Count * 3L >= length * 2L)
+            {
+                Resize(Math.Max(FirstCapacity, length + (length / 4) + 1));
+            }
+        }
+
+        private void Resize(int capacity)
+        {
+            var (keys, groups) = (Keys ?? [], Groups ?? []);
+            (Keys, Groups) = (new ulong[capacity], new ushort[capacity]);
+            for (var i = 0; i < keys.Length; i++)
+            {
+                if (keys[i] != 0)
+                {
+                    var place = PlaceOf(keys[i], capacity);
+                    while (Keys[place] != 0)
+                    {
+                        place = place + 1 == capacity ? 0 : place + 1;
+                    }
+
+                    (Keys[place], Groups[place]) = (keys[i], groups[i]);
                 }
             }
         }

@@ -3,15 +3,18 @@ using System.Runtime.CompilerServices;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// Gives equal values one small number for as long as an event refers to them. Whoever sends ever new values makes it no larger than the events
-/// that are held. A number is given anew only after the last query that may know it has ended. Writing is not safe to call at once; a
-/// <see cref="Reader"/> taken while nobody writes stays good for the numbers that are known then.
+/// Gives equal values one small number for as long as an event refers to them. It knows the time of the latest of those events, and is asked from
+/// time to time to forget what is earlier. A number is given anew only after the last query that may know it has ended. Writing is not safe to
+/// call at once; a <see cref="Reader"/> taken while nobody writes stays good for the numbers that are known then.
 /// </summary>
 internal sealed class InternTable<T>
     where T : class
 {
     private const int SegmentBits = 10;
     private const int SegmentLength = 1 << SegmentBits;
+
+    /// <summary>The latest time of a value that is not to be found any more, though a query may know its number.</summary>
+    private const long Forgotten = long.MaxValue;
 
     private readonly NumberTable _numbers = new(shards: 64);
     private readonly Stack<int> _free = new();
@@ -33,24 +36,22 @@ internal sealed class InternTable<T>
         var number = _numbers.Next(hash, ref place);
         if (number >= 0)
         {
-            TouchAt(number);
+            Prefetch.Load(in At(number));
         }
 
         return number;
     }
 
-    /// <summary>Loads what <see cref="Release"/> looks at.</summary>
-    public void TouchAt(int number) => Prefetch.Load(in At(number));
-
     /// <summary>The value of a number.</summary>
     public T this[int number] => At(number).Value!;
 
-    /// <summary>The number of a value, which is held from now on once more.</summary>
+    /// <summary>The number of a value that an event refers to.</summary>
     /// <param name="key">What the value is known by.</param>
     /// <param name="hash">Of the key; nobody outside may be able to foresee it.</param>
+    /// <param name="timestamp">The time of the event.</param>
     /// <param name="equals">Whether a value is that of the key.</param>
     /// <param name="make">Makes the value, where it is not held yet.</param>
-    public int Hold<TKey>(TKey key, ulong hash, Func<T, TKey, bool> equals, Func<TKey, T> make)
+    public int Hold<TKey>(TKey key, ulong hash, long timestamp, Func<T, TKey, bool> equals, Func<TKey, T> make)
         where TKey : allows ref struct
     {
         var place = NumberTable.Start;
@@ -59,27 +60,38 @@ internal sealed class InternTable<T>
             ref var entry = ref At(number);
             if (equals(entry.Value!, key))
             {
-                entry.Holders++;
+                entry.Latest = Math.Max(entry.Latest, timestamp);
                 return number;
             }
         }
 
-        return Add(make(key), hash);
+        return Add(make(key), hash, timestamp);
     }
 
     /// <summary>One event more refers to the value.</summary>
-    public void HoldAgain(int number) => At(number).Holders++;
-
-    /// <summary>One event less refers to the value.</summary>
-    /// <param name="number">The value's number.</param>
-    /// <param name="nextQuery">The number of the next query: those before may know the value.</param>
-    public void Release(int number, long nextQuery)
+    public void HoldAgain(int number, long timestamp)
     {
         ref var entry = ref At(number);
-        if (--entry.Holders == 0)
+        entry.Latest = Math.Max(entry.Latest, timestamp);
+    }
+
+    /// <summary>Forgets what no event refers to any more, in one part of the numbers.</summary>
+    /// <param name="part">Which part, of <paramref name="parts"/>.</param>
+    /// <param name="parts">In how many parts.</param>
+    /// <param name="gone">No event before this time is held.</param>
+    /// <param name="nextQuery">The number of the next query: those before may know the values.</param>
+    public void Sweep(int part, int parts, long gone, long nextQuery)
+    {
+        var end = (int)((part + 1L) * _end / parts);
+        for (var number = (int)((long)part * _end / parts); number < end; number++)
         {
-            _numbers.Remove(entry.Hash, number);
-            _retired.Enqueue((number, nextQuery));
+            ref var entry = ref At(number);
+            if (entry.Latest < gone)
+            {
+                entry.Latest = Forgotten;
+                _numbers.Remove(entry.Hash, number);
+                _retired.Enqueue((number, nextQuery));
+            }
         }
     }
 
@@ -98,7 +110,7 @@ internal sealed class InternTable<T>
     /// <summary>What reads values by their numbers.</summary>
     public Reader Read() => new(_segments);
 
-    private int Add(T value, ulong hash)
+    private int Add(T value, ulong hash, long timestamp)
     {
         if (!_free.TryPop(out var number))
         {
@@ -110,7 +122,7 @@ internal sealed class InternTable<T>
             }
         }
 
-        At(number) = new Entry { Value = value, Hash = hash, Holders = 1 };
+        At(number) = new Entry { Value = value, Hash = hash, Latest = timestamp };
         _numbers.Add(hash, number);
         return number;
     }
@@ -127,6 +139,6 @@ internal sealed class InternTable<T>
     {
         public T? Value;
         public ulong Hash;
-        public int Holders;
+        public long Latest;
     }
 }

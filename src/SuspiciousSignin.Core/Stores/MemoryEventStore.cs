@@ -28,7 +28,8 @@ public sealed class MemoryStoreOptions
 /// <summary>
 /// Events in memory: the evidence by the minute, an index by the address, and for every revision the set of addresses that hold both legs, so
 /// that a run visits those only. One lock guards them. An append takes it for some hundred events at a time and lets queries in between; a
-/// query takes references to what it needs under the lock and adds up outside, and nothing that it holds is changed meanwhile.
+/// query takes references to what it needs under the lock and adds up outside, and nothing that it holds is changed meanwhile. Events are let go
+/// by moving the time and number up to which nothing is held; what else refers to them is swept away in parts by the appends that follow.
 /// </summary>
 public sealed class MemoryEventStore : IEventStore
 {
@@ -37,20 +38,32 @@ public sealed class MemoryEventStore : IEventStore
 
     private const int EvictionsPerHold = 512;
 
+    /// <summary>As how many evictions a minute counts that goes at once.</summary>
+    private const int EvictionsPerMinute = 8;
+
+    /// <summary>In how many parts all is swept; a multiple of those of the identities.</summary>
+    private const int SweepParts = 16 * IdentitySet.Shards;
+
+    /// <summary>All is swept once while a quarter as many events come as are held.</summary>
+    private const int SweepsPerEvent = 4;
+
     /// <summary>How many late events are put in order before the lock is given back.</summary>
     private const int LatePerHold = 16_384;
 
     private const int AddressesPerHold = 2_048;
 
+    /// <summary>An address with more late events is left to those who ask for it.</summary>
+    private const int LatePerSweep = 256;
+
     private readonly MemoryStoreOptions _options;
     private readonly TimeProvider _clock;
     private readonly StoreMetrics? _metrics;
     private readonly Lock _gate = new();
-    private readonly Timeline _timeline = new();
+    private readonly IdentitySet _identities = new();
+    private readonly Timeline _timeline;
     private readonly AddressTable _addresses = new();
     private readonly EntryPool _pool = new();
     private readonly RuleRevision[] _revisions = [.. RuleCatalogue.Revisions];
-    private readonly IdentitySet _identities = new();
     private readonly InternTable<EventTraits> _traits = new();
     private readonly InternTable<EventAccount> _accounts = new();
     private readonly KindTable _kinds;
@@ -65,9 +78,11 @@ public sealed class MemoryEventStore : IEventStore
     private long _sequence;
     private int _count;
     private long _newest = long.MinValue;
-    private (long Timestamp, long Sequence, long Before) _evicted = (long.MinValue, -1, 0);
-    private (long Through, long Count) _evictedByRetention = (long.MinValue, 0);
-    private (long Through, long Count) _evictedByCapacity = (long.MinValue, 0);
+    private Evictions _evictions = Evictions.None;
+    private Leaving _leaving;
+    private int _sweptPart;
+    private int _partsToSweep;
+    private double _sweepDue;
 
     /// <summary>Creates an empty store.</summary>
     public MemoryEventStore(MemoryStoreOptions options, TimeProvider clock, StoreMetrics? metrics = null)
@@ -80,6 +95,7 @@ public sealed class MemoryEventStore : IEventStore
     {
         (_options, _clock, _metrics) = (options, clock, metrics);
         _kinds = new KindTable { Limit = maxKinds };
+        _timeline = new Timeline(_identities);
         _order = new SeriesOrder(_timeline);
     }
 
@@ -92,8 +108,7 @@ public sealed class MemoryEventStore : IEventStore
     /// <inheritdoc/>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
     {
-        var duplicates = new HashSet<int>();
-        var beyondRetention = 0;
+        var outcome = new Outcome();
         var from = 0;
         do
         {
@@ -101,8 +116,12 @@ public sealed class MemoryEventStore : IEventStore
             bool isMoreToEvict;
             lock (_gate)
             {
-                from += Append(events, from, duplicates);
-                isMoreToEvict = Evict(ref beyondRetention);
+                var some = events.From(from);
+                some = some[..Math.Min(EventsPerHold, some.Length)];
+                Append(some, from, outcome);
+                from += some.Length;
+                isMoreToEvict = Evict(outcome);
+                Sweep(some.Length);
             }
 
             LetQueriesIn();
@@ -110,7 +129,7 @@ public sealed class MemoryEventStore : IEventStore
             {
                 lock (_gate)
                 {
-                    isMoreToEvict = Evict(ref beyondRetention);
+                    isMoreToEvict = Evict(outcome);
                 }
 
                 LetQueriesIn();
@@ -119,10 +138,10 @@ public sealed class MemoryEventStore : IEventStore
         while (from < events.Count);
 
         _metrics?.Stored(Count);
-        Warning[] warnings = beyondRetention == 0
+        Warning[] warnings = outcome.TooOld == 0
             ? []
-            : [new Warning("outsideRetention", $"Events older than the store's retention of {_options.Retention} were let go. To judge old events, send them with store=false.", beyondRetention)];
-        return Task.FromResult(new AppendResult(duplicates, [], warnings));
+            : [new Warning("outsideRetention", $"Events older than the store's retention of {_options.Retention} were let go. To judge old events, send them with store=false.", outcome.TooOld)];
+        return Task.FromResult(new AppendResult(outcome.Duplicates, [], warnings));
     }
 
     /// <inheritdoc/>
@@ -188,8 +207,7 @@ public sealed class MemoryEventStore : IEventStore
         {
             lock (_gate)
             {
-                return new Evictions(
-                    _evicted.Timestamp, _evicted.Sequence, _evicted.Before, _evictedByRetention.Through, _evictedByRetention.Count, _evictedByCapacity.Through, _evictedByCapacity.Count);
+                return _evictions;
             }
         }
     }
@@ -230,26 +248,26 @@ public sealed class MemoryEventStore : IEventStore
     /// <summary>Takes back the events of an earlier process with their numbers, and what it had let go.</summary>
     internal void Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)
     {
-        var (duplicates, beyondRetention) = (new HashSet<int>(), 0);
+        var outcome = new Outcome();
         lock (_gate)
         {
-            _evicted = (evictions.Timestamp, evictions.Sequence, evictions.Before);
-            _evictedByRetention = (evictions.RetentionThrough, evictions.Retention);
-            _evictedByCapacity = (evictions.CapacityThrough, evictions.Capacity);
+            _evictions = evictions;
             var next = evictions.Before;
             foreach (var chunk in events.Chunk(EventsPerHold))
             {
                 foreach (var (sequence, record) in chunk)
                 {
                     _sequence = sequence;
-                    Append(new ReadOnlySpan<EventRecord>(in record), 0, duplicates);
+                    Append(new ReadOnlySpan<EventRecord>(in record), 0, outcome);
                     next = Math.Max(next, sequence + 1);
                 }
 
                 _sequence = next;
-                while (Evict(ref beyondRetention))
+                while (Evict(outcome))
                 {
                 }
+
+                Sweep(chunk.Length);
             }
 
             _sequence = next;
@@ -258,7 +276,7 @@ public sealed class MemoryEventStore : IEventStore
         _metrics?.Stored(Count);
     }
 
-    /// <summary>How many distinct traits, accounts, addresses and identities are held, for tests.</summary>
+    /// <summary>How many distinct traits, accounts, addresses and identities are held, with those that were let go and not swept yet, for tests.</summary>
     internal (int Traits, int Accounts, int Addresses, int Identities) Held
     {
         get
@@ -267,6 +285,27 @@ public sealed class MemoryEventStore : IEventStore
             {
                 return (_traits.Count, _accounts.Count, _addresses.Count, _identities.Count);
             }
+        }
+    }
+
+    /// <summary>For how many events of addresses there is room, for tests.</summary>
+    internal long Capacity
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _pool.Capacity;
+            }
+        }
+    }
+
+    /// <summary>Takes away all at once that only events referred to that were let go, for tests.</summary>
+    internal void Sweep()
+    {
+        lock (_gate)
+        {
+            SweepAll();
         }
     }
 
@@ -290,16 +329,7 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     /// <summary>Adds some of the events. What each will look at is loaded for all of them first, so that the waits for memory overlap.</summary>
-    /// <returns>How many it has gone through; some, unless there are none.</returns>
-    private int Append(IReadOnlyList<EventRecord> events, int from, HashSet<int> duplicates)
-    {
-        var some = events.From(from);
-        some = some[..Math.Min(EventsPerHold, some.Length)];
-        Append(some, from, duplicates);
-        return some.Length;
-    }
-
-    private void Append(ReadOnlySpan<EventRecord> events, int position, HashSet<int> duplicates)
+    private void Append(ReadOnlySpan<EventRecord> events, int position, Outcome outcome)
     {
         // While events are added no number is given anew, so what the objects' numbers are need not be asked twice.
         _recentTraits.AsSpan().Clear();
@@ -309,9 +339,9 @@ public sealed class MemoryEventStore : IEventStore
         Touch(events);
         for (var i = 0; i < events.Length; i++)
         {
-            if (!Append(events[i], _touches[i]))
+            if (!Append(events[i], _touches[i], outcome))
             {
-                duplicates.Add(position + i);
+                outcome.Duplicates.Add(position + i);
             }
         }
     }
@@ -364,18 +394,38 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    private bool Append(in EventRecord record, in Touched touch)
+    private bool Append(in EventRecord record, in Touched touch, Outcome outcome)
     {
-        if (record.Identity != 0 && !_identities.Add(record.Identity))
+        if (outcome.GoneAtOnce.Count > 0 && outcome.GoneAtOnce.Contains(record.Identity))
         {
             return false;
         }
 
-        var minute = _timeline.GetOrAdd(record.Timestamp);
-        if (minute.IsFull)
+        var minute = _timeline.Find(record.Timestamp);
+        var isEarly = (record.Timestamp, _sequence).CompareTo(_order.Gone) <= 0;
+        if (isEarly || minute is null or { IsFull: true })
         {
-            _identities.Remove(record.Identity);
-            throw new StoreUnavailableException("One minute has as many events as the store can keep of a minute. Spread them over time, or send them with store=false.");
+            if (record.Identity != 0 && _identities.Contains(record.Identity))
+            {
+                return false;
+            }
+
+            if (isEarly && !TryKeep(record, outcome))
+            {
+                return true;
+            }
+
+            if (minute is { IsFull: true })
+            {
+                throw new StoreUnavailableException("One minute has as many events as the store can keep of a minute. Spread them over time, or send them with store=false.");
+            }
+
+            minute = _timeline.GetOrAdd(record.Timestamp);
+        }
+
+        if (record.Identity != 0 && !_identities.Add(record.Identity, minute.Identities))
+        {
+            return false;
         }
 
         var classification = record.Classification;
@@ -386,22 +436,16 @@ public sealed class MemoryEventStore : IEventStore
             numbers[i] = _addresses.GetOrAdd(addresses[i], i == 0 ? touch.Address : _addresses.HashOf(addresses[i]));
         }
 
-        var traits = Hold(record.Traits);
+        var traits = Hold(record.Traits, record.Timestamp);
         var account = record.Account.IsEmpty
             ? SeriesEntry.NoAccount
-            : _accounts.Hold(record.Account.Span, touch.Account, static (held, fields) => fields.SequenceEqual(held.Fields), static fields => new EventAccount(fields.ToArray()));
+            : _accounts.Hold(record.Account.Span, touch.Account, record.Timestamp, static (held, fields) => fields.SequenceEqual(held.Fields), static fields => new EventAccount(fields.ToArray()));
         var header = new EvidenceHeader(record.Identity, _sequence++, record.Ingested - record.Timestamp, traits, account);
         var place = _timeline.Add(minute, record.Timestamp, _kinds.NumberOf(classification), header, numbers, record.Payload.Span);
         var entry = new SeriesEntry(record.Timestamp, place, traits, account);
         foreach (var number in numbers)
         {
             ref var series = ref _addresses[number];
-            if (record.Timestamp <= _evicted.Timestamp)
-            {
-                // What has to go from this address is its earliest events: this one must not be taken for one of them.
-                series.Settle(_pool, _order, _queries.Oldest);
-            }
-
             series.Add(entry, _pool, _order, _queries.Oldest);
             if ((series.Seen | classification) != series.Seen)
             {
@@ -416,17 +460,17 @@ public sealed class MemoryEventStore : IEventStore
         return true;
     }
 
-    private int Hold(EventTraits traits)
+    private int Hold(EventTraits traits, long timestamp)
     {
         ref var recent = ref _recentTraits[traits.GetHashCode() & (_recentTraits.Length - 1)];
         if (ReferenceEquals(recent.Value, traits))
         {
-            _traits.HoldAgain(recent.Number);
+            _traits.HoldAgain(recent.Number, timestamp);
         }
         else
         {
             var hash = XxHash3.HashToUInt64(traits.Fields, _seed ^ (long)traits.Classification.Bits);
-            recent = (traits, _traits.Hold(traits, hash, static (held, key) => held.Equals(key), static key => key));
+            recent = (traits, _traits.Hold(traits, hash, timestamp, static (held, key) => held.Equals(key), static key => key));
         }
 
         return recent.Number;
@@ -460,8 +504,7 @@ public sealed class MemoryEventStore : IEventStore
         var cut = new List<MinuteSlice>();
         InternTable<EventTraits>.Reader traits;
         InternTable<EventAccount>.Reader accounts;
-        List<Warning> warnings;
-        bool isPartial;
+        Evictions evictions;
         (SourceAddress Address, int Number)[]? addresses = null;
         IngestedFilter? filter = null;
         while (true)
@@ -484,7 +527,7 @@ public sealed class MemoryEventStore : IEventStore
                 }
 
                 (traits, accounts) = (_traits.Read(), _accounts.Read());
-                (warnings, isPartial) = TellEvictions(query.Window);
+                evictions = _evictions;
                 break;
             }
         }
@@ -497,6 +540,8 @@ public sealed class MemoryEventStore : IEventStore
         }
 
         var (findings, total, hidden) = Judge(query, slices, traits, accounts, filter, cancellationToken);
+        var warnings = evictions.Tell(query.Window, _options.MaxEvents);
+        var isPartial = warnings.Count > 0;
         warnings.AddRange(summary.Warnings());
         if (hidden > 0)
         {
@@ -531,15 +576,8 @@ public sealed class MemoryEventStore : IEventStore
 
             ref var series = ref _addresses[found];
             late += query.IngestedAfter is null ? series.Late : 0;
-            series.Settle(_pool, _order, _queries.Oldest);
-            if (series.IsSeenStale)
-            {
-                var before = series.Seen;
-                series.SeeAnew(_pool, _traits.Read());
-                UpdateCandidates(found, before, series.Seen);
-            }
-
-            slices.Add(new AddressSlice(address, series.HandOut(_pool, query.Window, number), series.Seen.HasBothLegs(query.Revision)));
+            var events = series.HandOut(_pool, _order, query.Window, number, _queries.Oldest);
+            slices.Add(new AddressSlice(address, events, series.Seen.HasBothLegs(query.Revision)));
         }
 
         return slices.Count == addresses.Length;
@@ -652,16 +690,14 @@ public sealed class MemoryEventStore : IEventStore
         InternTable<EventAccount>.Reader accounts;
         var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(limit, 1024));
         string? next = null;
-        (List<Warning> Warnings, bool IsPartial) evictions;
+        Evictions evictions;
         using (EnterGate())
         {
-            (traits, accounts, evictions) = (_traits.Read(), _accounts.Read(), TellEvictions(window));
+            (traits, accounts, evictions) = (_traits.Read(), _accounts.Read(), _evictions);
             var found = _addresses.Find(address);
             if (found >= 0)
             {
-                ref var series = ref _addresses[found];
-                series.Settle(_pool, _order, _queries.Oldest);
-                events = series.HandOut(_pool, window, number);
+                events = _addresses[found].HandOut(_pool, _order, window, number, _queries.Oldest);
             }
 
             for (var i = FirstFrom(events.Span, start); i < events.Length && next is null; i++)
@@ -706,7 +742,8 @@ public sealed class MemoryEventStore : IEventStore
                 evidence.Payload,
                 revision);
         });
-        return new EventPage(documents, total, next) { Warnings = evictions.Warnings, IsPartial = evictions.IsPartial };
+        var warnings = evictions.Tell(window, _options.MaxEvents);
+        return new EventPage(documents, total, next) { Warnings = warnings, IsPartial = warnings.Count > 0 };
     }
 
     /// <summary>The place of the first event at or after the start, by time and number.</summary>
@@ -721,43 +758,55 @@ public sealed class MemoryEventStore : IEventStore
         while (low < high)
         {
             var middle = (low + high) / 2;
-            (low, high) = SequenceOf(events[middle]) < start.Sequence ? (middle + 1, high) : (low, middle);
+            (low, high) = _order.SequenceOf(events[middle]) < start.Sequence ? (middle + 1, high) : (low, middle);
         }
 
         return low;
     }
 
-    private long SequenceOf(in SeriesEntry entry) => EvidenceLog.At(_timeline.Find(entry.Timestamp)!.Chunks, entry.Place).Sequence;
+    /// <summary>The earliest time that is not too old.</summary>
+    private long Cutoff() => Math.Min(_newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
 
-    private (List<Warning> Warnings, bool IsPartial) TellEvictions(TimeWindow window)
+    /// <summary>
+    /// Judges an event that is no later than what was let go. It goes at once where it is too old or there is no room, as it is the earliest then.
+    /// Else the clock was set back, and all has to be swept, so that the event is not taken for one that was let go.
+    /// </summary>
+    private bool TryKeep(in EventRecord record, Outcome outcome)
     {
-        var warnings = new List<Warning>();
-        if (_evictedByCapacity.Through > window.From)
+        var isTooOld = record.Timestamp < Cutoff();
+        if (isTooOld || _count >= _options.MaxEvents)
         {
-            warnings.Add(new Warning("evictedByCapacity", $"The store holds at most {_options.MaxEvents} events and let older ones go, up to {EcsTime.ToDateTime(_evictedByCapacity.Through):O}: this answer lacks them. Raise Store:Memory:MaxEvents or shorten the window.", _evictedByCapacity.Count));
+            LetGo(isTooOld, (record.Timestamp, _sequence++), 1);
+            if (record.Identity != 0)
+            {
+                outcome.GoneAtOnce.Add(record.Identity);
+            }
+
+            return false;
         }
 
-        if (_evictedByRetention.Through > window.From)
-        {
-            warnings.Add(new Warning("windowBeyondRetention", $"The window reaches back beyond what the store keeps: events up to {EcsTime.ToDateTime(_evictedByRetention.Through):O} were let go, and this answer lacks them.", _evictedByRetention.Count));
-        }
+        SweepAll();
+        _order.Gone = SeriesOrder.Nothing;
+        return true;
+    }
 
-        return (warnings, warnings.Count > 0);
+    private void LetGo(bool isTooOld, (long Timestamp, long Sequence) last, int count)
+    {
+        _evictions = isTooOld ? _evictions.ForAge(last.Timestamp, count) : _evictions.ForRoom(last.Timestamp, count);
+        _leaving.TooOld += isTooOld ? count : 0;
+        _leaving.TooMany += isTooOld ? 0 : count;
+        _leaving.Furthest = _leaving.Furthest is { } furthest && furthest.CompareTo(last) > 0 ? furthest : last;
     }
 
     /// <summary>
-    /// Lets go what is too old or too much, the earliest first, and of that so much as may hold up others; adds to the number of events that
-    /// were too old.
+    /// Lets go what is too old or too much, the earliest first, and of that so much as may hold up others.
     /// </summary>
     /// <returns>Whether there is more to let go.</returns>
-    private bool Evict(ref int beyondRetention)
+    private bool Evict(Outcome outcome)
     {
-        var now = _clock.GetUtcNow().ToUnixTimeMilliseconds();
-        var cutoff = Math.Min(_newest, now) - (long)_options.Retention.TotalMilliseconds;
-        var (byRetention, byCapacity) = (0, 0);
-        (long Timestamp, long Sequence)? furthest = null;
-        var isMore = false;
-        while (_timeline.First is { } minute)
+        var cutoff = Cutoff();
+        var room = EvictionsPerHold;
+        while (room > 0 && _timeline.First is { } minute)
         {
             var excess = _count - _options.MaxEvents;
             if (minute.Begin >= cutoff && excess <= 0)
@@ -765,67 +814,64 @@ public sealed class MemoryEventStore : IEventStore
                 break;
             }
 
+            var isTooOld = minute.End < cutoff;
+            if (minute.Identities != IdentitySet.Ungrouped && (isTooOld || (minute.Begin >= cutoff && excess >= minute.Count)))
+            {
+                LetGo(isTooOld, (minute.Latest, long.MaxValue), minute.Count);
+                Remove(minute, minute.Count);
+                room -= EvictionsPerMinute;
+                continue;
+            }
+
             minute.Order();
             var entries = minute.Entries.Span;
-            var tooOld = minute.End < cutoff ? entries.Length : FirstAt(entries, cutoff - minute.Begin);
-            var gone = Math.Min(entries.Length, Math.Max(tooOld, excess));
+            var tooOld = isTooOld ? entries.Length : FirstAt(entries, cutoff - minute.Begin);
+            var gone = Math.Min(Math.Min(entries.Length, Math.Max(tooOld, excess)), room);
             if (gone == 0)
             {
                 break;
             }
 
-            var room = EvictionsPerHold - byRetention - byCapacity;
-            if (isMore = gone > room)
-            {
-                gone = room;
-            }
-
-            if (gone == 0)
-            {
-                break;
-            }
-
-            var last = entries[gone - 1];
             tooOld = Math.Min(tooOld, gone);
             if (tooOld > 0)
             {
-                byRetention += tooOld;
-                _evictedByRetention = (Math.Max(_evictedByRetention.Through, minute.Begin + entries[tooOld - 1].At), _evictedByRetention.Count + tooOld);
+                LetGo(isTooOld: true, PlaceOf(minute, entries[tooOld - 1]), tooOld);
             }
 
             if (gone > tooOld)
             {
-                byCapacity += gone - tooOld;
-                _evictedByCapacity = (Math.Max(_evictedByCapacity.Through, minute.Begin + last.At), _evictedByCapacity.Count + gone - tooOld);
+                LetGo(isTooOld: false, PlaceOf(minute, entries[gone - 1]), gone - tooOld);
             }
 
-            furthest = (minute.Begin + last.At, EvidenceLog.At(minute.Chunks, last.Place).Sequence);
+            RemoveIdentities(minute, entries[..gone]);
             Remove(minute, gone);
-            if (isMore)
-            {
-                break;
-            }
+            room -= gone;
         }
 
-        beyondRetention += byRetention;
-        _metrics?.Evicted("retention", byRetention);
-        _metrics?.Evicted("capacity", byCapacity);
-        if (furthest is { } letGo)
+        var isMore = room <= 0 && _timeline.First is { } first && (first.Begin < cutoff || _count > _options.MaxEvents);
+        outcome.TooOld += _leaving.TooOld;
+        _metrics?.Evicted("retention", _leaving.TooOld);
+        _metrics?.Evicted("capacity", _leaving.TooMany);
+        if (_leaving.Furthest is { } letGo)
         {
             // Once all is done nothing up to here is held, whether it was let go just now or never came.
             var through = isMore || letGo.CompareTo((cutoff - 1, long.MaxValue)) > 0 ? letGo : (Timestamp: cutoff - 1, Sequence: long.MaxValue);
-            if (through.CompareTo((_evicted.Timestamp, _evicted.Sequence)) >= 0)
+            if (through.CompareTo((_evictions.Timestamp, _evictions.Sequence)) >= 0)
             {
-                _evicted = (through.Timestamp, through.Sequence, _sequence);
+                _evictions = _evictions with { Timestamp = through.Timestamp, Sequence = through.Sequence, Before = _sequence };
             }
-            else if (HoldsNothingUpTo(_evicted.Timestamp, _evicted.Sequence))
+            else if (HoldsNothingUpTo(_evictions.Timestamp, _evictions.Sequence))
             {
-                _evicted.Before = _sequence;
+                _evictions = _evictions with { Before = _sequence };
             }
         }
 
+        _leaving = default;
         return isMore;
     }
+
+    private static (long Timestamp, long Sequence) PlaceOf(Minute minute, MinuteEntry entry) =>
+        (minute.Begin + entry.At, EvidenceLog.At(minute.Chunks, entry.Place).Sequence);
 
     private bool HoldsNothingUpTo(long timestamp, long sequence)
     {
@@ -840,80 +886,130 @@ public sealed class MemoryEventStore : IEventStore
         }
 
         minute.Order();
-        var first = minute.Entries.Span[0];
-        return (minute.Begin + first.At, EvidenceLog.At(minute.Chunks, first.Place).Sequence).CompareTo((timestamp, sequence)) > 0;
+        return PlaceOf(minute, minute.Entries.Span[0]).CompareTo((timestamp, sequence)) > 0;
     }
 
-    /// <summary>Lets the first events of the earliest minute go.</summary>
+    /// <summary>Lets the first events of the earliest minute go, whose places in <see cref="LetGo"/> were told before.</summary>
     private void Remove(Minute minute, int gone)
     {
-        Span<UInt128> identities = stackalloc UInt128[EventsPerHold];
-        var entries = minute.Entries.Span[..gone];
-        var chunks = minute.Chunks;
-        while (!entries.IsEmpty)
+        _count -= gone;
+        _order.Gone = _leaving.Furthest!.Value;
+        _partsToSweep = 2 * SweepParts;
+        if (gone < minute.Count)
         {
-            var some = entries[..Math.Min(EventsPerHold, entries.Length)];
-            foreach (var entry in some)
-            {
-                EvidenceLog.Touch(chunks, entry.Place);
-            }
+            minute.RemoveFirst(gone);
+        }
+        else
+        {
+            // Its numbers cannot be told any more.
+            _order.Gone = (minute.Latest, long.MaxValue);
+            _timeline.RemoveFirst();
+        }
+    }
 
-            for (var i = 0; i < some.Length; i++)
-            {
-                var evidence = EvidenceLog.At(chunks, some[i].Place);
-                identities[i] = evidence.Identity;
-                _identities.Touch(identities[i]);
-                foreach (var number in evidence.Addresses)
-                {
-                    _addresses.TouchAt(number);
-                }
-
-                if (evidence.Account != SeriesEntry.NoAccount)
-                {
-                    _accounts.TouchAt(evidence.Account);
-                }
-            }
-
-            for (var i = 0; i < some.Length; i++)
-            {
-                if (identities[i] != 0)
-                {
-                    _identities.Remove(identities[i]);
-                }
-
-                var evidence = EvidenceLog.At(chunks, some[i].Place);
-                foreach (var number in evidence.Addresses)
-                {
-                    ref var series = ref _addresses[number];
-                    series.RemoveFirst();
-                    if (series.Count == 0)
-                    {
-                        UpdateCandidates(number, series.Seen, default);
-                        series.Release(_pool, _queries.Oldest);
-                        _addresses.Remove(number);
-                    }
-                    else if (!minute.IsInSequence)
-                    {
-                        // While the minute can still tell the numbers of its events.
-                        series.Settle(_pool, _order, _queries.Oldest);
-                    }
-                }
-
-                _traits.Release(evidence.Traits, _queries.Next);
-                if (evidence.Account != SeriesEntry.NoAccount)
-                {
-                    _accounts.Release(evidence.Account, _queries.Next);
-                }
-            }
-
-            entries = entries[some.Length..];
+    /// <summary>Takes away the identities of events of a minute that stays.</summary>
+    private void RemoveIdentities(Minute minute, ReadOnlySpan<MinuteEntry> entries)
+    {
+        foreach (var entry in entries)
+        {
+            EvidenceLog.Touch(minute.Chunks, entry.Place);
         }
 
-        _count -= gone;
-        minute.RemoveFirst(gone);
-        if (minute.Entries.IsEmpty)
+        foreach (var entry in entries)
         {
-            _timeline.RemoveFirst();
+            _identities.Touch(EvidenceLog.At(minute.Chunks, entry.Place).Identity);
+        }
+
+        foreach (var entry in entries)
+        {
+            var identity = EvidenceLog.At(minute.Chunks, entry.Place).Identity;
+            if (identity != 0)
+            {
+                _identities.Remove(identity);
+            }
+        }
+    }
+
+    /// <summary>Takes away some of what only events referred to that were let go.</summary>
+    /// <param name="added">How many events came since.</param>
+    private void Sweep(int added)
+    {
+        if (_partsToSweep > 0)
+        {
+            _sweepDue += (double)SweepsPerEvent * SweepParts * added / Math.Max(_count, SweepParts);
+            for (; _sweepDue >= 1 && _partsToSweep > 0; _sweepDue--)
+            {
+                _partsToSweep--;
+                SweepPart(isThorough: false);
+            }
+        }
+    }
+
+    private void SweepAll()
+    {
+        // What is underway, and then all once.
+        var parts = (_sweptPart == 0 ? 0 : SweepParts - _sweptPart) + SweepParts;
+        for (var i = 0; i < parts; i++)
+        {
+            SweepPart(isThorough: true);
+        }
+    }
+
+    private void SweepPart(bool isThorough)
+    {
+        var part = _sweptPart;
+        _sweptPart = (part + 1) % SweepParts;
+        if (part % (SweepParts / IdentitySet.Shards) == 0)
+        {
+            _identities.Sweep(part / (SweepParts / IdentitySet.Shards));
+        }
+
+        _traits.Sweep(part, SweepParts, _order.Gone.Timestamp, _queries.Next);
+        _accounts.Sweep(part, SweepParts, _order.Gone.Timestamp, _queries.Next);
+        var (from, to) = ((int)((long)part * _addresses.End / SweepParts), (int)((part + 1L) * _addresses.End / SweepParts));
+        for (var number = from; number < to; number++)
+        {
+            _addresses[number].TouchStart(_pool);
+        }
+
+        for (var number = from; number < to; number++)
+        {
+            SweepAddress(number, isThorough);
+        }
+    }
+
+    private void SweepAddress(int number, bool isThorough)
+    {
+        ref var series = ref _addresses[number];
+        var isGone = series.Latest < _order.Gone.Timestamp;
+        if (!series.IsUsed || (series.Late > LatePerSweep && !isThorough && !isGone))
+        {
+            return;
+        }
+
+        if (!isGone)
+        {
+            series.Settle(_pool, _order, _queries.Oldest);
+        }
+
+        if (isGone || series.Count == 0)
+        {
+            UpdateCandidates(number, series.Seen, default);
+            series.Release(_pool, _queries.Oldest);
+            _addresses.Remove(number);
+            return;
+        }
+
+        if (series.IsSparse)
+        {
+            series.Shrink(_pool, _queries.Oldest);
+        }
+
+        if (series.IsSeenStale)
+        {
+            var before = series.Seen;
+            series.SeeAnew(_pool, _traits.Read());
+            UpdateCandidates(number, before, series.Seen);
         }
     }
 
@@ -945,21 +1041,29 @@ public sealed class MemoryEventStore : IEventStore
         public int AccountNumber;
     }
 
-    /// <summary>By time, then by number. Within a minute places are in the order of the numbers, unless a journal told them in another.</summary>
-    private sealed class SeriesOrder(Timeline timeline) : IComparer<SeriesEntry>
+    /// <summary>What became of the events of a batch.</summary>
+    private sealed class Outcome
     {
-        public int Compare(SeriesEntry left, SeriesEntry right)
-        {
-            if (left.Timestamp != right.Timestamp)
-            {
-                return left.Timestamp.CompareTo(right.Timestamp);
-            }
+        /// <summary>The positions of those that were held before.</summary>
+        public HashSet<int> Duplicates { get; } = [];
 
-            // All of a minute that is gone has to go, in whatever order.
-            var minute = timeline.Find(left.Timestamp);
-            return minute is null || minute.IsInSequence
-                ? left.Place.CompareTo(right.Place)
-                : EvidenceLog.At(minute.Chunks, left.Place).Sequence.CompareTo(EvidenceLog.At(minute.Chunks, right.Place).Sequence);
-        }
+        /// <summary>The identities of those that were let go at once: whoever comes again in the same batch is a duplicate all the same.</summary>
+        public HashSet<UInt128> GoneAtOnce { get; } = [];
+
+        /// <summary>How many events were let go for age meanwhile.</summary>
+        public int TooOld { get; set; }
+    }
+
+    /// <summary>What is let go by one append or eviction.</summary>
+    private struct Leaving
+    {
+        /// <summary>How many events were too old.</summary>
+        public int TooOld;
+
+        /// <summary>How many there was no room for.</summary>
+        public int TooMany;
+
+        /// <summary>The time and number of the last of them.</summary>
+        public (long Timestamp, long Sequence)? Furthest;
     }
 }

@@ -5,9 +5,9 @@ namespace SuspiciousSignin.Stores;
 
 /// <summary>
 /// The minutes that hold events, by the hour: what coverage, near misses and eviction walk. A window costs its whole hours, the minutes at its
-/// two edges, and the events of the minutes that it cuts.
+/// two edges, and the events of the minutes that it cuts. The identities of a minute's events are a group of theirs, and go with it.
 /// </summary>
-internal sealed class Timeline
+internal sealed class Timeline(IdentitySet identities)
 {
     public const long MillisecondsPerMinute = 60_000;
     private const long MinutesPerHour = 60;
@@ -61,6 +61,11 @@ internal sealed class Timeline
         var hour = _hours.Min!;
         var minute = hour.Minutes[0];
         EvidenceBytes -= minute.EvidenceBytes;
+        if (minute.Identities != IdentitySet.Ungrouped)
+        {
+            identities.LetGo(minute.Identities);
+        }
+
         _minutes.Remove(minute.Key);
         ref var latest = ref LatestOf(minute.Key);
         latest = ReferenceEquals(latest, minute) ? null : latest;
@@ -101,7 +106,7 @@ internal sealed class Timeline
             _hours.Add(hour = probe);
         }
 
-        var minute = new Minute(key, hour);
+        var minute = new Minute(key, hour, identities.TakeGroup());
         var place = hour.Minutes.FindLastIndex(other => other.Key < key) + 1;
         hour.Minutes.Insert(place, minute);
         return minute;
@@ -153,7 +158,7 @@ internal sealed class Hour(long key)
 }
 
 /// <summary>The events of one minute over all addresses.</summary>
-internal sealed class Minute(long key, Hour hour)
+internal sealed class Minute(long key, Hour hour, ushort identities)
 {
     private MinuteEntry[] _entries = [];
     private int _start;
@@ -172,6 +177,15 @@ internal sealed class Minute(long key, Hour hour)
 
     /// <summary>The last millisecond.</summary>
     public long End => Begin + Timeline.MillisecondsPerMinute - 1;
+
+    /// <summary>The group of the events' identities.</summary>
+    public ushort Identities => identities;
+
+    /// <summary>How many events are held.</summary>
+    public int Count => _count - _start;
+
+    /// <summary>The time of the latest event.</summary>
+    public long Latest { get; private set; } = long.MinValue;
 
     /// <summary>Whether its counts do not tell what it holds: some events were let go, or have verdicts that have no number.</summary>
     public bool MustBeWalked => _start > 0 || _hasUnlisted;
@@ -213,6 +227,7 @@ internal sealed class Minute(long key, Hour hour)
             Ingested = (Math.Min(Ingested.Earliest, ingested), Math.Max(Ingested.Latest, ingested));
         }
 
+        Latest = Math.Max(Latest, timestamp);
         _hasUnlisted |= kind == KindTable.Unlisted;
         _tallies.Add(kind, 1, timestamp, timestamp);
         hour.IsChanged = true;

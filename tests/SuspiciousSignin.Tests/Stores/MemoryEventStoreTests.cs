@@ -143,8 +143,52 @@ public sealed class MemoryEventStoreTests : EventStoreContract
             var held = store.Held;
             Assert.InRange(held.Traits, 500, 3_000);
             Assert.InRange(held.Accounts, 500, 3_000);
-            Assert.Equal((500, 500), (held.Addresses, held.Identities));
+            Assert.InRange(held.Addresses, 500, 3_000);
+            Assert.InRange(held.Identities, 500, 3_000);
         }
+    }
+
+    [Fact]
+    public async Task An_address_that_was_busy_once_keeps_no_room_for_it()
+    {
+        const int Busy = 20_000;
+        const int Addresses = 30;
+        var store = NewStore(maxEvents: Busy);
+        for (var i = 0; i < Addresses; i++)
+        {
+            await AppendAsync(store, [.. Enumerable.Range(i * Busy, Busy).Select(n => SignIn(Now + n, $"8.8.8.{i}"))]);
+            await AppendAsync(store, [.. Enumerable.Range(0, i).Select(n => SignIn(Now + (i * Busy) + Busy, $"8.8.8.{n}"))]);
+        }
+
+        // Blocks of all lengths are kept for others, some 500,000 places; each address had one of more than 20,000 for itself.
+        Assert.InRange(store.Capacity, Busy, (Addresses - 1) * Busy);
+    }
+
+    [Fact]
+    public async Task An_event_as_early_as_those_let_go_is_kept_once_the_clock_is_set_back_and_those_are_not()
+    {
+        var store = NewStore();
+        const long Early = Now - (48 * Hour) + (30 * Minute);
+        await AppendAsync(store, SignIn(Early), SignIn(Early + 1), NetworkAlert(Now));
+        Clock.AdjustTime(Engine.ClockAt(Now + Hour).GetUtcNow());
+        await AppendAsync(store, SignIn(Now + Hour));
+        Assert.Equal((2, 2L), (store.Count, (await PageAsync(store, window: Ever)).Total));
+        Clock.AdjustTime(Engine.ClockAt(Now).GetUtcNow());
+        await AppendAsync(store, SignIn(Early), SignIn(Early + 2));
+        Assert.Equal([Early, Early + 2, Now, Now + Hour], (await PageAsync(store, window: Ever)).Events.Select(At));
+    }
+
+    [Fact]
+    public async Task What_comes_too_late_is_let_go_at_once_and_told_and_known_again_in_the_same_batch()
+    {
+        var store = NewStore(maxEvents: 2);
+        await AppendAsync(store, SignIn(Now - 3), SignIn(Now - 2), SignIn(Now - 1));
+        var result = await AppendAsync(store, SignIn(Now - 9, more: ",\"_id\":\"late\""), SignIn(Now - 8, more: ",\"_id\":\"late\""));
+        Assert.Equal([1], result.Duplicates);
+        Assert.Equal([Now - 2, Now - 1], (await PageAsync(store, window: Ever)).Events.Select(At));
+        var warning = Assert.Single((await PageAsync(store, window: Ever)).Warnings);
+        Assert.Equal(("evictedByCapacity", 2L), (warning.Code, warning.Count));
+        Assert.Empty((await AppendAsync(store, SignIn(Now - 9, more: ",\"_id\":\"late\""))).Duplicates);
     }
 
     [Fact]
@@ -182,12 +226,18 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         var before = GC.GetTotalMemory(forceFullCollection: true);
         for (var i = 0; i < Minutes; i += 10_000)
         {
-            await AppendAsync(store, [.. Enumerable.Range(i, Math.Min(10_000, Minutes - i)).Select(n => SignIn(Now - ((Minutes - n - 1) * Minute)))]);
+            await AppendAsync(store, [.. Enumerable.Range(i, Math.Min(10_000, Minutes - i)).Select(n => SignIn(Now - ((Minutes - n - 1) * Minute), more: $",\"_id\":\"{n}\""))]);
         }
 
         Assert.Equal(Minutes, store.Count);
         Assert.InRange((GC.GetTotalMemory(forceFullCollection: true) - before) / Minutes, 0, 1_500);
         Assert.Equal(Minutes, (await CorrelateAsync(store, query => query with { Window = TimeWindow.All })).Coverage.AzureSignIn.Events);
+        // There are more minutes than groups of identities.
+        Clock.AdjustTime(Engine.ClockAt(Now + TimeSpan.FromDays(89).Ticks / TimeSpan.TicksPerMillisecond).GetUtcNow());
+        await AppendAsync(store, SignIn(Now + (89 * 24 * Hour), more: ",\"_id\":\"last\""));
+        store.Sweep();
+        Assert.Equal((store.Count, 1), (store.Held.Identities, store.Held.Addresses));
+        Assert.Equal((24 * 60) + 2, store.Count);
         GC.KeepAlive(store);
     }
 

@@ -78,6 +78,7 @@ public sealed class MemoryStoreModelTests
             Ask(store, model, step, new TimeWindow(now + step.From, now + step.From + step.Length));
         }
 
+        store.Sweep();
         var held = store.Held;
         Assert.Equal(model.SelectMany(record => record.Addresses.ToArray()).Distinct().Count(), held.Addresses);
         Assert.Equal(model.Count(record => record.Identity != 0), held.Identities);

@@ -7,7 +7,7 @@ public sealed class TimelineTests
     [Fact]
     public void What_a_query_took_of_a_minute_stays_as_it_was_while_events_come_are_ordered_and_go()
     {
-        var minute = new Timeline().GetOrAdd(0);
+        var minute = new Timeline(new IdentitySet()).GetOrAdd(0);
         long[] times = [30, 10, 20, 50, 40];
         foreach (var at in times)
         {
