@@ -7,7 +7,7 @@ namespace SuspiciousSignin.Stores;
 /// </summary>
 internal sealed class EntryPool
 {
-    private const int OffsetBits = 15;
+    private const int OffsetBits = 13;
     private const int SlabLength = 1 << OffsetBits;
     private const int LongestShared = SlabLength / 4;
     private const int FirstBlocks = 8;
@@ -104,8 +104,8 @@ internal sealed class EntryPool
         return _scratch.AsSpan(0, entries.Length);
     }
 
-    // By a half at first, then by an eighth.
-    private static int Longer(int length) => length + Math.Max(1, length / (length < 64 ? 2 : 8));
+    // By a half at first, then by less and less.
+    private static int Longer(int length) => length + Math.Max(1, length / (length < 16 ? 2 : length < 64 ? 4 : 8));
 
     private static int[] BuildLengths()
     {

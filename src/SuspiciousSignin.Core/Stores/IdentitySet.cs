@@ -3,10 +3,10 @@ using System.Runtime.CompilerServices;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The identities of the events held, in groups that go at once: a group's places are free from then on, and swept part by part. Of the 128
+/// The identities of the events held, in groups that go at once: what a group had is not found any more, and swept part by part. Of the 128
 /// bits of an identity it keeps 72: 64 as the key, 8 by the shard. The hash is seeded in each process, so nobody can prepare two that meet;
-/// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 15 bytes per identity. Each shard grows by
-/// itself and by a quarter, so that growing is no pause. Not safe to call at once.
+/// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 13 bytes per identity. Each shard grows by
+/// itself and by an eighth, so that growing is no pause. Not safe to call at once.
 /// </summary>
 internal sealed class IdentitySet
 {
@@ -21,6 +21,7 @@ internal sealed class IdentitySet
     private readonly Shard[] _shards = new Shard[Shards];
     private readonly bool[] _gone = new bool[ushort.MaxValue + 1];
     private readonly Stack<ushort> _free = new();
+    private bool _hasGone;
     private List<ushort> _goneBefore = [];
     private List<ushort> _goneSince = [];
     private int _groups = 1;
@@ -34,7 +35,7 @@ internal sealed class IdentitySet
     /// <summary>Lets all identities of a group go.</summary>
     public void LetGo(ushort group)
     {
-        _gone[group] = true;
+        (_gone[group], _hasGone) = (true, true);
         _goneSince.Add(group);
     }
 
@@ -59,6 +60,7 @@ internal sealed class IdentitySet
             }
 
             _goneBefore.Clear();
+            _hasGone = _goneSince.Count > 0;
         }
     }
 
@@ -85,9 +87,9 @@ internal sealed class IdentitySet
     public bool Add(UInt128 identity, ushort group)
     {
         ref var shard = ref _shards[ShardOf(identity)];
-        if (shard.Keys is null || (shard.Count + 1) * 4L > shard.Keys.Length * 3L)
+        if (shard.Keys is null || (shard.Count + 1) * 5L > shard.Keys.Length * 4L)
         {
-            shard.MakeRoom(_gone);
+            shard.MakeRoom(_hasGone ? _gone : null);
         }
 
         var key = KeyOf(identity);
@@ -124,23 +126,18 @@ internal sealed class IdentitySet
         /// <summary>How many places are taken.</summary>
         public int Count;
 
-        /// <summary>Where the key is, else the complement of the place where it would go: one of a group that is gone, or an empty one.</summary>
+        /// <summary>Where the key is, else the complement of the place where it would go.</summary>
         public readonly int Find(ulong key, bool[] gone)
         {
-            var (keys, groups) = (Keys!, Groups!);
-            var free = -1;
+            var keys = Keys!;
             for (var place = PlaceOf(key, keys.Length); ; place = place + 1 == keys.Length ? 0 : place + 1)
             {
                 if (keys[place] == 0)
                 {
-                    return ~(free < 0 ? place : free);
+                    return ~place;
                 }
 
-                if (gone[groups[place]])
-                {
-                    free = free < 0 ? place : free;
-                }
-                else if (keys[place] == key)
+                if (keys[place] == key && !gone[Groups![place]])
                 {
                     return place;
                 }
@@ -149,8 +146,8 @@ internal sealed class IdentitySet
 
         public void Put(int place, ulong key, ushort group)
         {
-            Count += Keys![place] == 0 ? 1 : 0;
-            (Keys[place], Groups![place]) = (key, group);
+            (Keys![place], Groups![place]) = (key, group);
+            Count++;
         }
 
         /// <summary>Frees a place, and moves back whoever stands further from home than the gap, so that no search ends at it.</summary>
@@ -196,13 +193,17 @@ internal sealed class IdentitySet
         }
 
         /// <summary>Grows, unless enough of it is gone.</summary>
-        public void MakeRoom(bool[] gone)
+        public void MakeRoom(bool[]? gone)
         {
-            Sweep(gone);
-            var length = Keys?.Length ?? 0;
-            if (Count * 3L >= length * 2L)
+            if (gone is not null)
             {
-                Resize(Math.Max(FirstCapacity, length + (length / 4) + 1));
+                Sweep(gone);
+            }
+
+            var length = Keys?.Length ?? 0;
+            if (Count * 10L >= length * 7L)
+            {
+                Resize(Math.Max(FirstCapacity, length + (length / 8) + 1));
             }
         }
 

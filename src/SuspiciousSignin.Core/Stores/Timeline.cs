@@ -214,7 +214,7 @@ internal sealed class Minute(long key, Hour hour, ushort identities)
         var place = _evidence.Add(timestamp, header, addresses, payload);
         if (_count == _entries.Length)
         {
-            Array.Resize(ref _entries, Math.Max(2, _count + (_count / 2) + 1));
+            Array.Resize(ref _entries, Math.Max(2, _count + (_count / 4) + 1));
         }
 
         var at = (ushort)(timestamp - Begin);
