@@ -48,6 +48,9 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     private const int MaxReasonLength = 400;
     private const int CompressFrom = 4096;
 
+    /// <summary>Nobody waits longer for what the cluster drops by itself.</summary>
+    private static readonly TimeSpan GiveBackTimeout = TimeSpan.FromSeconds(5);
+
     private static readonly JsonDocumentOptions AnswerOptions = new() { MaxDepth = 1000 };
 
     private volatile Known? _known;
@@ -124,6 +127,26 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
             // After anything but a refusal of this very call it may be another cluster that answers next.
             _known = fault is ElasticsearchException { Status: < 500 } ? _known : null;
             throw;
+        }
+    }
+
+    /// <summary>Gives back what the cluster keeps for a query, whether or not the caller is still there.</summary>
+    /// <returns>Why it could not; null where it is gone.</returns>
+    public async Task<Exception?> GiveBackAsync(string path, ReadOnlyMemory<byte>? body)
+    {
+        using var bound = new CancellationTokenSource(GiveBackTimeout, clock);
+        try
+        {
+            using var answer = await SendAsync(HttpMethod.Delete, path, body, bound.Token);
+            return null;
+        }
+        catch (ElasticsearchException gone) when (gone.Status == 404)
+        {
+            return null;
+        }
+        catch (Exception fault) when (fault is StoreUnavailableException or OperationCanceledException)
+        {
+            return fault;
         }
     }
 

@@ -71,7 +71,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
                 var run = new Run(new CorrelationQuery { Revision = revision, Window = window, Limit = 1 }, indices);
                 var page = await _evidence.ReadAsync(address, window, revision, indices, countedOnly, limit, start, run.Incomplete, cancellationToken);
-                page = page.Next is null || !countedOnly ? page : page with { Total = await CountAsync(run, address, cancellationToken) };
+                page = !countedOnly || (start is null && page.Next is null) ? page : page with { Total = await CountAsync(run, address, cancellationToken) };
                 return page with { Warnings = [.. indices.Warnings, .. run.Warnings], IsPartial = indices.IsPartial || run.IsPartial };
             },
             cancellationToken));
@@ -233,7 +233,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
             }
         }
 
-        var gaps = await SmallestGapsAsync(run, [.. findings.Where(finding => finding.SmallestGap == long.MaxValue).Select(finding => finding.Address)], cancellationToken);
+        var gaps = await SmallestGapsAsync(run, [.. findings.Where(finding => finding.SmallestGap == long.MaxValue)], cancellationToken);
         return Array.ConvertAll(findings, finding => finding with
         {
             Users = accounts[finding.Address].ToActivities(),
@@ -241,11 +241,11 @@ internal sealed class ElasticsearchEventStore : IEventStore
         });
     }
 
-    private async Task<Dictionary<SourceAddress, long>> SmallestGapsAsync(Run run, SourceAddress[] interleaved, CancellationToken cancellationToken)
+    private async Task<Dictionary<SourceAddress, long>> SmallestGapsAsync(Run run, AddressFinding[] interleaved, CancellationToken cancellationToken)
     {
         var gaps = new Dictionary<SourceAddress, long>();
-        var pages = 0;
-        foreach (var addresses in interleaved.Chunk(AddressesPerQuery))
+        var (pages, isExact) = (0, true);
+        foreach (var addresses in interleaved.Select(finding => finding.Address).Chunk(AddressesPerQuery))
         {
             var (address, at, alert, access) = (default(SourceAddress), run.Window.From, (long?)null, (long?)null);
             var rows = EsqlQuery.MaxRows;
@@ -271,17 +271,18 @@ internal sealed class ElasticsearchEventStore : IEventStore
                 }
             }
 
-            if (rows == EsqlQuery.MaxRows)
-            {
-                run.Warnings.Add(new Warning("gapNotExact", $"There are more than {MaxTimePages * EsqlQuery.MaxRows} moments to compare; the smallest gaps shown are the smallest of those.", interleaved.Length));
-            }
+            isExact &= rows < EsqlQuery.MaxRows;
+        }
+
+        if (!isExact)
+        {
+            run.Warnings.Add(new Warning("gapNotExact", $"There are more than {MaxTimePages * EsqlQuery.MaxRows} moments to compare; the smallest gaps shown are the smallest of those.", interleaved.Length));
         }
 
         // An address that was not reached has its legs within its own span, which bounds the gap.
-        foreach (var address in interleaved.Where(address => !gaps.ContainsKey(address)))
+        foreach (var finding in interleaved)
         {
-            var (first, last) = run.Found.Where(found => found.Finding.Address == address).Select(found => (found.Finding.FirstSeen, found.Finding.LastSeen)).First();
-            gaps[address] = last - first;
+            gaps.TryAdd(finding.Address, finding.LastSeen - finding.FirstSeen);
         }
 
         return gaps;

@@ -105,15 +105,7 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
 
     private async Task DeleteAsync(string id)
     {
-        try
-        {
-            using var answer = await client.SendAsync(HttpMethod.Delete, $"_query/async/{Uri.EscapeDataString(id)}", null, CancellationToken.None);
-        }
-        catch (ElasticsearchException gone) when (gone.Status == 404)
-        {
-            // Done and forgotten by itself.
-        }
-        catch (StoreUnavailableException fault)
+        if (await client.GiveBackAsync($"_query/async/{Uri.EscapeDataString(id)}", null) is { } fault)
         {
             Log.NotDeleted(logger, fault);
         }

@@ -138,10 +138,12 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         using var document = JsonDocument.Parse(utf8, ReadOptions);
         var root = document.RootElement;
         var hasProvenance = root.TryGetProperty("_id", out var id) | root.TryGetProperty("_index", out var index);
+        // In its own data stream the dataset is a constant of the mapping; here it has to be said.
+        var preset = index.ValueKind == JsonValueKind.String && !HasDataset(root) ? EventReader.PresetDataset(index.GetString()!) : null;
         json.WriteStartObject();
         foreach (var member in root.EnumerateObject())
         {
-            if (!(member.NameEquals("_id") || member.NameEquals("_index") || (hasProvenance && member.NameEquals(ProvenanceField))))
+            if (!(member.NameEquals("_id") || member.NameEquals("_index") || (hasProvenance && member.NameEquals(ProvenanceField)) || (preset is not null && member.NameEquals("event.dataset"))))
             {
                 member.WriteTo(json);
             }
@@ -162,18 +164,26 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
             json.WriteEndObject();
         }
 
-        // In its own data stream the dataset is a constant of the mapping; here it has to be said.
-        if (index.ValueKind == JsonValueKind.String && EventReader.PresetDataset(index.GetString()!) is { } dataset && !HasDataset(root))
+        if (preset is not null)
         {
-            json.WriteString("event.dataset", dataset);
+            json.WriteString("event.dataset", preset);
         }
 
         json.WriteEndObject();
     }
 
     private static bool HasDataset(JsonElement root) =>
-        root.TryGetProperty("event.dataset", out _)
-        || (root.TryGetProperty("event", out var nested) && nested.ValueKind == JsonValueKind.Object && nested.TryGetProperty("dataset", out var dataset) && dataset.ValueKind != JsonValueKind.Null);
+        (root.TryGetProperty("event.dataset", out var dotted) && HasValue(dotted))
+        || (root.TryGetProperty("event", out var nested) && Objects(nested).Any(each => each.TryGetProperty("dataset", out var dataset) && HasValue(dataset)));
+
+    // An array is its members, and null is no value, as Elasticsearch has it.
+    private static bool HasValue(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().Any(HasValue) : value.ValueKind != JsonValueKind.Null;
+
+    private static IEnumerable<JsonElement> Objects(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().SelectMany(Objects)
+        : value.ValueKind == JsonValueKind.Object ? [value]
+        : [];
 
     /// <summary>One document in a bulk body: which event, and where.</summary>
     private readonly record struct Line(int Event, int Start, int Length);

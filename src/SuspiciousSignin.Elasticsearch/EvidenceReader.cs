@@ -48,10 +48,11 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             }
 
             var from = start is { } place ? new TimeWindow(Math.Max(window.From, place.Timestamp - 1), window.To) : window;
+            var size = Math.Min(limit + 1, HitsPerSearch);
             string? after = null;
             while (true)
             {
-                using var answer = await SearchAsync(pit, address, from, revision, Math.Min(limit + 1, HitsPerSearch), after, cancellationToken);
+                using var answer = await SearchAsync(pit, address, from, revision, size, after, cancellationToken);
                 total = start is null && after is null ? TotalOf(answer) : total;
                 if (RemoteClusters.WhyNotAll(answer.Root) is { } reason)
                 {
@@ -66,7 +67,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                     page.Add(hit);
                 }
 
-                if (count == 0 || page.IsFull)
+                if (count < size || page.IsFull)
                 {
                     return page.ToEventPage(total);
                 }
@@ -74,7 +75,10 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         }
         finally
         {
-            await CloseAsync(pit);
+            if (await client.GiveBackAsync("_pit", JsonSerializer.SerializeToUtf8Bytes(new { id = pit.Id })) is { } fault)
+            {
+                Log.NotClosed(logger, fault);
+            }
         }
     }
 
@@ -107,22 +111,6 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         using var answer = await client.SendAsync(
             HttpMethod.Post, $"{string.Join(',', indices.Patterns)}/_pit?keep_alive={KeepAlive}&ignore_unavailable=true", null, cancellationToken);
         return new PointInTime { Id = answer.Root.GetProperty("id").GetString()! };
-    }
-
-    private async Task CloseAsync(PointInTime pit)
-    {
-        try
-        {
-            using var answer = await client.SendAsync(HttpMethod.Delete, "_pit", JsonSerializer.SerializeToUtf8Bytes(new { id = pit.Id }), CancellationToken.None);
-        }
-        catch (ElasticsearchException gone) when (gone.Status == 404)
-        {
-            // Its keep-alive ended.
-        }
-        catch (StoreUnavailableException fault)
-        {
-            Log.NotClosed(logger, fault);
-        }
     }
 
     private async Task<ElasticsearchClient.Answer> SearchAsync(
@@ -240,7 +228,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         {
             Settle();
             var next = _events.Count > limit ? _events[limit].Place.ToCursor() : null;
-            return new EventPage([.. _events.Take(limit).Select(each => each.Document)], countedOnly && next is null ? _events.Count : total, next);
+            return new EventPage([.. _events.Take(limit).Select(each => each.Document)], countedOnly && start is null && next is null ? _events.Count : total, next);
         }
 
         /// <summary>The events so far are of earlier times than all that follow.</summary>

@@ -18,9 +18,6 @@ internal sealed record MappedIndices
     /// <summary>The ES|QL expression that reads a dotted path, by path; paths that no index maps are absent.</summary>
     public required IReadOnlyDictionary<string, string> Columns { get; init; }
 
-    /// <summary>Whether every index maps <c>source.ip</c> as an address, so that a search finds it in every spelling.</summary>
-    public required bool SourceIpIsIp { get; init; }
-
     /// <summary>What a reader of the answer should know.</summary>
     public required IReadOnlyList<Warning> Warnings { get; init; }
 
@@ -175,7 +172,6 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             Patterns = patterns,
             Any = anyIndex && columns.ContainsKey("@timestamp"),
             Columns = columns,
-            SourceIpIsIp = !fields.TryGetValue("source.ip", out var ip) || (ip.Count == 1 && ip.ContainsKey("ip")),
             Warnings = warnings,
             Unread = unread,
             IsPartial = isPartial,

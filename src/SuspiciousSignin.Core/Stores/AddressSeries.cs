@@ -267,18 +267,23 @@ internal sealed class SeriesOrder(Timeline timeline) : IComparer<SeriesEntry>
         }
 
         // What is gone has to go, in whatever order; its minute may be another by now.
-        var minute = left.Timestamp < Gone.Timestamp || (left.Timestamp == Gone.Timestamp && Gone.Sequence == long.MaxValue) ? null : timeline.Find(left.Timestamp);
+        var minute = IsAllGone(left.Timestamp) ? null : timeline.Find(left.Timestamp);
         return minute is null || minute.IsInSequence
             ? left.Place.CompareTo(right.Place)
             : EvidenceLog.At(minute.Chunks, left.Place).Sequence.CompareTo(EvidenceLog.At(minute.Chunks, right.Place).Sequence);
     }
 
+    /// <summary>Whether an event of that time and number was let go.</summary>
+    public bool IsGone(long timestamp, long sequence) =>
+        timestamp < Gone.Timestamp || (timestamp == Gone.Timestamp && sequence <= Gone.Sequence);
+
     /// <summary>Whether the event was let go.</summary>
-    public bool IsGone(in SeriesEntry entry) =>
-        entry.Timestamp < Gone.Timestamp || (entry.Timestamp == Gone.Timestamp && (Gone.Sequence == long.MaxValue || SequenceOf(entry) <= Gone.Sequence));
+    public bool IsGone(in SeriesEntry entry) => IsAllGone(entry.Timestamp) || (entry.Timestamp == Gone.Timestamp && SequenceOf(entry) <= Gone.Sequence);
 
     /// <summary>The number of an event that is held.</summary>
     public long SequenceOf(in SeriesEntry entry) => EvidenceLog.At(timeline.Find(entry.Timestamp)!.Chunks, entry.Place).Sequence;
+
+    private bool IsAllGone(long timestamp) => IsGone(timestamp, long.MaxValue);
 }
 
 /// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not safe to call at once.</summary>

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.FakeElasticsearch;
@@ -457,6 +458,29 @@ public sealed class FaultTests : IAsyncLifetime
         var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events");
         Assert.Equal((1, 3), (expired.Fired, answer.Number("total")));
         Assert.Empty(_cluster.Fake.OpenPits);
+    }
+
+    [Fact]
+    public async Task Evidence_that_fits_one_search_takes_one()
+    {
+        using var service = await NewServiceAsync();
+        Assert.Equal(3, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+        Assert.Single(_cluster.Server.Requests, request => request.Path.EndsWith("/_search", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("/_pit")]
+    [InlineData("/_query/async/*")]
+    public async Task Nobody_waits_long_for_a_cluster_that_does_not_take_back_what_it_keeps_for_a_query(string path)
+    {
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add(Fault.StaysRunning(1).On("POST", "/_query/async").When(IsDetection));
+        var hang = _cluster.Server.Faults.Add(Fault.Hang().On("DELETE", path));
+        var answer = path == "/_pit" ? service.GetAsync($"/api/v1/ips/{Ecs.Address}/events") : service.RunAsync();
+        // Any other call would hang for the two minutes that tests give it.
+        Assert.Equal(HttpStatusCode.OK, (await answer.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken)).Status);
+        Assert.Equal(1, hang.Fired);
+        Assert.Contains(_cluster.Logged, line => line.Contains("the cluster drops it when its keep-alive ends", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -220,6 +220,26 @@ public abstract class EventStoreContract
         Assert.Equal(4, seen.Count(id => id.StartsWith("new", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public async Task Counted_events_are_paged_with_the_same_total_on_every_page()
+    {
+        var store = Create();
+        await AppendAsync(store, [.. Enumerable.Range(0, 9).Select(i => i % 3 == 2 ? Document("\"event.dataset\":\"other\"", Now - i) : SignIn(Now - i))]);
+        var (totals, read, cursor) = (new List<long>(), 0, (string?)null);
+        do
+        {
+            var page = (await store.ReadEventsAsync(SourceAddress.Parse(Ip), LastEightHours, Engine.Revision(), countedOnly: true, 2, cursor, Cancellation))!;
+            Assert.All(page.Events, document => Assert.True(document.Counted));
+            totals.Add(page.Total);
+            read += page.Events.Count;
+            cursor = page.Next;
+        }
+        while (cursor is not null);
+
+        Assert.Equal(6, read);
+        Assert.Equal([6, 6, 6], totals);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("x")]
@@ -244,6 +264,20 @@ public abstract class EventStoreContract
         Assert.Equal((1L, Now - 7, Now - 7), Shown(coverage.MailAccess));
         Assert.Equal((1L, Now - 5, Now - 5), Shown(coverage.NetworkAlert));
         static (long Events, long Oldest, long Newest) Shown(LegCoverage leg) => (leg.Events, At(leg.Oldest!.Value), At(leg.Newest!.Value));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(",\"event.dataset\":null")]
+    [InlineData(",\"event.dataset\":[]")]
+    [InlineData(",\"event\":{\"dataset\":null}")]
+    [InlineData(",\"event\":[{\"dataset\":[null]}]")]
+    public async Task The_index_of_an_integration_says_the_dataset_where_the_document_does_not(string dataset)
+    {
+        var store = Create();
+        await AppendAsync(store, Document($"\"_id\":\"1\",\"_index\":\".ds-logs-azure.signinlogs-default-2026.01.01-000001\",\"event.outcome\":\"success\"{dataset}", Now));
+        Assert.Equal(1, (await CorrelateAsync(store)).Coverage.AzureSignIn.Events);
+        Assert.Equal("azure.signinlogs", Assert.Single((await PageAsync(store)).Events).Dataset);
     }
 
     [Fact]
