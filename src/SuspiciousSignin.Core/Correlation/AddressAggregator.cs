@@ -34,11 +34,7 @@ internal sealed class AddressAggregator(
     public Measures Count(ReadOnlySpan<SeriesEntry> events)
     {
         memory.ByTraits.Clear();
-        foreach (ref readonly var entry in events)
-        {
-            memory.ByTraits.Count(entry.Traits, entry.Timestamp);
-        }
-
+        memory.ByTraits.CountInOrder(events);
         _datasets.Clear();
         _legs.Clear();
         var alertWithoutDataset = false;
@@ -62,6 +58,26 @@ internal sealed class AddressAggregator(
         }
 
         return new Measures(total, azureSignIn, mailAccess, networkAlert, _datasets.Count + (alertWithoutDataset ? 1 : 0));
+    }
+
+    /// <summary>Adds what <see cref="Count"/> told last to the total of all addresses.</summary>
+    public void AddToTotal()
+    {
+        foreach (ref readonly var tally in memory.ByTraits)
+        {
+            memory.Total.Add(tally);
+        }
+    }
+
+    /// <summary>Adds that total to a summary, and begins with another.</summary>
+    public void Summarise(WindowSummary summary)
+    {
+        foreach (var (number, count, first, last) in memory.Total)
+        {
+            summary.Add(traits[number].Classification, count, first, last);
+        }
+
+        memory.Total.Clear();
     }
 
     /// <summary>The finding; only for an address with both legs.</summary>
@@ -192,6 +208,9 @@ internal sealed class AggregatorMemory
 
     public CountTable ByTraits { get; } = new();
 
+    /// <summary>The same of all addresses.</summary>
+    public CountTable Total { get; } = new();
+
     /// <summary>By the number of the account and 1, so that 0 is that of none.</summary>
     public CountTable SignInsByAccount { get; } = new();
 
@@ -201,7 +220,7 @@ internal sealed class AggregatorMemory
     public Accounts Users { get; } = new();
 
     /// <summary>Whether it has not grown beyond what others will need.</summary>
-    public bool IsWorthKeeping => Math.Max(ByTraits.Capacity, Math.Max(SignInsByAccount.Capacity, MailAccessesByAccount.Capacity)) <= UsualAccounts;
+    public bool IsWorthKeeping => new[] { ByTraits, Total, SignInsByAccount, MailAccessesByAccount }.All(static table => table.Capacity <= UsualAccounts);
 }
 
 /// <summary>
@@ -231,6 +250,39 @@ internal sealed class CountTable
         else
         {
             Add(number, timestamp);
+        }
+    }
+
+    /// <summary>Counts the traits of events that are in the order of their times, none of which is earlier than any that was counted.</summary>
+    public void CountInOrder(ReadOnlySpan<SeriesEntry> events)
+    {
+        var (places, counts) = (_places, _counts);
+        foreach (ref readonly var entry in events)
+        {
+            var number = entry.Traits;
+            if ((uint)number < (uint)places.Length && places[number] is not 0 and var place)
+            {
+                counts[place].AddLater(entry.Timestamp);
+            }
+            else
+            {
+                Add(number, entry.Timestamp);
+                (places, counts) = (_places, _counts);
+            }
+        }
+    }
+
+    /// <summary>Adds what was counted elsewhere.</summary>
+    public void Add(in Tally tally)
+    {
+        if (tally.Number < _places.Length && _places[tally.Number] is not 0 and var place)
+        {
+            _counts[place].Add(tally);
+        }
+        else
+        {
+            Add(tally.Number, tally.First);
+            _counts[_length] = tally;
         }
     }
 
@@ -285,6 +337,19 @@ internal sealed class CountTable
             Count++;
             First = Math.Min(First, at);
             Last = Math.Max(Last, at);
+        }
+
+        public void AddLater(long at)
+        {
+            Count++;
+            Last = at;
+        }
+
+        public void Add(in Tally other)
+        {
+            Count += other.Count;
+            First = Math.Min(First, other.First);
+            Last = Math.Max(Last, other.Last);
         }
 
         public readonly void Deconstruct(out int ofNumber, out long count, out long first, out long last) => (ofNumber, count, first, last) = (Number, Count, First, Last);

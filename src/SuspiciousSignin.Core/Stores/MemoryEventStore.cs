@@ -321,12 +321,7 @@ public sealed class MemoryEventStore : IEventStore
 
         Summarise(cut, query, summary, traits);
 
-        if (query.Addresses is not null)
-        {
-            Summarise(slices, summary, traits, filter, cancellationToken);
-        }
-
-        var (findings, total, hidden) = Judge(query, slices, traits, accounts, filter, cancellationToken);
+        var (findings, total, hidden) = Judge(query, slices, summary, traits, accounts, filter, cancellationToken);
         var warnings = evictions.Tell(query.Window, _options.MaxEvents);
         var isPartial = warnings.Count > 0;
         warnings.AddRange(summary.Warnings());
@@ -361,9 +356,11 @@ public sealed class MemoryEventStore : IEventStore
         return slices.Count == addresses.Length;
     }
 
+    /// <summary>Judges address by address. Where some were named, the summary is of their events.</summary>
     private (List<AddressFinding> Findings, int Total, int HiddenByVolume) Judge(
         CorrelationQuery query,
         List<AddressSlice> slices,
+        WindowSummary summary,
         InternTable<EventTraits>.Reader traits,
         InternTable<EventAccount>.Reader accounts,
         IngestedFilter? filter,
@@ -372,13 +369,18 @@ public sealed class MemoryEventStore : IEventStore
         var (findings, total, hidden) = (new List<AddressFinding>(), 0, 0);
         var memory = Interlocked.Exchange(ref _aggregatorMemory, null) ?? new AggregatorMemory();
         var aggregator = new AddressAggregator(query.Revision, traits, accounts, memory);
-        slices.RemoveAll(static slice => !slice.HasBothLegs || slice.Events.IsEmpty);
+        slices.RemoveAll(slice => slice.Events.IsEmpty || (query.Addresses is null && !slice.HasBothLegs));
         slices.Sort(static (left, right) => left.Address.CompareTo(right.Address));
         foreach (var slice in slices)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var events = slice.EventsOf(filter);
             var counts = aggregator.Count(events);
+            if (query.Addresses is not null)
+            {
+                aggregator.AddToTotal();
+            }
+
             if (query.Revision.Report.Test(counts) == true)
             {
                 // Who it was is told of those that are shown only.
@@ -393,6 +395,7 @@ public sealed class MemoryEventStore : IEventStore
             }
         }
 
+        aggregator.Summarise(summary);
         _aggregatorMemory = memory.IsWorthKeeping ? memory : null;
         return (findings, total, hidden);
     }
@@ -409,12 +412,12 @@ public sealed class MemoryEventStore : IEventStore
 
             foreach (var minute in hour.Minutes)
             {
-                if (minute.End <= query.Window.From || minute.Begin > query.Window.To || minute.Ingested.Latest < query.IngestedAfter)
+                if (minute.Latest <= query.Window.From || minute.Earliest > query.Window.To || minute.Ingested.Latest < query.IngestedAfter)
                 {
                     continue;
                 }
 
-                var isWhole = minute.Begin > query.Window.From && minute.End <= query.Window.To && !(minute.Ingested.Earliest < query.IngestedAfter);
+                var isWhole = minute.Earliest > query.Window.From && minute.Latest <= query.Window.To && !(minute.Ingested.Earliest < query.IngestedAfter);
                 if (isWhole && !minute.MustBeWalked)
                 {
                     minute.AddTo(summary, _index.Kinds);
@@ -438,25 +441,6 @@ public sealed class MemoryEventStore : IEventStore
         foreach (var (kind, count, first, last) in counts)
         {
             summary.Add(_index.Kinds[(ushort)kind], count, first, last);
-        }
-    }
-
-    private static void Summarise(
-        List<AddressSlice> slices, WindowSummary summary, InternTable<EventTraits>.Reader traits, IngestedFilter? filter, CancellationToken cancellationToken)
-    {
-        var counts = new CountTable();
-        foreach (var slice in slices)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            foreach (ref readonly var entry in slice.EventsOf(filter))
-            {
-                counts.Count(entry.Traits, entry.Timestamp);
-            }
-        }
-
-        foreach (var (number, count, first, last) in counts)
-        {
-            summary.Add(traits[number].Classification, count, first, last);
         }
     }
 

@@ -20,11 +20,17 @@ internal readonly record struct MinuteSlice(long Begin, ReadOnlyMemory<MinuteEnt
     /// <summary>Counts them by the number of their verdicts; those of which it has none go straight to the summary.</summary>
     public void AddTo(CountTable counts, WindowSummary summary, CorrelationQuery query, InternTable<EventTraits>.Reader traits)
     {
+        var (from, to) = (Math.Max(query.Window.From, Begin - 1) - Begin, Math.Max(query.Window.To, Begin - 1) - Begin);
+        var ingestedAfter = query.IngestedAfter;
         foreach (var entry in Entries.Span)
         {
+            if (entry.At <= from || entry.At > to)
+            {
+                continue;
+            }
+
             var timestamp = Begin + entry.At;
-            if (!query.Window.Contains(timestamp)
-                || (query.IngestedAfter is { } after && !EvidenceLog.IsIngestedSince(Chunks, entry.Place, timestamp, after)))
+            if (ingestedAfter is { } after && !EvidenceLog.IsIngestedSince(Chunks, entry.Place, timestamp, after))
             {
                 continue;
             }

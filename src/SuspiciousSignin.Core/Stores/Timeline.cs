@@ -184,6 +184,9 @@ internal sealed class Minute(long key, Hour hour, ushort identities)
     /// <summary>How many events are held.</summary>
     public int Count => _count - _start;
 
+    /// <summary>The time of the earliest event that ever came.</summary>
+    public long Earliest { get; private set; } = long.MaxValue;
+
     /// <summary>The time of the latest event.</summary>
     public long Latest { get; private set; } = long.MinValue;
 
@@ -227,7 +230,7 @@ internal sealed class Minute(long key, Hour hour, ushort identities)
             Ingested = (Math.Min(Ingested.Earliest, ingested), Math.Max(Ingested.Latest, ingested));
         }
 
-        Latest = Math.Max(Latest, timestamp);
+        (Earliest, Latest) = (Math.Min(Earliest, timestamp), Math.Max(Latest, timestamp));
         _hasUnlisted |= kind == KindTable.Unlisted;
         _tallies.Add(kind, 1, timestamp, timestamp);
         hour.IsChanged = true;
