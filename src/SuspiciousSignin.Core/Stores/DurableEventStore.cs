@@ -15,17 +15,20 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     private readonly MemoryEventStore _memory;
     private readonly EventJournal _journal;
+    private readonly StoreMetrics? _metrics;
     private readonly BlockingCollection<Waiting> _queue = [];
     private readonly Thread _writer;
     private readonly Lock _disposing = new();
     private volatile string? _fault;
     private volatile string? _pruneFault;
     private volatile Exception? _lost;
+    private long _journalBytes;
     private bool _isDisposed;
 
-    private DurableEventStore(MemoryEventStore memory, EventJournal journal)
+    private DurableEventStore(MemoryEventStore memory, EventJournal journal, StoreMetrics? metrics)
     {
-        (_memory, _journal) = (memory, journal);
+        (_memory, _journal, _metrics) = (memory, journal, metrics);
+        TellJournal();
         _writer = new Thread(Write) { IsBackground = true, Name = "event journal" };
     }
 
@@ -70,7 +73,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             throw;
         }
 
-        var store = new DurableEventStore(memory, journal) { Restored = memory.Count, RestoreTook = Stopwatch.GetElapsedTime(started) };
+        var store = new DurableEventStore(memory, journal, metrics) { Restored = memory.Count, RestoreTook = Stopwatch.GetElapsedTime(started) };
         store._writer.Start();
         return store;
     }
@@ -130,6 +133,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         {
             ["durable"] = true,
             ["restored"] = Restored,
+            ["journalBytes"] = Volatile.Read(ref _journalBytes),
         };
         if (_pruneFault is { } kept)
         {
@@ -199,6 +203,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             if (added.Count > 0)
             {
                 _journal.Append(_memory.Evictions, added);
+                TellJournal();
             }
             else if (_fault is not null)
             {
@@ -248,6 +253,15 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             // the fault is, it must not end the thread, and with it the process.
             _pruneFault = $"Files of events that were let go cannot be taken away: {fault.Message}";
         }
+
+        TellJournal();
+    }
+
+    // For others than the thread that writes, which alone may ask the journal.
+    private void TellJournal()
+    {
+        Volatile.Write(ref _journalBytes, _journal.Length);
+        _metrics?.JournalHas(_journal.Length);
     }
 
     private static StoreUnavailableException NotInMemory(Exception fault) => new(

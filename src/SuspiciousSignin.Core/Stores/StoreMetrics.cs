@@ -8,8 +8,11 @@ public sealed class StoreMetrics
     /// <summary>The meter of the whole service.</summary>
     public const string MeterName = "SuspiciousSignin";
 
+    private const long NoJournal = -1;
+
     private readonly Counter<long> _evicted;
     private long _stored;
+    private long _journalBytes = NoJournal;
 
     /// <summary>Creates the instruments.</summary>
     public StoreMetrics(IMeterFactory factory)
@@ -17,9 +20,16 @@ public sealed class StoreMetrics
         var meter = factory.Create(MeterName);
         _evicted = meter.CreateCounter<long>("suspicious_signin.store.evicted", description: "Events let go, by reason.");
         meter.CreateObservableGauge("suspicious_signin.store.events", () => Volatile.Read(ref _stored), description: "Events held in memory.");
+        meter.CreateObservableGauge(
+            "suspicious_signin.store.journal",
+            () => Volatile.Read(ref _journalBytes) is not NoJournal and var bytes ? [new Measurement<long>(bytes)] : Array.Empty<Measurement<long>>(),
+            "By",
+            "What the journal of the store takes on the disk.");
     }
 
     internal void Stored(long count) => Volatile.Write(ref _stored, count);
+
+    internal void JournalHas(long bytes) => Volatile.Write(ref _journalBytes, bytes);
 
     internal void Evicted(string reason, long count)
     {

@@ -607,6 +607,21 @@ public sealed class EventJournalTests : IDisposable
         Assert.Equal(1, (await again.PostAsync(Ecs.Batch(Ecs.SignIn(id: "1")))).Number("duplicates"));
     }
 
+    [Fact]
+    public async Task How_much_the_journal_takes_on_the_disk_is_told_by_health_and_metrics()
+    {
+        var folder = Image("measured");
+        using var service = new TestService(settings: ("Store:Memory:Path", folder));
+        Assert.Equal(0, await ToldAsync());
+        await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "1")));
+        var length = new FileInfo(FileOf(folder)).Length;
+        Assert.Equal(length, await ToldAsync());
+        var metric = (await service.GetAsync("/metrics")).Text.Split('\n').Single(line => line.StartsWith("suspicious_signin_store_journal_bytes", StringComparison.Ordinal));
+        Assert.Contains($" {length}", metric, StringComparison.Ordinal);
+
+        async Task<long> ToldAsync() => (await service.GetAsync("/health/ready")).Json!["checks"]![0]!["data"]!["journalBytes"]!.GetValue<long>();
+    }
+
     private static string Document(string? id, long at, string action = "") =>
         $"{{{(id is null ? "" : $"\"_id\":\"{id}\",")}\"@timestamp\":{at},\"source.ip\":\"203.0.114.7\",\"event.action\":\"{action}\",\"event.dataset\":\"azure.signinlogs\",\"event.outcome\":\"success\"}}";
 
