@@ -30,7 +30,7 @@ public sealed record EvaluationRequest : IWindowRequest
     /// </summary>
     public string? TimeShift { get; init; }
 
-    /// <summary>Whether alerts carry their events. Default false.</summary>
+    /// <summary>Whether alerts carry their events, which takes the scope <c>alerts:read</c> too unless <c>store=false</c>. Default false.</summary>
     public bool? IncludeEvents { get; init; }
 
     internal EvaluationQuery ToQuery(TimeProvider clock, bool promote) => new()

@@ -22,6 +22,7 @@ public sealed class EventsController(
     CorrelationService correlation,
     IValidator<EvaluationRequest> validator,
     IdempotencyCache idempotency,
+    IAuthorizationService authorization,
     EventReaderOptions readerOptions,
     RunOptions runs,
     ServiceMetrics metrics,
@@ -38,7 +39,7 @@ public sealed class EventsController(
     /// <param name="idempotencyKey">The same key of the same caller with the same body gives the first answer again. 1 to 255 characters.</param>
     /// <response code="200">What became of the events, and the alerts of their addresses.</response>
     /// <response code="401">No key, or an unknown one.</response>
-    /// <response code="403">The key lacks the scope.</response>
+    /// <response code="403">The key lacks the scope, or alerts:read for the events of alerts (includeEvents) of a batch that is stored.</response>
     /// <response code="400">The body is not JSON, or a parameter cannot be read. Nothing was stored.</response>
     /// <response code="409">A request with this Idempotency-Key is still being carried out.</response>
     /// <response code="413">The body is too long. Nothing was stored.</response>
@@ -66,6 +67,12 @@ public sealed class EventsController(
         if (await validator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
         {
             return this.Invalid(invalid);
+        }
+
+        // A batch that is stored is judged beside events that others sent, which whoever only sends may not read.
+        if (request is { IncludeEvents: true, Store: not false } && !(await authorization.AuthorizeAsync(User, Scopes.AlertsRead)).Succeeded)
+        {
+            return Forbid(Access.Lacking(Scopes.AlertsRead));
         }
 
         if (FormatOf(Request) is not { } format)

@@ -61,6 +61,8 @@ internal sealed class JwtOptions
 /// <summary>Authentication, authorization, and the two counters: failed attempts per address, requests per caller.</summary>
 internal static partial class Access
 {
+    private const string LackingItem = "scope";
+
     /// <summary>How far the provider's clock and ours may be apart.</summary>
     private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(1);
 
@@ -105,6 +107,12 @@ internal static partial class Access
         app.UseAuthorization();
         app.UseRequestLimits();
     }
+
+    /// <summary>For a refusal of a caller who lacks a scope beside that of the endpoint.</summary>
+    public static AuthenticationProperties Lacking(string scope) => new(new Dictionary<string, string?>(StringComparer.Ordinal) { [LackingItem] = scope });
+
+    /// <summary>The scope of <see cref="Lacking"/>, or null for that of the endpoint.</summary>
+    public static string? LackingIn(AuthenticationProperties properties) => properties.Items.TryGetValue(LackingItem, out var scope) ? scope : null;
 
     /// <summary>Who called, or null for a caller without credentials. All keys of a name are one caller: a second key for rotation is no second one.</summary>
     public static string? CallerOf(ClaimsPrincipal user) =>

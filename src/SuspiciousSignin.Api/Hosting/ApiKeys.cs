@@ -203,7 +203,7 @@ internal sealed partial class ApiKeyHandler(
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
     {
-        var scope = Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
+        var scope = Access.LackingIn(properties) ?? Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
         Log.Forbidden(Logger, Context.User.Identity?.Name, scope);
         return Problems.WriteAsync(Context, StatusCodes.Status403Forbidden, $"The key lacks the scope '{scope}'.");
     }

@@ -92,6 +92,26 @@ public sealed class ScopeGridTests
         Assert.Empty(wrong);
     }
 
+    [Theory]
+    [InlineData("?includeEvents=true", 403)]
+    [InlineData("?includeEvents=true&store=true", 403)]
+    [InlineData("?includeEvents=true&store=false", 200)]
+    [InlineData("?includeEvents=false", 200)]
+    public async Task Who_only_sends_events_cannot_read_those_of_others(string query, int status)
+    {
+        using var service = ServiceWithAKeyForEachScope();
+        var answer = await SendAsync(service, "POST", "/api/v1/events" + query, "events:write");
+        Assert.Equal(status, (int)answer.Status);
+        Assert.Equal(status == 403, answer.Text.Contains("alerts:read", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Who_may_send_and_read_gets_the_events_of_a_batch_that_is_stored()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "key-for-both", "events:write", "alerts:read")]);
+        Assert.Equal(200, (int)(await SendAsync(service, "POST", "/api/v1/events?includeEvents=true", "both")).Status);
+    }
+
     [Fact]
     public async Task Without_a_key_no_endpoint_answers_but_those_for_anybody()
     {
