@@ -172,7 +172,7 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         await AppendAsync(store, SignIn(Early), SignIn(Early + 1), NetworkAlert(Now));
         Clock.AdjustTime(Engine.ClockAt(Now + Hour).GetUtcNow());
         await AppendAsync(store, SignIn(Now + Hour));
-        Assert.Equal((2, 2L), (store.Count, (await PageAsync(store, window: Ever)).Total));
+        Assert.Equal(2, store.Count);
         Clock.AdjustTime(Engine.ClockAt(Now).GetUtcNow());
         await AppendAsync(store, SignIn(Early), SignIn(Early + 2));
         Assert.Equal([Early, Early + 2, Now, Now + Hour], (await PageAsync(store, window: Ever)).Events.Select(At));
