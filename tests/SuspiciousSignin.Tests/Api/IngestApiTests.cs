@@ -8,7 +8,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
-using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -342,7 +341,7 @@ public sealed class IngestApiTests
     [Fact]
     public async Task A_store_that_cannot_answer_is_503_in_the_clients_words()
     {
-        using var service = new TestService(store: new BrokenStore());
+        using var service = new TestService(store: InterceptedStore.Before(() => throw new StoreUnavailableException("The store is away.") { RetryAfter = TimeSpan.FromSeconds(7) }));
 
         var answer = await BulkAsync(service, Lines("""{"create":{"_index":"x"}}""", Document));
 
@@ -355,7 +354,14 @@ public sealed class IngestApiTests
     [Fact]
     public async Task What_the_store_refuses_is_told_at_its_item()
     {
-        using var service = new TestService(store: new PickyStore());
+        // It refuses the second event, and knows the third.
+        using var service = new TestService(store: new InterceptedStore
+        {
+            Appended = events => new AppendResult(
+                new HashSet<int> { 2 },
+                [new RejectedEvent { Index = events[1].Position, Pointer = "", Code = RejectionCodes.RefusedByStore, Message = "Not this one." }],
+                []),
+        });
 
         var answer = await BulkAsync(service, Lines(
             """{"delete":{"_index":"x"}}""",
@@ -373,18 +379,28 @@ public sealed class IngestApiTests
     [Fact]
     public async Task Where_too_many_requests_wait_every_item_is_put_off_and_none_is_stored()
     {
-        var store = new SlowStore();
+        var (entered, release) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var appends = 0;
+        var store = new InterceptedStore
+        {
+            BeforeAppend = () =>
+            {
+                appends++;
+                entered.TrySetResult();
+                return release.Task;
+            },
+        };
         using var service = new TestService(store: store, settings: [("Runs:MaxConcurrent", "1"), ("Runs:MaxQueued", "0")]);
         var body = Lines("""{"create":{"_index":"x"}}""", Document, """{"index":{"_index":"x"}}""", Document);
         var first = BulkAsync(service, body);
-        await store.Entered.Task;
+        await entered.Task;
 
         var second = await BulkAsync(service, body);
-        store.Release.SetResult();
+        release.SetResult();
 
         Assert.Equal(["create 429 es_rejected_execution_exception", "index 429 es_rejected_execution_exception"], Items(second));
         Assert.Equal(["create 201 created", "index 201 created"], Items(await first));
-        Assert.Equal(1, store.Appends);
+        Assert.Equal(1, appends);
     }
 
     [Fact]
@@ -461,52 +477,4 @@ public sealed class IngestApiTests
 
     private static async Task<int> StoredAsync(TestService service) =>
         (await service.GetAsync("/health/ready")).Json!["checks"]![0]!["data"]!["events"]!.GetValue<int>();
-
-    private sealed class BrokenStore : StubStore
-    {
-        public override Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) =>
-            throw new StoreUnavailableException("The store is away.") { RetryAfter = TimeSpan.FromSeconds(7) };
-    }
-
-    /// <summary>Refuses the second event, and knows the third.</summary>
-    private sealed class PickyStore : StubStore
-    {
-        public override Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) => Task.FromResult(new AppendResult(
-            new HashSet<int> { 2 },
-            [new RejectedEvent { Index = events[1].Position, Pointer = "", Code = RejectionCodes.RefusedByStore, Message = "Not this one." }],
-            []));
-    }
-
-    private sealed class SlowStore : StubStore
-    {
-        public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public TaskCompletionSource Release { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public int Appends { get; private set; }
-
-        public override async Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
-        {
-            Appends++;
-            Entered.TrySetResult();
-            await Release.Task;
-            return new AppendResult(new HashSet<int>(), [], []);
-        }
-    }
-
-    private abstract class StubStore : IEventStore
-    {
-        public string Kind => "memory";
-
-        public abstract Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken);
-
-        public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public Task<EventPage?> ReadEventsAsync(
-            SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
-            throw new NotSupportedException();
-
-        public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) =>
-            Task.FromResult(new StoreHealth(true, "", new Dictionary<string, object>(StringComparer.Ordinal)));
-    }
 }

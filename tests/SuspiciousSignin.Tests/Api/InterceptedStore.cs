@@ -13,6 +13,9 @@ internal sealed class InterceptedStore : IEventStore
 
     public Func<CancellationToken, Task> BeforeCorrelation { get; set; } = _ => Task.CompletedTask;
 
+    /// <summary>What became of events, instead of appending them.</summary>
+    public Func<IReadOnlyList<EventRecord>, AppendResult>? Appended { get; init; }
+
     public Func<EventPage, EventPage> Page { get; init; } = page => page;
 
     public string Kind => _store.Kind;
@@ -22,7 +25,7 @@ internal sealed class InterceptedStore : IEventStore
     public async Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
     {
         await BeforeAppend();
-        return await _store.AppendAsync(events, cancellationToken);
+        return Appended?.Invoke(events) ?? await _store.AppendAsync(events, cancellationToken);
     }
 
     public async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken)
