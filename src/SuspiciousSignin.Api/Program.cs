@@ -6,6 +6,8 @@ if (await Commands.RunAsync(args, Console.Out) is { } exitCode)
     return exitCode;
 }
 
+StartFaults.TellPlainly();
+
 // The content root is where the settings were copied to, so that they are read wherever the service is started from.
 var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.WebHost.ConfigureKestrel(kestrel =>

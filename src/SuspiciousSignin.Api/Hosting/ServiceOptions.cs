@@ -172,9 +172,12 @@ internal static class ServiceOptionsSetup
     /// <exception cref="OptionsValidationException">The faults.</exception>
     public static void CheckOptions(this IServiceProvider services)
     {
+        var configuration = services.GetRequiredService<IConfiguration>();
         var faults = new List<string>();
         foreach (var section in services.GetServices<Section>())
         {
+            var before = faults.Count;
+            faults.AddRange(SettingKeys.FaultsOf(configuration.GetSection(section.Name), section.Type));
             try
             {
                 section.Read(services);
@@ -183,13 +186,13 @@ internal static class ServiceOptionsSetup
             {
                 faults.AddRange(invalid.Failures);
             }
-            catch (InvalidOperationException unreadable)
+            catch (InvalidOperationException) when (faults.Count > before)
             {
-                faults.Add($"{section.Name}: {unreadable.Message}");
+                // Told above, in other words.
             }
         }
 
-        faults.AddRange(MisspeltSections(services));
+        faults.AddRange(MisspeltSections(configuration, [.. services.GetServices<Section>().Select(section => section.Name)]));
         if (faults.Count > 0)
         {
             throw new OptionsValidationException("Settings", typeof(ServiceOptionsSetup), faults);
@@ -200,33 +203,9 @@ internal static class ServiceOptionsSetup
     /// Sections that are nearly one of ours. Others are left alone: they may be the host's, or an environment variable that has nothing to do with
     /// this service.
     /// </summary>
-    private static IEnumerable<string> MisspeltSections(IServiceProvider services)
-    {
-        var known = services.GetServices<Section>().Select(section => section.Name).ToArray();
-        foreach (var section in services.GetRequiredService<IConfiguration>().GetChildren().Where(section => section.GetChildren().Any()))
-        {
-            if (!known.Contains(section.Key, StringComparer.OrdinalIgnoreCase) && Array.Find(known, name => IsNearly(name, section.Key)) is { } meant)
-            {
-                yield return $"{section.Key}: no such section; did you mean '{meant}'?";
-            }
-        }
-    }
-
-    /// <summary>Whether one letter is missing, too many or another, or two beside each other have changed places.</summary>
-    private static bool IsNearly(string name, string written)
-    {
-        var (left, right) = (name.ToUpperInvariant(), written.ToUpperInvariant());
-        var start = left.AsSpan().CommonPrefixLength(right);
-        var (restOfLeft, restOfRight) = (left[start..], right[start..]);
-        return (restOfLeft.Length, restOfRight.Length) switch
-        {
-            ( > 0, > 0) when restOfLeft[1..] == restOfRight[1..] => true,
-            ( > 1, > 1) when restOfLeft[0] == restOfRight[1] && restOfLeft[1] == restOfRight[0] => restOfLeft[2..] == restOfRight[2..],
-            ( > 0, _) when restOfLeft[1..] == restOfRight => true,
-            (_, > 0) => restOfLeft == restOfRight[1..],
-            _ => false,
-        };
-    }
+    private static IEnumerable<string> MisspeltSections(IConfiguration configuration, string[] known) => configuration.GetChildren()
+        .Where(section => section.GetChildren().Any() && !known.Contains(section.Key, StringComparer.OrdinalIgnoreCase) && Array.Exists(known, name => SettingKeys.IsNearly(name, section.Key)))
+        .Select(section => $"{section.Key}: no such section{SettingKeys.Meant(section.Key, known)}");
 
     private static IServiceCollection AddChecked<T>(this IServiceCollection services, string section, Action<InlineValidator<T>> rules)
         where T : class, new()
@@ -234,13 +213,12 @@ internal static class ServiceOptionsSetup
         var validator = new InlineValidator<T>();
         rules(validator);
         services.AddSingleton<IValidateOptions<T>>(new SectionValidator<T>(section, validator));
-        services.AddOptions<T>()
-            .BindConfiguration(section, binder => binder.ErrorOnUnknownConfiguration = true);
-        services.AddSingleton(new Section(section, provider => _ = provider.GetRequiredService<IOptions<T>>().Value));
+        services.AddOptions<T>().BindConfiguration(section);
+        services.AddSingleton(new Section(section, typeof(T), provider => _ = provider.GetRequiredService<IOptions<T>>().Value));
         return services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
     }
 
-    private sealed record Section(string Name, Action<IServiceProvider> Read);
+    private sealed record Section(string Name, Type Type, Action<IServiceProvider> Read);
 
     private sealed class SectionValidator<T>(string section, InlineValidator<T> validator) : IValidateOptions<T>
         where T : class

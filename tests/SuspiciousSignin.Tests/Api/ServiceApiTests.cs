@@ -275,10 +275,32 @@ public sealed class ServiceApiTests
     public void Every_fault_of_the_settings_stops_the_start_and_is_listed()
     {
         var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings:
-            [("Events:MaxDepth", "2"), ("Alerts:Period", "05:00:00"), ("Runs:MaxConcurent", "3"), ("Idempotency:MaxKeys", "many")]));
+            [
+            ("Events:MaxDepth", "2"), ("Alerts:Period", "05:00:00"), ("Idempotency:MaxKeys", "secret"), ("Store:Memory:MaxEvents:0", "5000"),
+            // A misspelt key hides neither another nor a value out of range beside it.
+            ("Runs:MaxConcurent", "3"), ("Runs:Burst", "3"), ("Runs:MaxQueued", "-1"),
+        ]));
 
-        Assert.Equal(["Alerts:Period", "Events:MaxDepth", "Idempotency", "Runs"], refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
-        Assert.Contains("MaxConcurent", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(
+            ["Alerts:Period", "Events:MaxDepth", "Idempotency:MaxKeys", "Runs:Burst", "Runs:MaxConcurent", "Runs:MaxQueued", "Store:Memory:MaxEvents"],
+            refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+        Assert.Contains("Runs:MaxConcurent: no such setting; did you mean 'MaxConcurrent'?", refusal.Failures);
+        Assert.Contains("Runs:Burst: no such setting.", refusal.Failures);
+        Assert.Contains("Idempotency:MaxKeys: must be a whole number.", refusal.Failures);
+        Assert.DoesNotContain("secret", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Runs:Promote", "yes", "must be true or false.")]
+    [InlineData("Runs:MaxWindow", "8h", "must be a duration, [days.]hours:minutes:seconds.")]
+    [InlineData("Idempotency:MaxBytes", "99999999999999999999", "must be a whole number.")]
+    [InlineData("Auth:ApiKeys:0:Scope:0", "alerts:read", "no such setting; did you mean 'Scopes'?")]
+    [InlineData("Ingest:Enabled", "on", "must be true or false.")]
+    public void A_setting_that_cannot_be_read_is_told_by_its_key_with_what_it_should_be(string key, string value, string told)
+    {
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: (key, value)));
+        var name = told.StartsWith("no such", StringComparison.Ordinal) ? key[..key.LastIndexOf(':')] : key;
+        Assert.Contains($"{name}: {told}", refusal.Failures);
     }
 
     [Fact]
@@ -288,7 +310,7 @@ public sealed class ServiceApiTests
             [("Requests:PerCaller", "-1"), ("Requests:HeadersTimeout", "00:00:00"), ("Alerts:MaxEvents", "0"), ("Store:Memory:MaxEvent", "5000")]));
 
         Assert.Equal(
-            ["Alerts:MaxEvents", "Requests:HeadersTimeout", "Requests:PerCaller", "Store"],
+            ["Alerts:MaxEvents", "Requests:HeadersTimeout", "Requests:PerCaller", "Store:Memory:MaxEvent"],
             refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
     }
 

@@ -1,0 +1,77 @@
+using System.Collections;
+using System.ComponentModel;
+using System.Reflection;
+
+namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>What a binder would tell one by one, and in words of .NET: settings that nothing reads, and values that cannot be read. No value is repeated.</summary>
+internal static class SettingKeys
+{
+    /// <summary>The faults of a section, each with its key.</summary>
+    /// <param name="section">The section.</param>
+    /// <param name="type">What it is bound to.</param>
+    public static IEnumerable<string> FaultsOf(IConfigurationSection section, Type type)
+    {
+        var (isOptional, read) = (Nullable.GetUnderlyingType(type) is not null, Nullable.GetUnderlyingType(type) ?? type);
+        if (read != typeof(string) && read.IsAssignableTo(typeof(IEnumerable)))
+        {
+            var element = read.GetElementType() ?? read.GetGenericArguments()[^1];
+            return section.GetChildren().SelectMany(child => FaultsOf(child, element));
+        }
+
+        var converter = TypeDescriptor.GetConverter(read);
+        if (converter.CanConvertFrom(typeof(string)))
+        {
+            return section.GetChildren().Any() ? [$"{section.Path}: holds settings where one value is expected."]
+                : section.Value is { } text && !(isOptional && text.Length == 0) && !CanRead(converter, text) ? [$"{section.Path}: must be {Expected(read)}."]
+                : [];
+        }
+
+        var properties = read.GetProperties(BindingFlags.Public | BindingFlags.Instance);
+        return section.GetChildren().SelectMany(child =>
+            Array.Find(properties, property => string.Equals(property.Name, child.Key, StringComparison.OrdinalIgnoreCase)) is { } known
+                ? FaultsOf(child, known.PropertyType)
+                : [$"{child.Path}: no such setting{Meant(child.Key, properties.Select(property => property.Name))}"]);
+    }
+
+    /// <summary>How a fault of a name that is not known ends: with what was meant, where one letter is missing, too many or another, or two have changed places.</summary>
+    /// <param name="written">The name.</param>
+    /// <param name="known">What it could be.</param>
+    public static string Meant(string written, IEnumerable<string> known) =>
+        known.FirstOrDefault(name => IsNearly(name, written)) is { } meant ? $"; did you mean '{meant}'?" : ".";
+
+    /// <summary>Whether a name is nearly another.</summary>
+    public static bool IsNearly(string name, string written)
+    {
+        var (left, right) = (name.ToUpperInvariant(), written.ToUpperInvariant());
+        var start = left.AsSpan().CommonPrefixLength(right);
+        var (restOfLeft, restOfRight) = (left[start..], right[start..]);
+        return (restOfLeft.Length, restOfRight.Length) switch
+        {
+            ( > 0, > 0) when restOfLeft[1..] == restOfRight[1..] => true,
+            ( > 1, > 1) when restOfLeft[0] == restOfRight[1] && restOfLeft[1] == restOfRight[0] => restOfLeft[2..] == restOfRight[2..],
+            ( > 0, _) when restOfLeft[1..] == restOfRight => true,
+            (_, > 0) => restOfLeft == restOfRight[1..],
+            _ => false,
+        };
+    }
+
+    private static bool CanRead(TypeConverter converter, string text)
+    {
+        try
+        {
+            return converter.ConvertFromInvariantString(text) is not null;
+        }
+        catch (Exception unreadable) when (unreadable is FormatException or ArgumentException or OverflowException or NotSupportedException)
+        {
+            return false;
+        }
+    }
+
+    private static string Expected(Type type) =>
+        type == typeof(int) || type == typeof(long) ? "a whole number"
+        : type == typeof(bool) ? "true or false"
+        : type == typeof(TimeSpan) ? "a duration, [days.]hours:minutes:seconds"
+        : type == typeof(Uri) ? "a URL"
+        : $"one that can be read as {type.Name}";
+}
