@@ -14,8 +14,6 @@ namespace SuspiciousSignin;
 /// </summary>
 public sealed class CorrelationService(IEventStore store, TimeProvider clock, AlertOptions alerts)
 {
-    private static readonly TimeSpan ToleratedClockSkew = TimeSpan.FromMinutes(5);
-
     /// <summary>Runs the rule over a window.</summary>
     public async Task<DetectionRun> RunAsync(DetectionQuery query, CancellationToken cancellationToken = default)
     {
@@ -124,7 +122,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     private TimeWindow WindowOf(EventBatch batch, EvaluationQuery query, List<Warning> warnings)
     {
         var now = clock.GetUtcNow();
-        var latest = (now + ToleratedClockSkew).ToUnixTimeMilliseconds();
+        var latest = (now + TimeShift.ToleratedClockSkew).ToUnixTimeMilliseconds();
         (var future, long? newest, long? newestTimely) = (0, null, null);
         foreach (ref readonly var record in batch.Events.InPlace())
         {

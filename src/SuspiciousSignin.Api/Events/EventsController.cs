@@ -6,9 +6,9 @@ using FluentValidation;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.RateLimiting;
-using Microsoft.Net.Http.Headers;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Api.Events;
@@ -190,18 +190,7 @@ public sealed class EventsController(
     /// <summary>How the body sets its events apart, or null where it is of another type or charset.</summary>
     private static BatchFormat? FormatOf(HttpRequest request)
     {
-        if (request.ContentType is null)
-        {
-            return BatchFormat.Json;
-        }
-
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
-            || !(type.Charset.Length == 0 || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase)))
-        {
-            return null;
-        }
-
-        return type.MediaType.Value?.ToLowerInvariant() switch
+        return request.ContentType is null ? BatchFormat.Json : request.MediaTypeInUtf8() switch
         {
             "application/json" => BatchFormat.Json,
             "application/x-ndjson" or "application/ndjson" => BatchFormat.NdJson,

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Net.Http.Headers;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
@@ -261,14 +262,9 @@ public sealed partial class IngestController(
         StatusCode = status,
     };
 
-    private static bool IsBulkBody(HttpRequest request)
-    {
-        return request.ContentType is null
-            || (MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
-                && (type.Charset.Length == 0 || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
-                && type.MediaType.Value?.ToLowerInvariant() is "application/json" or "application/x-ndjson" or "application/ndjson"
-                    or "application/vnd.elasticsearch+json" or "application/vnd.elasticsearch+x-ndjson");
-    }
+    private static bool IsBulkBody(HttpRequest request) => request.ContentType is null
+        || request.MediaTypeInUtf8() is "application/json" or "application/x-ndjson" or "application/ndjson"
+            or "application/vnd.elasticsearch+json" or "application/vnd.elasticsearch+x-ndjson";
 
     private static partial class Log
     {

@@ -170,7 +170,7 @@ public sealed class BulkReader
             return Malformed($"it is longer than {_options.MaxEventBytes} bytes");
         }
 
-        if (IsBlank(line))
+        if (JsonBytes.IsBlank(line))
         {
             return null;
         }
@@ -352,17 +352,4 @@ public sealed class BulkReader
 
     private BodyRefusal Malformed(string why) =>
         new(400, $"Malformed action/metadata line [{_line}]: {why}. Nothing of the request was stored.");
-
-    private static bool IsBlank(in ReadOnlySequence<byte> line)
-    {
-        foreach (var segment in line)
-        {
-            if (segment.Span.ContainsAnyExcept(" \t\r"u8))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
 }

@@ -268,7 +268,7 @@ public sealed class EventBatchReader
             return;
         }
 
-        if (IsBlank(line))
+        if (JsonBytes.IsBlank(line))
         {
             return;
         }
@@ -562,17 +562,4 @@ public sealed class EventBatchReader
         Code = RejectionCodes.TooLarge,
         Message = $"The event is longer than {_options.MaxEventBytes} bytes.",
     });
-
-    private static bool IsBlank(in ReadOnlySequence<byte> line)
-    {
-        foreach (var segment in line)
-        {
-            if (segment.Span.ContainsAnyExcept(" \t\r"u8))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -185,6 +186,20 @@ internal static class JsonBytes
 
         at = At(json, at + 1) == ':' ? at + 1 : SkipSpace(json, at + 1);
         return At(json, at) == ':' ? SkipSpace(json, at + 1) : Malformed(at);
+    }
+
+    /// <summary>Whether there is nothing but space on a line.</summary>
+    public static bool IsBlank(in ReadOnlySequence<byte> line)
+    {
+        foreach (var segment in line)
+        {
+            if (segment.Span.ContainsAnyExcept(" \t\r"u8))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static int SkipMoreSpace(ReadOnlySpan<byte> json, int at)

@@ -26,8 +26,8 @@ public readonly partial record struct TimeShift
     /// <summary>The longest shift: a hundred years.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(36_600);
 
-    /// <summary>How far in the future a moved event may be dated: what clocks may differ by.</summary>
-    private static readonly TimeSpan ToleratedClockSkew = TimeSpan.FromMinutes(5);
+    /// <summary>How far in the future an event may be dated: what clocks may differ by.</summary>
+    internal static readonly TimeSpan ToleratedClockSkew = TimeSpan.FromMinutes(5);
 
     /// <summary>Null where the newest event is to be dated now.</summary>
     private readonly TimeSpan? _by;

@@ -195,6 +195,7 @@ public sealed class IngestApiTests
     [Theory]
     [InlineData("application/json", 200)]
     [InlineData("application/json; charset=utf-8", 200)]
+    [InlineData("application/json; charset=\"UTF-8\"", 200)]
     [InlineData("application/x-ndjson", 200)]
     [InlineData("application/vnd.elasticsearch+x-ndjson; compatible-with=9", 200)]
     [InlineData("application/vnd.elasticsearch+json;compatible-with=8", 200)]
