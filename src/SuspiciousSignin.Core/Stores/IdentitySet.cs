@@ -19,9 +19,8 @@ internal sealed class IdentitySet
     private const int FirstCapacity = 16;
 
     private readonly Shard[] _shards = new Shard[Shards];
-    private readonly bool[] _gone = new bool[ushort.MaxValue + 1];
     private readonly Stack<ushort> _free = new();
-    private bool _hasGone;
+    private bool[]? _gone;
     private List<ushort> _goneBefore = [];
     private List<ushort> _goneSince = [];
     private int _groups = 1;
@@ -35,7 +34,8 @@ internal sealed class IdentitySet
     /// <summary>Lets all identities of a group go.</summary>
     public void LetGo(ushort group)
     {
-        (_gone[group], _hasGone) = (true, true);
+        _gone ??= new bool[ushort.MaxValue + 1];
+        _gone[group] = true;
         _goneSince.Add(group);
     }
 
@@ -55,12 +55,11 @@ internal sealed class IdentitySet
         {
             foreach (var group in _goneBefore)
             {
-                _gone[group] = false;
+                _gone![group] = false;
                 _free.Push(group);
             }
 
             _goneBefore.Clear();
-            _hasGone = _goneSince.Count > 0;
         }
     }
 
@@ -89,7 +88,7 @@ internal sealed class IdentitySet
         ref var shard = ref _shards[ShardOf(identity)];
         if (shard.Keys is null || (shard.Count + 1) * 5L > shard.Keys.Length * 4L)
         {
-            shard.MakeRoom(_hasGone ? _gone : null);
+            shard.MakeRoom(_goneBefore.Count + _goneSince.Count > 0 ? _gone : null);
         }
 
         var key = KeyOf(identity);
@@ -127,7 +126,7 @@ internal sealed class IdentitySet
         public int Count;
 
         /// <summary>Where the key is, else the complement of the place where it would go.</summary>
-        public readonly int Find(ulong key, bool[] gone)
+        public readonly int Find(ulong key, bool[]? gone)
         {
             var keys = Keys!;
             for (var place = PlaceOf(key, keys.Length); ; place = place + 1 == keys.Length ? 0 : place + 1)
@@ -137,7 +136,7 @@ internal sealed class IdentitySet
                     return ~place;
                 }
 
-                if (keys[place] == key && !gone[Groups![place]])
+                if (keys[place] == key && gone?[Groups![place]] != true)
                 {
                     return place;
                 }
@@ -175,10 +174,10 @@ internal sealed class IdentitySet
         }
 
         /// <summary>Frees the places of groups that are gone.</summary>
-        public void Sweep(bool[] gone)
+        public void Sweep(bool[]? gone)
         {
             var (keys, groups) = (Keys ?? [], Groups ?? []);
-            for (var place = 0; place < keys.Length; place++)
+            for (var place = 0; gone is not null && place < keys.Length; place++)
             {
                 while (keys[place] != 0 && gone[groups[place]])
                 {
