@@ -225,9 +225,15 @@ internal static class ServiceOptionsSetup
     {
         public ValidateOptionsResult Validate(string? name, T options)
         {
-            var faults = validator.Validate(options).Errors.ConvertAll(fault => $"{section}:{KeyOf(fault.PropertyName)}: {fault.ErrorMessage}");
+            var faults = validator.Validate(options).Errors.ConvertAll(fault => $"{section}:{KeyOf(fault.PropertyName)}: {WithoutName(fault)}");
             return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
         }
+
+        // The key is there already.
+        private static string WithoutName(FluentValidation.Results.ValidationFailure fault) =>
+            fault.FormattedMessagePlaceholderValues?.GetValueOrDefault("PropertyName") is string name && fault.ErrorMessage.StartsWith($"'{name}' ", StringComparison.Ordinal)
+                ? fault.ErrorMessage[(name.Length + 3)..]
+                : fault.ErrorMessage;
 
         // Requests are told in camelCase, settings as the README writes them.
         private static string KeyOf(string property) =>

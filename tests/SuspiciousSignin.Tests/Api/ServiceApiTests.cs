@@ -286,6 +286,7 @@ public sealed class ServiceApiTests
             refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
         Assert.Contains("Runs:MaxConcurent: no such setting; did you mean 'MaxConcurrent'?", refusal.Failures);
         Assert.Contains("Runs:Burst: no such setting.", refusal.Failures);
+        Assert.Contains("Runs:MaxQueued: must be between 0 and 10000. You entered -1.", refusal.Failures);
         Assert.Contains("Idempotency:MaxKeys: must be a whole number.", refusal.Failures);
         Assert.DoesNotContain("secret", refusal.Message, StringComparison.Ordinal);
     }
