@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using FluentValidation.Results;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
@@ -12,7 +13,7 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>Errors as RFC 9457 <c>application/problem+json</c>, whatever part of the service they come from.</summary>
-internal static class Problems
+internal static partial class Problems
 {
     public const string ContentType = "application/problem+json";
 
@@ -126,8 +127,13 @@ internal static class Problems
         return new ObjectResult(problem) { StatusCode = status, ContentTypes = { ContentType } };
     }
 
-    private static string ToPointer(string name) =>
-        name.Length == 0 ? "" : "/" + name.Replace("[", ".", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal).Replace('.', '/');
+    /// <summary>The RFC 6901 pointer of a path as System.Text.Json and FluentValidation write it: <c>sourceIps[2]</c>, <c>$['odd name']</c>.</summary>
+    private static string ToPointer(string path) => string.Concat(PathSegment().Matches(path)
+        .Select(segment => "/" + segment.Groups["name"].Value.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)));
+
+    // A name in quotes may hold anything, and is the last: what is unknown is not looked into.
+    [GeneratedRegex(@"\['(?<name>.*)'\]\z|\[(?<name>[0-9]+)\]|(?<name>[^.[\]]+)", RegexOptions.Singleline | RegexOptions.NonBacktracking)]
+    private static partial Regex PathSegment();
 }
 
 /// <summary>The one place where exceptions become answers.</summary>

@@ -194,7 +194,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         }
         catch (JsonException)
         {
-            Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice; which one is meant cannot be told.");
+            Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice, be it in another casing; which one is meant cannot be told.");
         }
     }
 

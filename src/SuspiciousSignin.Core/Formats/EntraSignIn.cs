@@ -17,8 +17,7 @@ internal sealed class EntraSignIn : IRecordShape
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
-        // Some exports hold the properties as text.
-        var root = SnakeCase.Rewrite(record, unwrapText: true);
+        var root = SnakeCase.Rewrite(record);
         var signIn = root.Snake("properties");
         ecs.SetTimestamp(
             (signIn.Get("created_at"), "/properties/createdDateTime"), (root.Snake("time"), "/time"), (root.Get("created_at"), "/createdDateTime"));

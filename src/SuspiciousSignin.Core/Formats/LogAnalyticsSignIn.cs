@@ -19,7 +19,7 @@ internal sealed class LogAnalyticsSignIn : IRecordShape
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
-        var row = SnakeCase.Rewrite(record, unwrapText: true);
+        var row = SnakeCase.Rewrite(record);
         ecs.SetTimestamp((row.Get("created_at"), "/CreatedDateTime"), (row.Get("time_generated"), "/TimeGenerated"));
         SignInFields.Set(ecs, row, row.Get("location_details"), options);
         ecs.Set("event.action", row.Get("operation_name").Text() ?? SignInFields.Action);

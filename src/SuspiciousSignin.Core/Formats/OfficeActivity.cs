@@ -30,26 +30,27 @@ internal sealed class OfficeActivity : IRecordShape
         using (var json = new Utf8JsonWriter(buffer, EcsBuilder.WriterOptions))
         {
             json.WriteStartObject();
-            foreach (var column in record.Members())
+            // A column that the row leaves empty must not hide one of the record's own name, as Client_IPAddress and ClientIP.
+            var columns = record.Members()
+                .Where(column => column.Value.Text() is not null || column.Value.ValueKind is JsonValueKind.Object or JsonValueKind.Array)
+                .Select(column => (column.Name, column.Value))
+                .ToArray();
+            var hasId = false;
+            foreach (var (name, value) in columns.Renamed(column => Renamed.GetValueOrDefault(column, column)))
             {
-                // A column that the row leaves empty must not hide one of the record's own name, as Client_IPAddress and ClientIP.
-                if (column.Value.Text() is null && column.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array))
+                hasId |= name == "Id";
+                json.WritePropertyName(name);
+                if (ListsAsText.Contains(name))
                 {
-                    continue;
-                }
-
-                json.WritePropertyName(Renamed.GetValueOrDefault(column.Name, column.Name));
-                if (ListsAsText.Contains(column.Name))
-                {
-                    column.Value.WriteUnwrapped(json, (writer, value) => value.WriteTo(writer));
+                    value.WriteUnwrapped(json, (writer, list) => list.WriteTo(writer));
                 }
                 else
                 {
-                    column.Value.WriteTo(json);
+                    value.WriteTo(json);
                 }
             }
 
-            if (record.Get("OfficeId").Text() is null && record.Get("SourceRecordId").Text() is { } id)
+            if (!hasId && record.Get("SourceRecordId").Text() is { } id)
             {
                 json.WriteString("Id", id);
             }

@@ -55,6 +55,28 @@ internal static class RawJson
     public static IEnumerable<JsonProperty> Members(this JsonElement element) =>
         element.ValueKind == JsonValueKind.Object ? element.EnumerateObject() : [];
 
+    /// <summary>
+    /// Members under the names that a table gives their keys. Where two would have one name, the member that has it already keeps it, else the
+    /// first gets it: the other stays what it was, so nothing is lost.
+    /// </summary>
+    /// <param name="members">The members, under the keys that the record has.</param>
+    /// <param name="nameOf">The name of a key.</param>
+    public static IEnumerable<(string Name, JsonElement Value)> Renamed(
+        this IReadOnlyCollection<(string Key, JsonElement Value)> members, Func<string, string> nameOf)
+    {
+        HashSet<string>? taken = null;
+        foreach (var (key, value) in members)
+        {
+            var name = nameOf(key);
+            if (name != key)
+            {
+                taken ??= members.Select(member => member.Key).ToHashSet(StringComparer.Ordinal);
+            }
+
+            yield return (name == key || taken!.Add(name) ? name : key, value);
+        }
+    }
+
     /// <summary>The items, or none where the element is no array.</summary>
     public static IEnumerable<JsonElement> Items(this JsonElement element) =>
         element.ValueKind == JsonValueKind.Array ? element.EnumerateArray() : [];

@@ -11,7 +11,7 @@ namespace SuspiciousSignin.Formats;
 /// </summary>
 internal static class SnakeCase
 {
-    private const string ExportSuffix = " [UTC]";
+    private const string ExportSuffix = " [utc]";
 
     // The names that the pipeline gives by hand; the last two are Log Analytics' and old documentation's names of one thing.
     private static readonly FrozenDictionary<string, string> Renamed = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -24,30 +24,25 @@ internal static class SnakeCase
         ["applied_conditional_access_policy"] = "applied_conditional_access_policies",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    /// <summary>The record with its keys so named, null and empty text left out.</summary>
+    // What the tables of Log Analytics and some exports hold as JSON in text. Nothing that a client may write, as its user agent: that stays text.
+    private static readonly FrozenSet<string> JsonInText = FrozenSet.ToFrozenSet(
+        [
+            "applied_conditional_access_policies", "applied_event_listeners", "authentication_context_class_references", "authentication_details",
+            "authentication_processing_details", "authentication_requirement_policies", "conditional_access_audiences", "device_detail",
+            "location_details", "mfa_detail", "network_location_details", "properties", "session_lifetime_policies", "status",
+            "token_protection_status_details",
+        ],
+        StringComparer.Ordinal);
+
+    /// <summary>The record with its keys so named, null and empty text left out, and what may be JSON in text read.</summary>
     /// <param name="record">The record, a JSON object.</param>
-    /// <param name="unwrapText">Whether its members may be JSON in text.</param>
     /// <exception cref="JsonException">Two keys of one object come out the same.</exception>
-    public static JsonElement Rewrite(JsonElement record, bool unwrapText = false)
+    public static JsonElement Rewrite(JsonElement record)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         using (var json = new Utf8JsonWriter(buffer, EcsBuilder.WriterOptions))
         {
-            json.WriteStartObject();
-            foreach (var property in record.EnumerateObject().Where(HasValue))
-            {
-                json.WritePropertyName(Of(property.Name));
-                if (unwrapText)
-                {
-                    property.Value.WriteUnwrapped(json, Write);
-                }
-                else
-                {
-                    Write(json, property.Value);
-                }
-            }
-
-            json.WriteEndObject();
+            Write(json, record, isInText: false);
         }
 
         return JsonElement.Parse(buffer.WrittenSpan, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 2 * EcsBuilder.MaxDepth });
@@ -57,11 +52,11 @@ internal static class SnakeCase
     public static JsonElement Snake(this JsonElement element, string name) =>
         element.Get(name) is { ValueKind: not JsonValueKind.Undefined } value ? value : element.Get(name.Replace("_", "", StringComparison.Ordinal));
 
+    /// <summary>The key in snake_case, before the names that the pipeline gives by hand.</summary>
     public static string Of(string key)
     {
         var name = new StringBuilder(key.Length + 8);
-        var end = key.EndsWith(ExportSuffix, StringComparison.Ordinal) ? key.Length - ExportSuffix.Length : key.Length;
-        for (var i = 0; i < end; i++)
+        for (var i = 0; i < key.Length; i++)
         {
             if (i > 0 && char.IsAsciiLetterUpper(key[i]) && char.IsAsciiLetterLower(key[i - 1]))
             {
@@ -71,24 +66,37 @@ internal static class SnakeCase
             name.Append(char.ToLowerInvariant(key[i]));
         }
 
-        var snake = name.ToString();
-        return Renamed.GetValueOrDefault(snake, snake);
+        return name.ToString();
+    }
+
+    private static string NameInPipeline(string key)
+    {
+        var name = key.EndsWith(ExportSuffix, StringComparison.Ordinal) ? key[..^ExportSuffix.Length] : key;
+        return Renamed.GetValueOrDefault(name, name);
     }
 
     // The pipeline drops what is empty; and empty text in place of an object would not fit an index.
     private static bool HasValue(JsonProperty property) =>
         property.Value.ValueKind != JsonValueKind.Null && !(property.Value.ValueKind == JsonValueKind.String && property.Value.ValueEquals(""u8));
 
-    private static void Write(Utf8JsonWriter json, JsonElement element)
+    private static void Write(Utf8JsonWriter json, JsonElement element, bool isInText)
     {
         switch (element.ValueKind)
         {
             case JsonValueKind.Object:
                 json.WriteStartObject();
-                foreach (var property in element.EnumerateObject().Where(HasValue))
+                var members = element.EnumerateObject().Where(HasValue).Select(property => (Of(property.Name), property.Value)).ToArray();
+                foreach (var (name, value) in members.Renamed(NameInPipeline))
                 {
-                    json.WritePropertyName(Of(property.Name));
-                    Write(json, property.Value);
+                    json.WritePropertyName(name);
+                    if (value.ValueKind == JsonValueKind.String && !isInText && JsonInText.Contains(name))
+                    {
+                        value.WriteUnwrapped(json, (writer, inner) => Write(writer, inner, isInText: true));
+                    }
+                    else
+                    {
+                        Write(json, value, isInText);
+                    }
                 }
 
                 json.WriteEndObject();
@@ -98,7 +106,7 @@ internal static class SnakeCase
                 json.WriteStartArray();
                 foreach (var item in element.EnumerateArray())
                 {
-                    Write(json, item);
+                    Write(json, item, isInText);
                 }
 
                 json.WriteEndArray();

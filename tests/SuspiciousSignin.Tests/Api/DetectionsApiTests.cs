@@ -156,6 +156,10 @@ public sealed class DetectionsApiTests
     [InlineData("""{"from":"now","to":"now+7973y/y"}""", 422, "/from")]
     [InlineData("""{"limit":""", 400, "/limit")]
     [InlineData("[]", 400, "")]
+    [InlineData("""{"a\/b~":1}""", 400, "/a~1b~0")]
+    [InlineData("""{"a.b[0]":1}""", 400, "/a.b[0]")]
+    [InlineData("""{"it's ']":1}""", 400, "/it's ']")]
+    [InlineData("""{"$":1}""", 400, "/$")]
     public async Task What_is_wrong_with_a_request_is_named(string body, int status, string pointer)
     {
         using var service = new TestService();

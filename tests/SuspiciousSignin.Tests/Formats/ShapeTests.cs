@@ -48,6 +48,47 @@ public sealed class ShapeTests
         }
     }
 
+    [Theory]
+    [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","TimeGenerated [UTC]":"2026-03-14T06:00:00Z","OfficeId":"o1","Client_IPAddress":"81.2.69.144","ClientIP":"1.1.1.1"}""", "o365.audit.TimeGenerated [UTC]", "2026-03-14T06:00:00Z")]
+    [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","OfficeId":"o1","Client_IPAddress":"1.1.1.1","ClientIPAddress":"81.2.69.144"}""", "o365.audit.Client_IPAddress", "1.1.1.1")]
+    [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","Id":"o1","SourceRecordId":"s1","ClientIP":"81.2.69.144"}""", "o365.audit.SourceRecordId", "s1")]
+    [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","SourceRecordId":"s1","OfficeId":"o1","ClientIP":"81.2.69.144"}""", "o365.audit.SourceRecordId", "s1")]
+    [InlineData("""{"Type":"SigninLogs","TimeGenerated [UTC]":"2026-03-14T06:00:00Z","TimeGenerated":"2026-03-14T05:00:00Z","Id":"o1","ResultType":"0","IPAddress":"81.2.69.144"}""", "azure.signinlogs.properties.time_generated [utc]", "2026-03-14T06:00:00Z")]
+    [InlineData("""{"category":"SignInLogs","properties":{"createdDateTime":"2026-03-14T05:00:00Z","id":"o1","ipAddress":"81.2.69.144","conditionalAccessPolicies":"old","appliedConditionalAccessPolicies":[]}}""", "azure.signinlogs.properties.conditional_access_policies", "old")]
+    public async Task Of_two_columns_that_mean_the_same_the_one_of_the_mapped_name_or_the_first_counts_and_the_other_is_kept(string record, string kept, string value)
+    {
+        var document = await Normalised.OneAsync(record);
+
+        Assert.Equal(("2026-03-14T05:00:00.000Z", "81.2.69.144", "o1"), (Normalised.Text(document, "@timestamp"), Normalised.Text(document, "source.ip"), Normalised.Text(document, "event.id")));
+        Assert.Equal(value, Normalised.Text(document, kept));
+    }
+
+    [Theory]
+    [InlineData("""{"Type":"SigninLogs","TimeGenerated":"2026-03-14T05:00:00Z","Status":{},"STATUS":{}}""")]
+    [InlineData("""{"category":"SignInLogs","properties":{"createdDateTime":"2026-03-14T05:00:00Z","ipAddress":"1.1.1.1","IpAddress":"2.2.2.2"}}""")]
+    public async Task One_key_in_two_casings_is_rejected_for_which_one_is_meant_cannot_be_told(string record)
+    {
+        var batch = await Engine.ReadAsync(record);
+        Assert.Equal([RejectionCodes.DuplicateKey], batch.Rejected.Select(rejected => rejected.Code));
+    }
+
+    [Fact]
+    public async Task A_user_agent_that_looks_like_json_stays_the_text_that_it_is()
+    {
+        var document = await Normalised.OneAsync("""{"Type":"SigninLogs","TimeGenerated":"2026-03-14T05:00:00Z","ResultType":"0","UserAgent":"{\"a\":1}","DeviceDetail":"{\"displayName\":\"PC\"}"}""");
+
+        Assert.Equal("""{"a":1}""", Normalised.Text(document, "user_agent.original"));
+        Assert.Equal("PC", Normalised.Text(document, "azure.signinlogs.properties.device_detail.display_name"));
+    }
+
+    [Fact]
+    public async Task A_status_that_is_kept_as_text_tells_the_outcome_too()
+    {
+        var document = await Normalised.OneAsync("""{"category":"SignInLogs","properties":{"createdDateTime":"2026-03-14T05:00:00Z","status":"{\"errorCode\":50126}"}}""");
+
+        Assert.Equal("failure", Normalised.Text(document, "event.outcome"));
+    }
+
     [Fact]
     public void Every_shape_has_a_name_of_its_own()
     {
