@@ -18,19 +18,19 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     public async Task<DetectionRun> RunAsync(DetectionQuery query, CancellationToken cancellationToken = default)
     {
         var started = clock.GetTimestamp();
-        var addresses = query.SourceIps?.Where(address => ExcludedNetworks.Find(address) is null).ToHashSet();
+        var addresses = query.SourceIps?.ToLookup(address => ExcludedNetworks.Find(address) is null);
         var result = await store.CorrelateAsync(
             new CorrelationQuery
             {
                 Revision = query.Revision,
                 Window = query.Window,
                 IngestedAfter = query.IngestedAfter,
-                Addresses = addresses,
+                Addresses = addresses?[true].ToHashSet(),
                 Limit = query.Limit,
             },
             cancellationToken);
         var warnings = result.Warnings.ToList();
-        if (query.SourceIps?.Count(address => ExcludedNetworks.Find(address) is not null) is > 0 and var excluded)
+        if (addresses?[false].Count() is > 0 and var excluded)
         {
             warnings.Add(new Warning("excludedAddress", "Private and reserved addresses never have alerts; they were left out.", excluded));
         }

@@ -109,9 +109,16 @@ public sealed class EventBatchReader
                 buffer = await ReadLinesInParallelAsync(buffer);
             }
 
-            var refusal = format == BatchFormat.NdJson
-                ? ReadLines(ref buffer, result.IsCompleted)
-                : ReadJson(ref buffer, result.IsCompleted);
+            BodyRefusal? refusal = null;
+            if (format == BatchFormat.NdJson)
+            {
+                ReadLines(ref buffer, result.IsCompleted);
+            }
+            else
+            {
+                refusal = ReadJson(ref buffer, result.IsCompleted);
+            }
+
             total += unread - buffer.Length;
             refusal ??= CheckBounds(total + buffer.Length, buffer.Length);
             wanted = Math.Min(2 * buffer.Length, (MaxTokenFactor * (long)_options.MaxEventBytes) + 1);
@@ -191,7 +198,7 @@ public sealed class EventBatchReader
         return buffer;
     }
 
-    private BodyRefusal? ReadLines(ref ReadOnlySequence<byte> buffer, bool isCompleted)
+    private void ReadLines(ref ReadOnlySequence<byte> buffer, bool isCompleted)
     {
         while (true)
         {
@@ -202,7 +209,7 @@ public sealed class EventBatchReader
             buffer = buffer.Slice(ReadLinesOf(piece));
             if (_batch.Received > _options.MaxEvents)
             {
-                return null;
+                return;
             }
 
             if (isLast || buffer.PositionOf((byte)'\n') is not { } end)
@@ -229,8 +236,6 @@ public sealed class EventBatchReader
             _inOverlongLine = true;
             buffer = buffer.Slice(buffer.End);
         }
-
-        return null;
     }
 
     /// <summary>Reads the whole lines of a piece; gives how many bytes they are.</summary>
