@@ -82,7 +82,7 @@ public sealed class EventsController(
 
         if (idempotencyKey is null)
         {
-            return (await EvaluateBodyAsync(Request.BodyReader, format, request, identify: null, cancellationToken)).Result;
+            return (await EvaluateBodyAsync(Request.BodyReader, format, request, identityOfRequest: null, cancellationToken)).Result;
         }
 
         return idempotencyKey.Length is 0 or > IdempotencyLimits.KeyLength
@@ -122,7 +122,7 @@ public sealed class EventsController(
                         PipeReader.Create(body),
                         format,
                         request,
-                        batch => batch.Identify(BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)]))),
+                        () => BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)])),
                         cancellationToken);
                     isRemembered = answer is not null && idempotency.TryComplete(key, HashOf(hash, format), answer);
                     return result;
@@ -138,7 +138,7 @@ public sealed class EventsController(
     }
 
     private async Task<(IActionResult Result, Evaluation? Answer)> EvaluateBodyAsync(
-        PipeReader body, BatchFormat format, EvaluationRequest request, Action<EventBatch>? identify, CancellationToken cancellationToken)
+        PipeReader body, BatchFormat format, EvaluationRequest request, Func<UInt128>? identityOfRequest, CancellationToken cancellationToken)
     {
         var (batch, refusal) = await EventBatchReader.ReadAsync(body, format, readerOptions, cancellationToken);
         if (refusal is not null)
@@ -146,14 +146,19 @@ public sealed class EventsController(
             return (refusal.Status == StatusCodes.Status400BadRequest ? this.Refuse(refusal.Status, refusal.Detail, at: "") : this.Refuse(refusal.Status, refusal.Detail), null);
         }
 
+        var identity = identityOfRequest?.Invoke();
         AppliedTimeShift? applied = null;
-        if (TimeShift.TryParse(request.TimeShift, out var shift) && shift.Apply(batch!, clock.GetUtcNow(), out applied) is { } why)
+        if (TimeShift.TryParse(request.TimeShift, out var shift) && shift.Apply(batch!, clock.GetUtcNow(), out applied, identity) is { } why)
         {
             return (this.Refuse(StatusCodes.Status422UnprocessableEntity, $"The events cannot be moved: {why} Nothing was stored.", at: "timeShift", why), null);
         }
 
-        // Behind the shift, which is another one when the request is sent again.
-        identify?.Invoke(batch!);
+        if (identity is { } ofRequest)
+        {
+            // Behind the shift, which is another one when the request is sent again.
+            batch!.Identify(ofRequest);
+        }
+
         var query = request.ToQuery(clock, runs.Promote);
         var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken) with { TimeShift = applied };
         metrics.Evaluated(evaluation);

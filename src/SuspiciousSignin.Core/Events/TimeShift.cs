@@ -70,8 +70,12 @@ public readonly partial record struct TimeShift
     /// <param name="batch">The batch.</param>
     /// <param name="now">The present.</param>
     /// <param name="applied">By how much; nothing where the batch holds no event.</param>
+    /// <param name="request">
+    /// The identity of the request, where it has one. Its events take that in if they are moved to the present, not the shift: that is another
+    /// one when the request is sent again.
+    /// </param>
     /// <returns>Null, or why the events cannot be moved.</returns>
-    public string? Apply(EventBatch batch, DateTimeOffset now, out AppliedTimeShift applied)
+    public string? Apply(EventBatch batch, DateTimeOffset now, out AppliedTimeShift applied, UInt128? request = null)
     {
         applied = AppliedTimeShift.Of(0);
         if (batch.Events.Count == 0)
@@ -98,17 +102,21 @@ public readonly partial record struct TimeShift
             return "An event would be dated outside the years 1 to 9999.";
         }
 
-        batch.Replace(record => Move(record, milliseconds));
+        var replay = _by is null ? request : null;
+        batch.Replace(record => Move(record, milliseconds, replay));
         applied = AppliedTimeShift.Of(milliseconds);
         return null;
     }
 
-    private static EventRecord Move(EventRecord record, long milliseconds) => milliseconds == 0 ? record : record with
+    private static EventRecord Move(EventRecord record, long milliseconds, UInt128? replay) => record with
     {
         Timestamp = record.Timestamp + milliseconds,
         Ingested = record.Ingested + milliseconds,
-        Identity = record.Identity == 0 ? 0 : EventRecord.DeriveIdentity(record.Identity, milliseconds),
-        Document = record.Document.IsEmpty ? default : EcsTimeRewriter.Move(record.Document, milliseconds),
+        Identity = record.Identity == 0 ? 0
+            : replay is { } id ? EventRecord.DeriveIdentity(record.Identity ^ id, 0)
+            : milliseconds == 0 ? record.Identity
+            : EventRecord.DeriveIdentity(record.Identity, milliseconds),
+        Document = milliseconds == 0 || record.Document.IsEmpty ? record.Document : EcsTimeRewriter.Move(record.Document, milliseconds),
     };
 
     private static TimeSpan? TryReadIso(string text)

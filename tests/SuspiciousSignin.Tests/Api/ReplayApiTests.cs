@@ -118,6 +118,17 @@ public sealed class ReplayApiTests
     }
 
     [Fact]
+    public async Task A_recording_is_replayed_again_with_another_key()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Recording), "?timeShift=now", key: "k1");
+
+        var otherKey = await service.PostAsync(Ecs.Batch(Recording), "?timeShift=now", key: "k2");
+
+        Assert.Equal((2, 0), (otherKey.Number("accepted"), otherKey.Number("duplicates")));
+    }
+
+    [Fact]
     public async Task A_batch_that_is_not_replayed_says_nothing_of_a_shift()
     {
         using var service = new TestService();
