@@ -7,13 +7,13 @@ namespace SuspiciousSignin.Formats;
 /// <param name="Types"><c>event.type</c>.</param>
 internal sealed record AuditOperation(string? Action, string Kind, IReadOnlyList<string> Categories, IReadOnlyList<string> Types)
 {
-    public static AuditOperation Of(string? type, string? operation, string? alertCategory)
+    public static AuditOperation Of(string? type, string? operation)
     {
         var (kind, action) = ("event", operation);
         var (categories, types) = (new List<string> { "web" }, new List<string> { "info" });
         void Add(string category, params ReadOnlySpan<string> more)
         {
-            if (category.Length > 0 && !categories.Contains(category))
+            if (!categories.Contains(category))
             {
                 categories.Add(category);
             }
@@ -61,13 +61,6 @@ internal sealed record AuditOperation(string? Action, string Kind, IReadOnlyList
                 break;
             case (AuditRecordType.Alert, _):
                 kind = "alert";
-                Add(alertCategory switch
-                {
-                    "DataGovernance" or "DataLossPrevention" => "file",
-                    "ThreatManagement" => "malware",
-                    null => "",
-                    _ => "authentication",
-                });
                 break;
             case (AuditRecordType.Yammer, "NetworkConfigurationUpdated" or "SoftDeleteSettingsUpdated" or "ProcessProfileFields" or "SupervisorAdminToggled"):
                 Add("configuration", "change");

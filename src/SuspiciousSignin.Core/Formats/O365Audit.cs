@@ -29,7 +29,7 @@ internal sealed partial class O365Audit : IRecordShape
         ecs.Set("event.code", type);
         ecs.Set("event.outcome", OutcomeOf(record.Get("ResultStatus").Text()));
         ecs.Set("event.severity", SeverityOf(record.Get("Severity").Text()));
-        var operation = AuditOperation.Of(type, record.Get("Operation").Text(), record.Get("Category").Text());
+        var operation = AuditOperation.Of(type, record.Get("Operation").Text());
         ecs.Set("event.action", operation.Action);
         ecs.Set("event.kind", operation.Kind);
         ecs.Set("event.category", operation.Categories);
@@ -38,6 +38,7 @@ internal sealed partial class O365Audit : IRecordShape
         SetUser(ecs, record, type);
         SetOrganization(ecs, record, type);
         SetAlert(ecs, record, type);
+        SetDataLossPrevention(ecs, record, type);
         ecs.Set("user_agent.original", record.Get("UserAgent").Text() ?? ValueOf(record.Get("ExtendedProperties"), "UserAgent"));
         ecs.Set("process.name", type == AuditRecordType.ExchangeItem ? record.Get("ClientProcessName").Text() : null);
         ecs.Set("session.id", record.Get("AppAccessContext").Get("AADSessionId").Text());
@@ -100,8 +101,12 @@ internal sealed partial class O365Audit : IRecordShape
                 id ??= record.Get("ActorYammerUserId").Text();
                 break;
 
-            case AuditRecordType.Alert when record.Get("EntityType").Text() == "User":
-                id ??= record.Get("AlertEntityId").Text();
+            case AuditRecordType.Alert:
+                ecs.Set("user.email", record.Get("Data").Unwrapped().Get("f3u").Text());
+                break;
+
+            case AuditRecordType.DlpSharePoint or AuditRecordType.DlpExchange:
+                id ??= record.Get("SharePointMetaData").Get("From").Text();
                 break;
         }
 
@@ -153,7 +158,41 @@ internal sealed partial class O365Audit : IRecordShape
         ecs.Set("rule.id", record.Get("PolicyId").Text());
         ecs.Set("rule.category", record.Get("Category").Text());
         ecs.Set("rule.description", record.Get("AlertEntityId").Text());
-        ecs.Set("message", record.Get("Comments").Text());
+        ecs.Set("message", record.Get("Name").Text());
+    }
+
+    /// <summary>The rules of data loss prevention that matched, the severest of them, and whether they let the access be.</summary>
+    private static void SetDataLossPrevention(EcsBuilder ecs, JsonElement record, string? type)
+    {
+        if (type is not (AuditRecordType.DlpSharePoint or AuditRecordType.DlpExchange))
+        {
+            return;
+        }
+
+        ecs.Set("message", record.Get("ExchangeMetaData").Get("Subject").Text());
+        ecs.Set("rule.id", record.Get("PolicyId").Text());
+        ecs.Set("rule.name", record.Get("PolicyName").Text());
+        var rules = record.Get("PolicyDetails").Items().SelectMany(policy => policy.Get("Rules").Items()).ToArray();
+        if (rules.Length == 0)
+        {
+            return;
+        }
+
+        var named = rules.Where(rule => rule.Get("RuleId").Text() is not null && rule.Get("RuleName").Text() is not null).ToArray();
+        if (named.Length > 0)
+        {
+            ecs.Set("rule.id", named.Select(rule => rule.Get("RuleId").Text()!));
+            ecs.Set("rule.name", named.Select(rule => rule.Get("RuleName").Text()!));
+        }
+
+        ecs.Set("event.severity", rules.Max(rule => SeverityOf(rule.Get("Severity").Text()?.ToLowerInvariant()) ?? 0));
+        var isBlocked = rules.Any(rule => rule.Get("Actions").Items().Any(action => action.Text() == "BlockAccess"));
+        ecs.Set("event.outcome", !isBlocked ? "success" : record.Get("Operation").Text() switch
+        {
+            "DlpRuleUndo" => "success",
+            "DlpInfo" => "failure",
+            _ => record.Get("ExceptionInfo").Text() is not null || record.Get("ExceptionInfo").Members().Any() ? "success" : "failure",
+        });
     }
 
     private static void WriteAudit(Utf8JsonWriter json, JsonElement record)
@@ -168,7 +207,7 @@ internal sealed partial class O365Audit : IRecordShape
             }
             else if (property.Name == "OperationProperties")
             {
-                property.Value.WriteUnwrapped(json, WriteOperationProperties);
+                WriteOperationProperties(json, property.Value.Unwrapped());
             }
             else if (property.Value.ValueKind == JsonValueKind.Number && NumbersKeptAsText.Contains(property.Name))
             {

@@ -40,14 +40,7 @@ internal sealed class OfficeActivity : IRecordShape
             {
                 hasId |= name == "Id";
                 json.WritePropertyName(name);
-                if (ListsAsText.Contains(name))
-                {
-                    value.WriteUnwrapped(json, (writer, list) => list.WriteTo(writer));
-                }
-                else
-                {
-                    value.WriteTo(json);
-                }
+                (ListsAsText.Contains(name) ? value.Unwrapped() : value).WriteTo(json);
             }
 
             if (!hasId && record.Get("SourceRecordId").Text() is { } id)

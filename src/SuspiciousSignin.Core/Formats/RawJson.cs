@@ -82,25 +82,23 @@ internal static class RawJson
         element.ValueKind == JsonValueKind.Array ? element.EnumerateArray() : [];
 
     /// <summary>
-    /// Writes an element; text that holds a JSON object or a list of them is written as what it holds, for Log Analytics gives nested objects
-    /// as text in some tables.
+    /// What a text of a JSON object or a list of objects holds, for Log Analytics gives nested objects as text in some tables; every other element
+    /// as it is, text that only looks like JSON included.
     /// </summary>
-    public static void WriteUnwrapped(this JsonElement element, Utf8JsonWriter json, Action<Utf8JsonWriter, JsonElement> write)
+    public static JsonElement Unwrapped(this JsonElement element)
     {
-        if (element.ValueKind == JsonValueKind.String && element.GetString() is ['{', ..] or ['[', '{' or ']', ..])
+        if (element.ValueKind != JsonValueKind.String || element.GetString() is not (['{', ..] or ['[', '{' or ']', ..]))
         {
-            try
-            {
-                using var inner = JsonDocument.Parse(element.GetString()!, new JsonDocumentOptions { AllowDuplicateProperties = false });
-                write(json, inner.RootElement);
-                return;
-            }
-            catch (JsonException)
-            {
-                // Text that only looks like JSON stays text.
-            }
+            return element;
         }
 
-        write(json, element);
+        try
+        {
+            return JsonElement.Parse(element.GetString()!, new JsonDocumentOptions { AllowDuplicateProperties = false });
+        }
+        catch (JsonException)
+        {
+            return element;
+        }
     }
 }

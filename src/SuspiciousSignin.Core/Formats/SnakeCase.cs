@@ -91,7 +91,7 @@ internal static class SnakeCase
                     json.WritePropertyName(name);
                     if (value.ValueKind == JsonValueKind.String && !isInText && JsonInText.Contains(name))
                     {
-                        value.WriteUnwrapped(json, (writer, inner) => Write(writer, inner, isInText: true));
+                        Write(json, value.Unwrapped(), isInText: true);
                     }
                     else
                     {

@@ -49,6 +49,37 @@ public sealed class ShapeTests
     }
 
     [Theory]
+    [InlineData("AccessGovernance", """{\"f3u\":\"eve@example.com\",\"suid\":\"x@example.com\"}""", "eve@example.com")]
+    [InlineData("ThreatManagement", """{\"etype\":\"User\",\"suid\":\"eve@example.com\"}""", null)]
+    [InlineData("DataLossPrevention", "no json", null)]
+    public async Task An_alert_in_the_audit_log_is_of_no_other_category_whatever_it_warns_of(string category, string data, string? email)
+    {
+        var document = await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","Id":"a1","Operation":"AlertTriggered","RecordType":40,"Category":"{{category}}","Data":"{{data}}","Name":"Admin rights given","Comments":"New alert","PolicyId":"p1","AlertEntityId":"eve@example.com","EntityType":"User","UserId":"SecurityComplianceAlerts","Severity":"Low"}""");
+
+        Assert.Equal(["web"], Normalised.Texts(document, "event.category"));
+        Assert.Equal(("alert", "success", "Admin rights given", "Admin rights given"), (Normalised.Text(document, "event.kind"), Normalised.Text(document, "event.outcome"), Normalised.Text(document, "rule.name"), Normalised.Text(document, "message")));
+        Assert.Equal(("SecurityComplianceAlerts", email, null), (Normalised.Text(document, "user.id"), Normalised.Text(document, "user.email"), Normalised.Text(document, "event.severity")));
+    }
+
+    [Theory]
+    [InlineData("DlpRuleMatch", "[\"NotifyUser\"]", "null", "success")]
+    [InlineData("DlpRuleMatch", "[\"NotifyUser\",\"BlockAccess\"]", "null", "failure")]
+    [InlineData("DlpRuleMatch", "[\"BlockAccess\"]", "{\"Reason\":\"false positive\"}", "success")]
+    [InlineData("DlpRuleMatch", "[\"BlockAccess\"]", "{}", "failure")]
+    [InlineData("DlpRuleMatch", "[\"BlockAccess\"]", "\"false positive\"", "success")]
+    [InlineData("DlpRuleUndo", "[\"BlockAccess\"]", "null", "success")]
+    [InlineData("DlpInfo", "[\"BlockAccess\"]", "\"false positive\"", "failure")]
+    public async Task Data_loss_prevention_tells_its_rules_the_severest_and_whether_the_access_was_let_be(string operation, string actions, string exception, string outcome)
+    {
+        var document = await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","Id":"d1","Operation":"{{operation}}","RecordType":13,"ExceptionInfo":{{exception}},"ExchangeMetaData":{"Subject":"Cards"},"SharePointMetaData":{"From":"Ada@example.com"},"PolicyDetails":[{"Rules":[{"RuleId":"r1","RuleName":"Many","Severity":"High","Actions":[]},{"RuleId":"r2","RuleName":"Some","Severity":"Low","Actions":{{actions}}}]}]}""");
+
+        Assert.Equal(["web", "file"], Normalised.Texts(document, "event.category"));
+        Assert.Equal(("alert", outcome, "4", "Cards"), (Normalised.Text(document, "event.kind"), Normalised.Text(document, "event.outcome"), Normalised.Text(document, "event.severity"), Normalised.Text(document, "message")));
+        Assert.Equal(["r1", "r2", "Many", "Some"], [.. Normalised.Texts(document, "rule.id"), .. Normalised.Texts(document, "rule.name")]);
+        Assert.Equal(("Ada@example.com", "Ada", "example.com"), (Normalised.Text(document, "user.id"), Normalised.Text(document, "user.name"), Normalised.Text(document, "user.domain")));
+    }
+
+    [Theory]
     [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","TimeGenerated [UTC]":"2026-03-14T06:00:00Z","OfficeId":"o1","Client_IPAddress":"81.2.69.144","ClientIP":"1.1.1.1"}""", "o365.audit.TimeGenerated [UTC]", "2026-03-14T06:00:00Z")]
     [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","OfficeId":"o1","Client_IPAddress":"1.1.1.1","ClientIPAddress":"81.2.69.144"}""", "o365.audit.Client_IPAddress", "1.1.1.1")]
     [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","Id":"o1","SourceRecordId":"s1","ClientIP":"81.2.69.144"}""", "o365.audit.SourceRecordId", "s1")]
