@@ -49,6 +49,24 @@ public sealed class DetectionsApiTests
         Assert.Equal("T1078", (string?)alert["threat"]![0]!["technique"]!["id"]);
     }
 
+    /// <summary>
+    /// Worked out with another program: <c>printf 'RULE|REVISION|ADDRESS|TICKS OF A PERIOD|NUMBER OF THE PERIOD' | sha256sum</c>. Playbooks know an alert by its id, so that
+    /// no later version may give it another.
+    /// </summary>
+    [Theory]
+    [InlineData("81.2.69.144", "2025-04-29", "b9f991ece10564ad0c1664f96faee788")]
+    [InlineData("81.2.69.144", "resilient", "bdbabf6b0255fd7238e285b4f64b6c56")]
+    [InlineData("2A02:DB8::1", "resilient", "aafc13712a5d2075ca39d43e57d84daa")]
+    public async Task An_alert_has_the_same_id_in_every_version(string ip, string revision, string id)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(ip: ip), Ecs.SignIn(ip: ip)));
+
+        var run = await service.RunAsync($$"""{"revision":"{{revision}}"}""");
+
+        Assert.Equal(id, (string?)run.Json!["alerts"]![0]!["id"]);
+    }
+
     [Theory]
     [InlineData(30, 10, 5, "alertFirst")]
     [InlineData(5, 30, 10, "signInFirst")]
