@@ -28,7 +28,8 @@ public sealed class DetectionsApiTests
 
         Assert.Equal(HttpStatusCode.OK, answer.Status);
         Assert.Equal([Ecs.Address], answer.Addresses);
-        Assert.Equal("2025-04-29", (string?)answer.Json!["rule"]!["revision"]);
+        Assert.Equal((1, false), (answer.Number("total"), (bool)answer.Json!["truncated"]!));
+        Assert.Equal("2025-04-29", (string?)answer.Json["rule"]!["revision"]);
         Assert.Equal("2026-03-13T22:00:00Z", (string?)answer.Json["window"]!["from"]);
         Assert.Equal("2026-03-14T06:00:00Z", (string?)answer.Json["window"]!["to"]);
     }
