@@ -69,6 +69,23 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
+    [InlineData(1, 1, 0, "1 successful Entra ID sign-in by 1 account from 81.2.69.144, which has 1 network alert; after the network alerts began, closest PT20M apart.")]
+    [InlineData(2, 0, 1, "1 mail access by 1 account from 81.2.69.144, which has 2 network alerts; after the network alerts began, closest PT25M apart.")]
+    [InlineData(1, 2, 2, "2 successful Entra ID sign-ins and 2 mail accesses by 2 accounts from 81.2.69.144, which has 1 network alert; after the network alerts began, closest PT20M apart.")]
+    public async Task The_reason_says_in_one_sentence_who_did_what_after_what(int alerts, int signIns, int mailAccesses, string reason)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(
+        [
+            .. Enumerable.Repeat(Ecs.NetworkAlert(30), alerts),
+            .. Enumerable.Range(0, signIns).Select(i => Ecs.SignIn(10, user: i == 0 ? "ada@example.com" : "eve@example.com")),
+            .. Enumerable.Repeat(Ecs.MailAccess(5), mailAccesses),
+        ]));
+
+        Assert.Equal(reason, (string?)(await service.RunAsync()).Json!["alerts"]![0]!["reason"]);
+    }
+
+    [Theory]
     [InlineData(30, 10, 5, "alertFirst")]
     [InlineData(5, 30, 10, "signInFirst")]
     [InlineData(20, 30, 10, "interleaved")]
