@@ -80,12 +80,13 @@ public sealed class EventsController(
             return this.Refuse(StatusCodes.Status415UnsupportedMediaType, "Send application/json or application/x-ndjson in UTF-8.");
         }
 
-        if (idempotencyKey is null)
+        // An empty header is bound as if there were none, but who sends one counts on it.
+        if (idempotencyKey is null && !Request.Headers.ContainsKey("Idempotency-Key"))
         {
             return (await EvaluateBodyAsync(Request.BodyReader, format, request, identityOfRequest: null, cancellationToken)).Result;
         }
 
-        return idempotencyKey.Length is 0 or > IdempotencyLimits.KeyLength
+        return idempotencyKey is not { Length: > 0 and <= IdempotencyLimits.KeyLength }
             ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", at: "Idempotency-Key")
             : await EvaluateOnceAsync($"{Access.CallerOf(User)}\n{idempotencyKey}", format, request, cancellationToken);
     }

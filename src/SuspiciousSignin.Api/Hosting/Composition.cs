@@ -72,7 +72,7 @@ internal static class Composition
         services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
         services.AddProblemDetails(problems => problems.CustomizeProblemDetails = Problems.Complete);
         services.AddExceptionHandler<FaultHandler>();
-        services.AddRequestDecompression();
+        services.AddCompressedBodies();
         services.AddRateLimiter(limiter =>
         {
             limiter.OnRejected = Problems.WriteTooManyAsync;

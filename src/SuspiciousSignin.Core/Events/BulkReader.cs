@@ -72,6 +72,7 @@ public sealed class BulkReader
     private bool _inOverlongLine;
     private bool _namesPipeline;
     private int _line;
+    private int _blankLines;
 
     private BulkReader(EventReaderOptions options, string? defaultIndex, bool readDocuments) =>
         (_options, _defaultIndex, _reader) = (options, defaultIndex, readDocuments ? new DocumentReader(options, _batch) : null);
@@ -172,7 +173,7 @@ public sealed class BulkReader
 
         if (JsonBytes.IsBlank(line))
         {
-            return null;
+            return ++_blankLines > _options.MaxEvents ? BodyRefusal.TooManyBlankLines(_options.MaxEvents) : null;
         }
 
         if (_items.Count == _options.MaxEvents)
@@ -257,6 +258,7 @@ public sealed class BulkReader
             }
 
             string? index = null, id = null;
+            var seen = 0U;
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
                 if (KnownKey(ref reader) is not { } key)
@@ -264,6 +266,13 @@ public sealed class BulkReader
                     return Malformed("it holds a parameter that bulk actions do not have");
                 }
 
+                var bit = 1U << Array.IndexOf(KnownMetadata, key);
+                if ((seen & bit) != 0)
+                {
+                    return Malformed($"it gives {key} twice");
+                }
+
+                seen |= bit;
                 reader.Read();
                 _namesPipeline |= key == "pipeline" && reader.TokenType == JsonTokenType.String && !reader.ValueTextEquals("_none"u8);
                 if (key is "_index" or "_id" or "op_type")

@@ -70,6 +70,9 @@ public sealed record BodyRefusal(int Status, string Detail)
 {
     /// <summary>The body is longer than so many bytes after decompression.</summary>
     public static BodyRefusal TooLong(long maxBytes) => new(413, $"The body is longer than {maxBytes} bytes after decompression. Send it in several requests.");
+
+    /// <summary>Blank lines cost time as events do, and say nothing.</summary>
+    internal static BodyRefusal TooManyBlankLines(int maxEvents) => new(413, $"The body holds more than {maxEvents} blank lines.");
 }
 
 /// <summary>The events of one request body.</summary>

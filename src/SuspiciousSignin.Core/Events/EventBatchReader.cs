@@ -41,6 +41,7 @@ public sealed class EventBatchReader
     private bool _isIncomplete;
     private BulkActionLine? _action;
     private int _line;
+    private int _blankLines;
     private bool _inOverlongLine;
     private int _overlongDepth;
     private bool _hasActions;
@@ -144,6 +145,11 @@ public sealed class EventBatchReader
             return new BodyRefusal(413, $"The body holds more than {_options.MaxEvents} events. Send them in several requests.");
         }
 
+        if (_blankLines > _options.MaxEvents)
+        {
+            return BodyRefusal.TooManyBlankLines(_options.MaxEvents);
+        }
+
         return pending > MaxTokenFactor * (long)_options.MaxEventBytes
             ? new BodyRefusal(413, $"A single value of the body is longer than {MaxTokenFactor * (long)_options.MaxEventBytes} bytes.")
             : null;
@@ -187,7 +193,7 @@ public sealed class EventBatchReader
         foreach (var (reader, _, left) in parts)
         {
             _batch.Add(reader._batch, _line);
-            _line += reader._line;
+            (_line, _blankLines) = (_line + reader._line, _blankLines + reader._blankLines);
             (_action, _hasActions, buffer) = (reader._action, reader._hasActions, left);
             if (_hasActions || _batch.Received > _options.MaxEvents)
             {
@@ -275,6 +281,7 @@ public sealed class EventBatchReader
 
         if (JsonBytes.IsBlank(line))
         {
+            _blankLines++;
             return;
         }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text.RegularExpressions;
 using System.Xml;
 
@@ -131,15 +132,16 @@ public readonly partial record struct TimeShift
         {
             return XmlConvert.ToTimeSpan(text);
         }
-        catch (OverflowException)
+        catch (Exception tooLong) when (tooLong is OverflowException or FormatException)
         {
+            // In form it is one; a number beyond an int is no format to XmlConvert.
             return TimeSpan.MaxValue;
         }
     }
 
     private static TimeSpan? TryReadTerms(string text)
     {
-        var (at, ticks) = (0, (Int128)0);
+        var (at, ticks) = (0, BigInteger.Zero);
         foreach (Match term in Term().Matches(text))
         {
             if (term.Index != at)
@@ -157,15 +159,15 @@ public readonly partial record struct TimeShift
                 "ms" => TimeSpan.TicksPerMillisecond,
                 _ => TimeSpan.TicksPerHour,
             };
-            ticks += (Int128)unit * int.Parse(term.Groups["amount"].Value, CultureInfo.InvariantCulture);
+            ticks += unit * BigInteger.Parse(term.Groups["amount"].Value, CultureInfo.InvariantCulture);
         }
 
-        return at == text.Length && at > 0 ? new TimeSpan((long)Int128.Min(ticks, TimeSpan.MaxValue.Ticks)) : null;
+        return at == text.Length && at > 0 ? new TimeSpan((long)BigInteger.Min(ticks, TimeSpan.MaxValue.Ticks)) : null;
     }
 
-    [GeneratedRegex("(?<amount>[0-9]{1,9})(?<unit>ms|[wdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("(?<amount>[0-9]+)(?<unit>ms|[wdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Term();
 
-    [GeneratedRegex(@"^P(?=[0-9T])([0-9]{1,9}D)?(T(?=[0-9])([0-9]{1,9}H)?([0-9]{1,9}M)?([0-9]{1,9}(\.[0-9]{1,9})?S)?)?\z", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"^P(?=[0-9T])([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]{1,9})?S)?)?\z", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex IsoDuration();
 }

@@ -394,6 +394,17 @@ public sealed class EventsApiTests
     }
 
     [Fact]
+    public async Task An_empty_key_is_refused_for_whoever_sends_one_counts_on_it()
+    {
+        using var service = new TestService();
+
+        var answer = await service.SendAsync(HttpMethod.Post, "/api/v1/events", TestService.Content(Ecs.SignIn()), headers: ("Idempotency-Key", " "));
+
+        Assert.Equal(["Idempotency-Key"], answer.Problem(422));
+        Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Fact]
     public async Task A_key_whose_first_request_failed_may_be_used_again()
     {
         using var service = new TestService();

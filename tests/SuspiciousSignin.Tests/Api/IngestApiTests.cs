@@ -147,6 +147,7 @@ public sealed class IngestApiTests
     [InlineData("{\"create\":{\"_index\":{}}}\n{}\n", "[1]")]
     [InlineData("{\"create\":{\"index\":\"x\"}}\n{}\n", "[1]")]
     [InlineData("{\"create\":{\"_id\":\"x\"}}\n{}\n", "_index is missing")]
+    [InlineData("{\"create\":{\"_index\":\"x\",\"_id\":\"a\",\"_id\":\"b\"}}\n{}\n", "gives _id twice")]
     [InlineData("{\"create\":{\"_index\":\"\\ud800\"}}\n{}\n", "[1]")]
     public async Task A_request_that_cannot_be_told_apart_is_refused_whole(string body, string reason)
     {

@@ -69,6 +69,9 @@ public sealed class ReplayApiTests
     [InlineData("-36601d", 422)]
     [InlineData("-999999999d", 422)]
     [InlineData("-P99999999D", 422)]
+    [InlineData("-99999999999999999999h", 422)]
+    [InlineData("-P99999999999999999999D", 422)]
+    [InlineData("-PT999999999999H", 422)]
     public async Task A_shift_that_cannot_be_carried_out_is_refused(string shift, int status)
     {
         using var service = new TestService();
