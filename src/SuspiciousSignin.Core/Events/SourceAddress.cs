@@ -251,6 +251,7 @@ public readonly record struct SourceAddress(UInt128 Value) : IComparable<SourceA
                     return false;
                 }
 
+                // As in Elasticsearch, the value of a group is bounded, not the number of its digits.
                 value = (value << 4) | HexValue(c);
                 if (value > 0xFFFF)
                 {
