@@ -11,7 +11,9 @@ internal static class CompressedBodies
 {
     public static IServiceCollection AddCompressedBodies(this IServiceCollection services) => services.AddRequestDecompression(options =>
     {
-        options.DecompressionProviders["gzip"] = new Provider(body => new GZipStream(body, CompressionMode.Decompress));
+        // RFC 9110, section 8.4.1.3: an old name of the same.
+        var gzip = new Provider(body => new GZipStream(body, CompressionMode.Decompress));
+        (options.DecompressionProviders["gzip"], options.DecompressionProviders["x-gzip"]) = (gzip, gzip);
         options.DecompressionProviders["deflate"] = new Provider(body => new ZLibStream(body, CompressionMode.Decompress));
         options.DecompressionProviders["br"] = new Provider(body => new BrotliStream(body, CompressionMode.Decompress));
     });

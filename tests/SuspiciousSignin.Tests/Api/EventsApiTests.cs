@@ -35,6 +35,7 @@ public sealed class EventsApiTests
     [InlineData("gzip")]
     [InlineData("br")]
     [InlineData("deflate")]
+    [InlineData("x-gzip")]
     public async Task A_compressed_batch_is_read(string encoding)
     {
         using var service = new TestService();
@@ -610,7 +611,7 @@ public sealed class EventsApiTests
         int flushed;
         using (Stream stream = encoding switch
         {
-            "gzip" => new GZipStream(compressed, CompressionLevel.Fastest),
+            "gzip" or "x-gzip" => new GZipStream(compressed, CompressionLevel.Fastest),
             "br" => new BrotliStream(compressed, CompressionLevel.Fastest),
             _ => new ZLibStream(compressed, CompressionLevel.Fastest),
         })
