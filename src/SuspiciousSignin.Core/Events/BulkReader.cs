@@ -261,18 +261,18 @@ public sealed class BulkReader
             var seen = 0U;
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                if (KnownKey(ref reader) is not { } key)
+                if (IndexOfKnownKey(ref reader) is not (>= 0 and var known))
                 {
                     return Malformed("it holds a parameter that bulk actions do not have");
                 }
 
-                var bit = 1U << Array.IndexOf(KnownMetadata, key);
-                if ((seen & bit) != 0)
+                var key = KnownMetadata[known];
+                if ((seen & (1U << known)) != 0)
                 {
                     return Malformed($"it gives {key} twice");
                 }
 
-                seen |= bit;
+                seen |= 1U << known;
                 reader.Read();
                 _namesPipeline |= key == "pipeline" && reader.TokenType == JsonTokenType.String && !reader.ValueTextEquals("_none"u8);
                 if (key is "_index" or "_id" or "op_type")
@@ -336,17 +336,17 @@ public sealed class BulkReader
         return null;
     }
 
-    private static string? KnownKey(ref Utf8JsonReader reader)
+    private static int IndexOfKnownKey(ref Utf8JsonReader reader)
     {
-        foreach (var known in KnownMetadata)
+        for (var i = 0; i < KnownMetadata.Length; i++)
         {
-            if (reader.ValueTextEquals(known))
+            if (reader.ValueTextEquals(KnownMetadata[i]))
             {
-                return known;
+                return i;
             }
         }
 
-        return null;
+        return -1;
     }
 
     private static string? TextOrNull(ref Utf8JsonReader reader) => reader.TokenType switch
