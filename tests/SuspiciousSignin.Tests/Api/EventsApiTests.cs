@@ -66,6 +66,33 @@ public sealed class EventsApiTests
     }
 
     [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    [InlineData("deflate")]
+    public async Task A_compressed_body_with_something_behind_its_data_is_refused_and_nothing_is_stored(string encoding)
+    {
+        using var service = new TestService();
+        var body = Compress(Ecs.SignIn(), encoding);
+
+        foreach (var behind in new[] { [0, .. body], Encoding.UTF8.GetBytes(Ecs.NetworkAlert()) })
+        {
+            (await service.PostAsync([.. body, .. behind], type: "application/x-ndjson", encoding: encoding)).Problem(400);
+        }
+
+        Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task A_body_of_several_gzip_members_is_read_to_its_end()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync([.. Both.SelectMany(line => Compress(line, "gzip"))], type: "application/x-ndjson", encoding: "gzip");
+
+        Assert.Equal((2, 1), (answer.Number("accepted"), answer.Addresses.Length));
+    }
+
+    [Theory]
     [InlineData("zstd")]
     [InlineData("gzip, gzip")]
     [InlineData("nonsense")]
@@ -142,6 +169,19 @@ public sealed class EventsApiTests
         (await service.PostAsync(Ecs.Batch(Both))).Problem(413);
 
         Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Theory]
+    [InlineData(1, 200)]
+    [InlineData(3, 413)]
+    public async Task Blank_lines_are_bounded_as_events_are(int blankLines, int status)
+    {
+        using var service = new TestService(settings: [("Events:MaxEvents", "2")]);
+        var blank = string.Concat(Enumerable.Repeat(" \n", blankLines));
+
+        Assert.Equal(status, (int)(await service.PostAsync($"{Ecs.SignIn()}\n{blank}", type: "application/x-ndjson")).Status);
+
+        Assert.Equal(status == 200 ? 1 : 0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
     }
 
     [Theory]

@@ -219,6 +219,7 @@ public sealed class IngestApiTests
 
         Assert.Equal(413, (int)(await BulkAsync(service, Lines(action, Document, action, Document, action, Document))).Status);
         Assert.Equal(413, (int)(await BulkAsync(service, Lines(action, new string(' ', 100_000)))).Status);
+        Assert.Equal(413, (int)(await BulkAsync(service, "\n\n\n" + Lines(action, Document))).Status);
         Assert.Equal(["create 400 document_parsing_exception", "create 201 created"], Items(await BulkAsync(service, Lines(action, overlong, action, Document))));
         Assert.Equal(400, (int)(await BulkAsync(service, Lines($$$"""{"create":{"_index":"{{{new string('x', 2000)}}}"}}""", Document))).Status);
         Assert.Equal(1, await StoredAsync(service));
