@@ -17,7 +17,10 @@ public sealed class EventReader
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
 
-    private static readonly string[] IntegrationDatasets = ["azure.signinlogs", "o365.audit"];
+    private static readonly string[] IntegrationStreams = ["logs-azure.signinlogs-", "logs-o365.audit-"];
+
+    /// <summary>What comes before the name of a data stream, or of an index, in the names of indices made from it; a few letters more follow <c>shrink-</c>.</summary>
+    private static readonly string[] IndexPrefixes = [".ds-", ".migrated-ds-", "partial-", "restored-", "shrink-"];
 
     private readonly EcsDocument _document = new();
     private readonly TraitsCache _traits = new();
@@ -360,9 +363,18 @@ public sealed class EventReader
     /// The <c>event.dataset</c> that every document of the index has, whatever its source says: the integrations map it as a constant. Null for
     /// other indices.
     /// </summary>
-    public static string? PresetDataset(string index) => Array.Find(
-        IntegrationDatasets,
-        dataset => index.StartsWith($"logs-{dataset}-", StringComparison.Ordinal) || index.StartsWith($".ds-logs-{dataset}-", StringComparison.Ordinal));
+    /// <param name="index">The name of the data stream or of an index behind it, also on a remote cluster, shrunk, migrated, or mounted from a snapshot.</param>
+    public static string? PresetDataset(string index)
+    {
+        var at = index.IndexOf(':', StringComparison.Ordinal) + 1;
+        while (Array.Find(IndexPrefixes, prefix => index.AsSpan(at).StartsWith(prefix)) is { } prefix)
+        {
+            at += prefix.Length;
+            at = prefix == "shrink-" ? Math.Max(at, index.IndexOf('-', at) + 1) : at;
+        }
+
+        return Array.Find(IntegrationStreams, stream => index.AsSpan(at).StartsWith(stream))?["logs-".Length..^1];
+    }
 
     private UInt128 Identify()
     {

@@ -254,4 +254,23 @@ public sealed class EventReaderTests
             return base.ReadAsync(buffer[..Math.Min(most, buffer.Length)], cancellationToken);
         }
     }
+
+    [Theory]
+    [InlineData("logs-azure.signinlogs-default", "azure.signinlogs")]
+    [InlineData("logs-o365.audit-tenant-1", "o365.audit")]
+    [InlineData(".ds-logs-azure.signinlogs-default-2026.01.01-000001", "azure.signinlogs")]
+    [InlineData("eu-west:.ds-logs-o365.audit-default-2026.01.01-000001", "o365.audit")]
+    [InlineData("eu-west:logs-o365.audit-default", "o365.audit")]
+    [InlineData("partial-.ds-logs-o365.audit-default-2026.01.01-000001", "o365.audit")]
+    [InlineData("restored-.ds-logs-o365.audit-default-2026.01.01-000001", "o365.audit")]
+    [InlineData("shrink-a1b2-.ds-logs-azure.signinlogs-default-2026.01.01-000001", "azure.signinlogs")]
+    [InlineData("eu-west:partial-shrink-a1b2-.ds-logs-azure.signinlogs-default-2026.01.01-000001", "azure.signinlogs")]
+    [InlineData(".migrated-ds-logs-azure.signinlogs-default-2026.01.01-000001", "azure.signinlogs")]
+    [InlineData("logs-azure.signinlogs", null)]
+    [InlineData("logs-azure.auditlogs-default", null)]
+    [InlineData("my-logs-o365.audit-default", null)]
+    [InlineData("shrink-abcd", null)]
+    [InlineData(".ds-metrics-o365.audit-default-2026.01.01-000001", null)]
+    [InlineData("", null)]
+    public void The_stream_behind_an_index_tells_the_dataset(string index, string? dataset) => Assert.Equal(dataset, EventReader.PresetDataset(index));
 }
