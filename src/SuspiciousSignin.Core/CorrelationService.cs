@@ -19,23 +19,22 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     {
         var started = clock.GetTimestamp();
         var addresses = query.SourceIps?.ToLookup(address => ExcludedNetworks.Find(address) is null);
-        var result = await store.CorrelateAsync(
-            new CorrelationQuery
-            {
-                Revision = query.Revision,
-                Window = query.Window,
-                IngestedAfter = query.IngestedAfter,
-                Addresses = addresses?[true].ToHashSet(),
-                Limit = query.Limit,
-            },
-            cancellationToken);
+        var correlation = new CorrelationQuery
+        {
+            Revision = query.Revision,
+            Window = query.Window,
+            IngestedAfter = query.IngestedAfter,
+            Addresses = addresses?[true].ToHashSet(),
+            Limit = query.Limit,
+        };
+        var result = await store.CorrelateAsync(correlation, cancellationToken);
         var warnings = result.Warnings.ToList();
         if (addresses?[false].Count() is > 0 and var excluded)
         {
             warnings.Add(new Warning("excludedAddress", "Private and reserved addresses never have alerts; they were left out.", excluded));
         }
 
-        var (found, isPartial) = await ToAlertsAsync(store, result, query.Revision, query.Window, query.IncludeEvents, warnings, cancellationToken);
+        var (found, isPartial) = await ToAlertsAsync(store, correlation, result, query.IncludeEvents, warnings, cancellationToken);
         return new DetectionRun
         {
             Id = IdOf(query),
@@ -53,9 +52,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     }
 
     /// <summary>Reads the events of one address, oldest first; null where the cursor is none of ours.</summary>
-    public Task<EventPage?> EventsOfAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, int limit, string? cursor, CancellationToken cancellationToken = default) =>
-        store.ReadEventsAsync(address, window, revision, countedOnly: false, limit, cursor, cancellationToken);
+    public Task<EventPage?> EventsOfAsync(EventQuery query, CancellationToken cancellationToken = default) => store.ReadEventsAsync(query, cancellationToken);
 
     /// <summary>Keeps events for later runs, without judging them.</summary>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken = default) =>
@@ -90,11 +87,10 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             }
         }
 
-        var result = await judge.CorrelateAsync(
-            new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue },
-            cancellationToken);
+        var correlation = new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue };
+        var result = await judge.CorrelateAsync(correlation, cancellationToken);
         warnings.AddRange(result.Warnings);
-        var (found, isPartial) = await ToAlertsAsync(judge, result, query.Revision, window, query.IncludeEvents, warnings, cancellationToken);
+        var (found, isPartial) = await ToAlertsAsync(judge, correlation, result, query.IncludeEvents, warnings, cancellationToken);
         var accepted = appended.AcceptedOf(batch.Events);
         return new Evaluation
         {
@@ -150,9 +146,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     /// <summary>The alerts, and whether something is missing from them or their evidence; adds to the warnings what was not told yet.</summary>
     private async Task<(IReadOnlyList<Alert> Alerts, bool IsPartial)> ToAlertsAsync(
         IEventStore from,
+        CorrelationQuery query,
         CorrelationResult result,
-        RuleRevision revision,
-        TimeWindow window,
         bool includeEvents,
         List<Warning> warnings,
         CancellationToken cancellationToken)
@@ -161,7 +156,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var (left, cut) = (alerts.MaxEventsPerAnswer, 0);
         foreach (var finding in result.Findings)
         {
-            var alert = Alert.From(finding, revision, window, alerts.Period);
+            var alert = Alert.From(finding, query.Revision, query.Window, alerts.Period);
             if (includeEvents && left == 0)
             {
                 cut++;
@@ -169,9 +164,18 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             }
             else if (includeEvents)
             {
-                var page = await from.ReadEventsAsync(
-                    finding.Address, window, revision, countedOnly: true, Math.Min(alerts.MaxEvents, left), cursor: null, cancellationToken);
-                alert = alert with { Events = page!.Events, EventsTotal = page.Total };
+                var evidence = new EventQuery
+                {
+                    Address = finding.Address,
+                    Window = query.Window,
+                    Revision = query.Revision,
+                    CountedOnly = true,
+                    IngestedAfter = query.IngestedAfter,
+                    AsOf = finding.AsOf,
+                    Limit = Math.Min(alerts.MaxEvents, left),
+                };
+                var page = await from.ReadEventsAsync(evidence, cancellationToken);
+                alert = alert with { Events = page!.Events, EventsTotal = finding.Counts.Total };
                 left -= page.Events.Count;
                 isPartial |= page.IsPartial;
                 warnings.AddRange(page.Warnings.Where(warning => !warnings.Exists(told => told.Code == warning.Code)).ToList());

@@ -49,16 +49,15 @@ internal sealed class ElasticsearchEventStore : IEventStore
         ElasticsearchClient.ReadingAsync(() => WithFreshMappingsAsync(query.Revision, indices => CorrelateAsync(query, indices, cancellationToken), cancellationToken));
 
     /// <inheritdoc/>
-    public Task<EventPage?> ReadEventsAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken)
+    public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken)
     {
-        if (!EvidenceReader.TryReadCursor(cursor, out var start))
+        if (!EvidenceReader.TryReadCursor(query, out var start))
         {
             return Task.FromResult<EventPage?>(null);
         }
 
         return ElasticsearchClient.ReadingAsync(() => WithFreshMappingsAsync<EventPage?>(
-            revision,
+            query.Revision,
             async indices =>
             {
                 if (!indices.Any)
@@ -66,13 +65,11 @@ internal sealed class ElasticsearchEventStore : IEventStore
                     // What could not be looked at may hold events.
                     return indices.Unread is { } unread
                         ? throw new StoreUnavailableException(unread.Message)
-                        : new EventPage([], 0, null) { Warnings = indices.Warnings, IsPartial = indices.IsPartial };
+                        : new EventPage([], query.IsOfAll ? 0 : null, null) { Warnings = indices.Warnings, IsPartial = indices.IsPartial };
                 }
 
-                var run = new Run(new CorrelationQuery { Revision = revision, Window = window, Limit = 1 }, indices);
-                var page = await _evidence.ReadAsync(address, window, revision, indices, countedOnly, limit, start, run.Incomplete, cancellationToken);
-                page = !countedOnly || (start is null && page.Next is null) ? page : page with { Total = await CountAsync(run, address, cancellationToken) };
-                return page with { Warnings = [.. indices.Warnings, .. run.Warnings], IsPartial = indices.IsPartial || run.IsPartial };
+                var page = await _evidence.ReadAsync(query, indices, start, cancellationToken);
+                return page with { Warnings = [.. indices.Warnings, .. page.Warnings], IsPartial = indices.IsPartial || page.IsPartial };
             },
             cancellationToken));
     }
@@ -112,7 +109,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
     private async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, MappedIndices indices, CancellationToken cancellationToken)
     {
-        var summary = new WindowSummary(query.Revision);
+        var summary = new WindowSummary(query);
         var run = new Run(query, indices);
         if (indices.Any && indices.Column("source.ip") is not null)
         {
@@ -157,7 +154,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
         if (rows == EsqlQuery.MaxRows)
         {
-            run.Incomplete("tooManyAddresses", $"The cluster returns at most {EsqlQuery.MaxRows} addresses and there may be more. Ask for a shorter window.", rows);
+            run.Incomplete(new Warning("tooManyAddresses", $"The cluster returns at most {EsqlQuery.MaxRows} addresses and there may be more. Ask for a shorter window.", rows));
         }
     }
 
@@ -229,7 +226,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
             if (rows == EsqlQuery.MaxRows)
             {
-                run.Incomplete("tooManyAccounts", $"The cluster returns at most {EsqlQuery.MaxRows} accounts for these addresses; some are not shown.", rows);
+                run.Incomplete(new Warning("tooManyAccounts", $"The cluster returns at most {EsqlQuery.MaxRows} accounts for these addresses; some are not shown.", rows));
             }
         }
 
@@ -288,13 +285,6 @@ internal sealed class ElasticsearchEventStore : IEventStore
         return gaps;
     }
 
-    private async Task<long> CountAsync(Run run, SourceAddress address, CancellationToken cancellationToken)
-    {
-        SourceAddress[] addresses = [address];
-        using var table = await RunAsync(run, run.QueryOf(addresses).Count(), addresses, null, cancellationToken);
-        return table.Rows.Sum(row => row.Count("total"));
-    }
-
     private async Task<EsqlTable> RunAsync(
         Run run, string text, SourceAddress[]? addresses, (SourceAddress Address, long At)? after, CancellationToken cancellationToken)
     {
@@ -321,7 +311,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
         var table = await _esql.RunAsync(text, parameters, cancellationToken);
         if (table.PartialBecause is { } reason)
         {
-            run.Incomplete(reason);
+            run.Incomplete(RemoteClusters.Partial(reason));
         }
 
         return table;
@@ -366,15 +356,12 @@ internal sealed class ElasticsearchEventStore : IEventStore
             Addresses = addresses?.Length ?? 0,
         };
 
-        /// <summary>The cluster says that it could not look at all.</summary>
-        public void Incomplete(string reason) => Incomplete("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
-
-        public void Incomplete(string code, string message, long count)
+        public void Incomplete(Warning because)
         {
             IsPartial = true;
-            if (!Warnings.Exists(warning => warning.Code == code))
+            if (!Warnings.Exists(warning => warning.Code == because.Code))
             {
-                Warnings.Add(new Warning(code, message, count));
+                Warnings.Add(because);
             }
         }
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Elasticsearch;
@@ -72,6 +73,9 @@ internal sealed class EsqlTable : IDisposable
 internal static class RemoteClusters
 {
     private static readonly string[] NotAll = ["skipped", "partial", "failed"];
+
+    /// <summary>The answer rests on some of the data only.</summary>
+    public static Warning Partial(string reason) => new("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
 
     /// <summary>
     /// Why some of them were not looked at, or not wholly; null where all were. One that may be skipped (<c>skip_unavailable</c>) is told here only:

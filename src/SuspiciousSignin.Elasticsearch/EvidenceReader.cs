@@ -1,9 +1,8 @@
 using System.Buffers;
-using System.Buffers.Text;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
@@ -23,40 +22,37 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     private readonly EventReaderOptions _readerOptions = new() { MaxDepth = 512, AlertDatasets = alertDatasets };
 
     /// <summary>Reads a page.</summary>
+    /// <param name="query">Which events. Elasticsearch has no mark of when it looked, so <see cref="EventQuery.AsOf"/> is never given.</param>
+    /// <param name="indices">What there is to read.</param>
     /// <param name="start">Where it starts; null for the beginning.</param>
-    /// <param name="incomplete">Is told why, where the cluster could not look at all.</param>
-    public async Task<EventPage> ReadAsync(
-        SourceAddress address,
-        TimeWindow window,
-        RuleRevision revision,
-        MappedIndices indices,
-        bool countedOnly,
-        int limit,
-        Place? start,
-        Action<string> incomplete,
-        CancellationToken cancellationToken)
+    public async Task<EventPage> ReadAsync(EventQuery query, MappedIndices indices, Place? start, CancellationToken cancellationToken)
     {
         var pit = await OpenAsync(indices, cancellationToken);
         try
         {
-            var page = new Page(_readerOptions, revision, countedOnly, limit, start);
-            var total = 0L;
+            var page = new Page(_readerOptions, query, start);
+            var (total, warnings) = (0L, new List<Warning>());
             if (start is not null)
             {
-                using var counted = await SearchAsync(pit, address, window, revision, 0, null, cancellationToken);
+                using var counted = await SearchAsync(pit, query, indices, 0, null, cancellationToken);
                 total = TotalOf(counted);
             }
 
-            var from = start is { } place ? new TimeWindow(Math.Max(window.From, place.Timestamp - 1), window.To) : window;
-            var size = Math.Min(limit + 1, HitsPerSearch);
+            var rest = start is { } place ? query with { Window = query.Window with { From = Math.Max(query.Window.From, place.Timestamp - 1) } } : query;
+            var size = Math.Min(query.Limit + 1, HitsPerSearch);
             string? after = null;
             while (true)
             {
-                using var answer = await SearchAsync(pit, address, from, revision, size, after, cancellationToken);
-                total = start is null && after is null ? TotalOf(answer) : total;
-                if (RemoteClusters.WhyNotAll(answer.Root) is { } reason)
+                using var answer = await SearchAsync(pit, rest, indices, size, after, cancellationToken);
+                if (after is null)
                 {
-                    incomplete(reason);
+                    total = start is null ? TotalOf(answer) : total;
+                    page.Before = total - TotalOf(answer);
+                }
+
+                if (warnings.Count == 0 && RemoteClusters.WhyNotAll(answer.Root) is { } reason)
+                {
+                    warnings.Add(RemoteClusters.Partial(reason));
                 }
 
                 var count = 0;
@@ -69,7 +65,13 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
                 if (count < size || page.IsFull)
                 {
-                    return page.ToEventPage(total);
+                    var isPartial = warnings.Count > 0;
+                    if (page.Before > start?.Before)
+                    {
+                        warnings.Add(Warning.LateEvents(page.Before - start.Value.Before));
+                    }
+
+                    return new EventPage(page.Events, query.IsOfAll ? total : null, page.Next) { Warnings = warnings, IsPartial = isPartial };
                 }
             }
         }
@@ -83,26 +85,24 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     /// <summary>Reads where a page starts; false where the text is no cursor of ours.</summary>
-    public static bool TryReadCursor(string? cursor, out Place? start)
+    public static bool TryReadCursor(EventQuery query, out Place? start)
     {
         start = null;
-        if (cursor is null)
+        if (query.Cursor is null)
         {
             return true;
         }
 
-        if (cursor.Length is 0 or > 4096 || !Base64Url.IsValid(cursor))
+        // An id may hold any character, the name of an index no line end.
+        if (!EventCursor.TryRead(query.Cursor, query.Address, out var place)
+            || place.Split('\n', 4) is not [var time, var count, var index, var id]
+            || !long.TryParse(time, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var timestamp)
+            || !long.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var before))
         {
             return false;
         }
 
-        var parts = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor)).Split('\n');
-        if (parts.Length != 3 || !long.TryParse(parts[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var timestamp))
-        {
-            return false;
-        }
-
-        start = new Place(timestamp, parts[1], parts[2]);
+        start = new Place(timestamp, id, index, before);
         return true;
     }
 
@@ -114,7 +114,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     private async Task<ElasticsearchClient.Answer> SearchAsync(
-        PointInTime pit, SourceAddress address, TimeWindow window, RuleRevision revision, int size, string? after, CancellationToken cancellationToken)
+        PointInTime pit, EventQuery query, MappedIndices indices, int size, string? after, CancellationToken cancellationToken)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body))
@@ -131,11 +131,12 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             {
                 @bool = new
                 {
-                    filter = new object[]
-                    {
-                        new { terms = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["source.ip"] = Spellings(address) } },
-                        new { range = new Dictionary<string, object>(StringComparer.Ordinal) { ["@timestamp"] = new { gt = window.From, lte = window.To, format = "epoch_millis" } } },
-                    },
+                    filter = (object[])
+                    [
+                        new { terms = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["source.ip"] = Spellings(query.Address) } },
+                        InRange("@timestamp", new { gt = query.Window.From, lte = query.Window.To, format = "epoch_millis" }),
+                        .. query.IngestedAfter is { } ingestedAfter ? IngestedSince(ingestedAfter, indices) : [],
+                    ],
                 },
             });
             json.WritePropertyName("sort");
@@ -149,7 +150,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             json.WritePropertyName("_source");
             JsonSerializer.Serialize(json, EventDocument.Paths.Append(EventWriter.ProvenanceField + ".*"));
             json.WritePropertyName("fields");
-            JsonSerializer.Serialize(json, ColumnsOf(revision).Select(path => path is "@timestamp" or "event.ingested"
+            JsonSerializer.Serialize(json, ColumnsOf(query.Revision).Select(path => path is "@timestamp" or "event.ingested"
                 ? (object)new { field = path, format = "strict_date_optional_time" }
                 : path));
             json.WriteEndObject();
@@ -164,6 +165,19 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         }
 
         return answer;
+    }
+
+    private static object InRange(string path, object bounds) => new { range = new Dictionary<string, object>(StringComparer.Ordinal) { [path] = bounds } };
+
+    /// <summary>Spares the reading of events that were ingested before; which they are exactly is told when they are read.</summary>
+    private static object[] IngestedSince(long time, MappedIndices indices)
+    {
+        // Where some index maps it as anything but a date, the search could not compare.
+        const string Path = "event.ingested";
+        var bound = new { gte = time, format = "epoch_millis" };
+        return indices.Column(Path) != Path
+            ? []
+            : [new { @bool = new { should = new[] { InRange(Path, bound), new { @bool = new { must_not = new { exists = new { field = Path } }, filter = InRange("@timestamp", bound) } } } } }];
     }
 
     private static IEnumerable<string> ColumnsOf(RuleRevision revision) => EsqlQuery.ConditionColumns(revision).Concat(["@timestamp", "event.ingested"]);
@@ -183,52 +197,73 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         public required string Id { get; set; }
     }
 
-    /// <summary>A place in the order of events.</summary>
-    internal readonly record struct Place(long Timestamp, string Id, string Index)
+    /// <summary>A place in the order of events, and how many events of the window came before it when the cursor was made.</summary>
+    internal readonly record struct Place(long Timestamp, string Id, string Index, long Before)
     {
         public int Compare(Place other) => Timestamp != other.Timestamp ? Timestamp.CompareTo(other.Timestamp)
             : string.CompareOrdinal(Id, other.Id) is not 0 and var byId ? byId
             : string.CompareOrdinal(Index, other.Index);
 
-        public string ToCursor() => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Timestamp}\n{Id}\n{Index}")));
+        public string ToCursor(SourceAddress address) =>
+            EventCursor.Write(address, string.Create(CultureInfo.InvariantCulture, $"{Timestamp}\n{Before}\n{Index}\n{Id}"));
     }
 
     /// <summary>Collects hits in the order of their times until one more is there than the page holds and no earlier one can follow.</summary>
-    private sealed class Page(EventReaderOptions readerOptions, RuleRevision revision, bool countedOnly, int limit, Place? start)
+    private sealed class Page(EventReaderOptions readerOptions, EventQuery query, Place? start)
     {
         private readonly EventReader _reader = new(readerOptions);
-        private readonly HashSet<string> _columns = new(ColumnsOf(revision), StringComparer.Ordinal);
+        private readonly HashSet<string> _columns = new(ColumnsOf(query.Revision), StringComparer.Ordinal);
         private readonly List<(Place Place, EventDocument Document)> _events = [];
         private int _settled;
         private long _newest = long.MinValue;
 
-        public bool IsFull => _settled > limit;
+        /// <summary>How many events of the window come before those of the page.</summary>
+        public long Before { get; set; }
+
+        public bool IsFull => _settled > query.Limit;
+
+        /// <summary>The events of the page, once all hits are added.</summary>
+        public IReadOnlyList<EventDocument> Events
+        {
+            get
+            {
+                Settle();
+                return [.. _events.Take(query.Limit).Select(each => each.Document)];
+            }
+        }
+
+        /// <summary>The cursor of the page that follows; null where none does.</summary>
+        public string? Next
+        {
+            get
+            {
+                Settle();
+                return _events.Count > query.Limit ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query.Address) : null;
+            }
+        }
 
         public void Add(JsonElement hit)
         {
-            var place = new Place(hit.GetProperty("sort")[0].GetInt64(), hit.GetProperty("_id").GetString()!, hit.GetProperty("_index").GetString()!);
+            var place = new Place(hit.GetProperty("sort")[0].GetInt64(), hit.GetProperty("_id").GetString()!, hit.GetProperty("_index").GetString()!, 0);
             if (place.Timestamp != _newest)
             {
                 Settle();
                 _newest = place.Timestamp;
             }
 
-            if (!(place.Compare(start ?? place) < 0) && Read(hit, place) is { } document && (document.Counted || !countedOnly))
+            if (place.Compare(start ?? place) < 0)
+            {
+                Before++;
+            }
+            else if (Read(hit, place) is { } document)
             {
                 _events.Add((place, document));
-                if (_events.Count > _settled + (2 * (limit + 1)))
+                if (_events.Count > _settled + (2 * (query.Limit + 1)))
                 {
                     SortLatest();
-                    _events.RemoveRange(_settled + limit + 1, _events.Count - (_settled + limit + 1));
+                    _events.RemoveRange(_settled + query.Limit + 1, _events.Count - (_settled + query.Limit + 1));
                 }
             }
-        }
-
-        public EventPage ToEventPage(long total)
-        {
-            Settle();
-            var next = _events.Count > limit ? _events[limit].Place.ToCursor() : null;
-            return new EventPage([.. _events.Take(limit).Select(each => each.Document)], countedOnly && start is null && next is null ? _events.Count : total, next);
         }
 
         /// <summary>The events so far are of earlier times than all that follow.</summary>
@@ -240,7 +275,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
         private void SortLatest() => _events.Sort(_settled, _events.Count - _settled, Comparer<(Place Place, EventDocument)>.Create((left, right) => left.Place.Compare(right.Place)));
 
-        private EventDocument Read(JsonElement hit, Place place)
+        /// <summary>The event of a hit, or null where it is not asked for.</summary>
+        private EventDocument? Read(JsonElement hit, Place place)
         {
             var utf8 = new ArrayBufferWriter<byte>();
             using (var json = new Utf8JsonWriter(utf8))
@@ -248,9 +284,15 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                 WriteAsIndexed(json, hit, place);
             }
 
-            return _reader.Read(utf8.WrittenMemory, 0, null, out var record) is { } unreadable
-                ? new EventDocument { Timestamp = EcsTime.ToDateTime(place.Timestamp), Id = place.Id, Index = place.Index, Message = $"The document cannot be shown: {unreadable.Message}" }
-                : EventDocument.From(record, revision);
+            if (_reader.Read(utf8.WrittenMemory, 0, null, out var record) is { } unreadable)
+            {
+                return query.CountedOnly
+                    ? null
+                    : new EventDocument { Timestamp = EcsTime.ToDateTime(place.Timestamp), Id = place.Id, Index = place.Index, Message = $"The document cannot be shown: {unreadable.Message}" };
+            }
+
+            var isAskedFor = (!query.CountedOnly || record.Classification.IsKeptBy(query.Revision)) && !(record.Ingested < query.IngestedAfter);
+            return isAskedFor ? EventDocument.From(record, query.Revision) : null;
         }
 
         /// <summary>The source for what is shown, the index for what the rule tests, so that an event counts here as it does in ES|QL.</summary>

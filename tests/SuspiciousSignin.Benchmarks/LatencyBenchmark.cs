@@ -52,7 +52,7 @@ internal static class LatencyBenchmark
             runs.Add(Time(() => store.CorrelateAsync(new CorrelationQuery { Revision = Revision, Window = window, Limit = 100 }, CancellationToken.None).GetAwaiter().GetResult()));
             for (var again = 0; again < 10; again++)
             {
-                questions.Add(Time(() => store.ReadEventsAsync(address, window, Revision, countedOnly: false, 100, null, CancellationToken.None).GetAwaiter().GetResult()));
+                questions.Add(Time(() => store.ReadEventsAsync(new EventQuery { Address = address, Window = window, Revision = Revision, Limit = 100 }, CancellationToken.None).GetAwaiter().GetResult()));
             }
         }
 

@@ -307,7 +307,7 @@ internal static class StoreBenchmark
     private static CorrelationResult Correlate(MemoryEventStore store, CorrelationQuery query) => store.CorrelateAsync(query, CancellationToken.None).GetAwaiter().GetResult();
 
     private static long Read(MemoryEventStore store, TimeWindow window, int limit) =>
-        store.ReadEventsAsync(SomeAddress, window, Revision, countedOnly: false, limit, null, CancellationToken.None).GetAwaiter().GetResult()!.Events.Count;
+        store.ReadEventsAsync(new EventQuery { Address = SomeAddress, Window = window, Revision = Revision, Limit = limit }, CancellationToken.None).GetAwaiter().GetResult()!.Events.Count;
 
     // Half of the range, since HUGEINT has a sign.
     private static System.Numerics.BigInteger Huge(SourceAddress address) => (System.Numerics.BigInteger)address.Value - ((System.Numerics.BigInteger)1 << 127);

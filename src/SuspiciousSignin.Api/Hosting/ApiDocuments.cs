@@ -155,7 +155,8 @@ internal static class ApiDocuments
                 break;
 
             case "getEventsOfAddress":
-                var page = await correlation.EventsOfAsync(address, TimeWindow.All, query.Revision, limit: 2, cursor: null, cancellationToken);
+                var page = await correlation.EventsOfAsync(
+                    new EventQuery { Address = address, Window = TimeWindow.All, Revision = query.Revision, Limit = 2 }, cancellationToken);
                 Answer(operation, JsonSerializer.SerializeToNode(AddressEvents.Of(address, page!), json));
                 break;
 

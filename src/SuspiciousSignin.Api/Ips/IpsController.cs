@@ -32,10 +32,10 @@ public sealed record AddressAlerts(
 /// <param name="Warnings">What the answer does not show by itself.</param>
 /// <param name="NextCursor">Where the next page starts; absent on the last.</param>
 public sealed record AddressEvents(
-    string SourceIp, RunStatus Status, long Total, bool Truncated, IReadOnlyList<EventDocument> Events, IReadOnlyList<Warning> Warnings, string? NextCursor)
+    string SourceIp, RunStatus Status, long Total, bool Truncated, IReadOnlyList<EventDocument> Events, IReadOnlyList<Warning> Warnings, string? NextCursor = null)
 {
     internal static AddressEvents Of(SourceAddress address, EventPage page) => new(
-        address.ToString(), page.IsPartial ? RunStatus.Partial : RunStatus.Succeeded, page.Total, page.Next is not null, page.Events, page.Warnings, page.Next);
+        address.ToString(), page.IsPartial ? RunStatus.Partial : RunStatus.Succeeded, page.Total ?? 0, page.Next is not null, page.Events, page.Warnings, page.Next);
 }
 
 /// <summary>What is known about one address.</summary>
@@ -108,7 +108,8 @@ public sealed class IpsController(
     /// <summary>Everything known about an address</summary>
     /// <remarks>
     /// All events held that name the address, counted by the rule or not, oldest first, paged. Private addresses too. Where the store let events of
-    /// the window go for age or for room, or could not look at all, the status is `partial` and the warnings say so.
+    /// the window go for age or for room, or could not look at all, the status is `partial` and the warnings say so. Events that arrive
+    /// while you read and belong on a page that you have are told by the warning `lateEvents`.
     /// </remarks>
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which events.</param>
@@ -143,10 +144,19 @@ public sealed class IpsController(
         var window = new TimeWindow(
             RequestRules.Milliseconds(request.From, clock, roundUp: false) ?? TimeWindow.All.From,
             RequestRules.Milliseconds(request.To, clock, roundUp: true) ?? TimeWindow.All.To);
-        var page = await correlation.EventsOfAsync(address, window, request.Rule(request.Promote ?? runs.Promote), request.Limit ?? 100, request.Cursor, cancellationToken);
+        var page = await correlation.EventsOfAsync(
+            new EventQuery
+            {
+                Address = address,
+                Window = window,
+                Revision = request.Rule(request.Promote ?? runs.Promote),
+                Limit = request.Limit ?? 100,
+                Cursor = request.Cursor,
+            },
+            cancellationToken);
         if (page is null)
         {
-            return this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours.", at: "cursor");
+            return this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours for this address. Take the nextCursor of the page before, whole, or ask without one.", at: "cursor");
         }
 
         if (page.Next is not null)

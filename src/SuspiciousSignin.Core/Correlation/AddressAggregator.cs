@@ -81,10 +81,10 @@ internal sealed class AddressAggregator(
     }
 
     /// <summary>The finding; only for an address with both legs.</summary>
-    /// <param name="address">The address.</param>
+    /// <param name="slice">The address and when its events were taken.</param>
     /// <param name="events">Its events, oldest first.</param>
     /// <param name="counts">What <see cref="Count"/> told of them just before.</param>
-    public AddressFinding ToFinding(SourceAddress address, ReadOnlySpan<SeriesEntry> events, Measures counts)
+    public AddressFinding ToFinding(in AddressSlice slice, ReadOnlySpan<SeriesEntry> events, Measures counts)
     {
         _ruleNames.Clear();
         _categories.Clear();
@@ -109,7 +109,7 @@ internal sealed class AddressAggregator(
         var smallestGap = Follow(events);
         return new AddressFinding
         {
-            Address = address,
+            Address = slice.Address,
             Counts = counts,
             Datasets = _datasets.Sorted(),
             RuleNames = _ruleNames.Sorted(),
@@ -120,6 +120,7 @@ internal sealed class AddressAggregator(
             NetworkAlerts = alerts,
             Accesses = accesses,
             SmallestGap = smallestGap,
+            AsOf = slice.AsOf,
         };
     }
 

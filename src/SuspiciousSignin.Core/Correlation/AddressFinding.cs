@@ -15,23 +15,33 @@ public sealed record Warning(string Code, string Message, long Count)
         "hiddenByVolume",
         $"Addresses with more than {RuleCatalogue.HighVolume} events meet the rule but for this revision's cap, and are not reported. Revision 'resilient' reports them.",
         addresses);
+
+    /// <summary>Events came in time to lie before a page, but after the pages before it were read.</summary>
+    /// <param name="events">How many.</param>
+    public static Warning LateEvents(long events) => new(
+        "lateEvents", "Events that belong on earlier pages arrived while the pages were read, and no page shows them. Ask without a cursor to see them.", events);
 }
 
 /// <summary>The data that one leg of the correlation had.</summary>
 /// <param name="Events">How many events.</param>
-/// <param name="Oldest">The oldest of them.</param>
-/// <param name="Newest">The newest of them.</param>
-public sealed record LegCoverage(long Events, DateTime? Oldest, DateTime? Newest);
+/// <param name="Oldest">The oldest of them; absent where there are none.</param>
+/// <param name="Newest">The newest of them; absent where there are none.</param>
+public sealed record LegCoverage(long Events, DateTime? Oldest = null, DateTime? Newest = null);
 
-/// <summary>What data each leg had: no alerts because nothing happened, or because nothing was there to look at?</summary>
+/// <summary>
+/// What data each leg had: no alerts because nothing happened, or because nothing was there to look at? Where a question names addresses, of
+/// their events only.
+/// </summary>
 /// <param name="AzureSignIn">Successful Entra ID sign-ins.</param>
 /// <param name="MailAccess">Successful mail accesses.</param>
 /// <param name="NetworkAlert">Network alerts.</param>
 public sealed record Coverage(LegCoverage AzureSignIn, LegCoverage MailAccess, LegCoverage NetworkAlert);
 
-/// <summary>One account seen from a suspicious address.</summary>
+/// <summary>One account seen from a suspicious address, or, where it has neither name, id nor e-mail, those that the events do not name.</summary>
 public sealed record UserActivity
 {
+    internal bool IsNamed => (Name ?? Id ?? Email) is not null;
+
     /// <summary><c>user.name</c>, or the service principal's name.</summary>
     public string? Name { get; init; }
 
@@ -83,4 +93,7 @@ public sealed record AddressFinding
 
     /// <summary>The smallest time between a network alert and a sign-in or mail access, milliseconds.</summary>
     public required long SmallestGap { get; init; }
+
+    /// <summary>The store's mark of when it looked, by which it reads no events that came later; null where it has none.</summary>
+    public long? AsOf { get; init; }
 }

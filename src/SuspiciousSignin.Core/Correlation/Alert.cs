@@ -197,7 +197,11 @@ public sealed record Alert
             AlertOrder.SignInFirst => "before the first network alert",
             _ => "interleaved with the network alerts",
         };
-        return $"{accesses} by {Some(finding.Users.Count, "account")} from {sourceIp}, which has {Some(finding.Counts.NetworkAlert, "network alert")}; {when}, closest {Duration(finding.SmallestGap)} apart.";
+        var named = finding.Users.Count(user => user.IsNamed);
+        var by = named == 0 ? "accounts that the events do not name"
+            : named == finding.Users.Count ? Some(named, "account")
+            : $"{Some(named, "account")} and others that the events do not name";
+        return $"{accesses} by {by} from {sourceIp}, which has {Some(finding.Counts.NetworkAlert, "network alert")}; {when}, closest {Duration(finding.SmallestGap)} apart.";
     }
 
     private static string? Some(long count, string one, string? many = null) =>

@@ -57,57 +57,46 @@ public static class RuleCatalogue
         IsAlertKind(),
         Any(IsNull(ModuleColumn), Not(Is(ModuleColumn, "endpoint", "endgame", "cloud_defend"))));
 
-    private static readonly NearMiss RenamedExternalAlert = new(
+    /// <summary>What a network alert needs in 'resilient' besides who raised it, so that warnings promise only what a change of revision gives.</summary>
+    private static readonly EsqlPredicate CountsInResilient = All(
+        Not(IsExcluded),
+        Any(IsNull(AnyDataset), Not(Is(AnyDataset, MailDataset, AzureDataset))));
+
+    private static readonly List<NearMiss> AllNearMisses = [];
+
+    private static readonly NearMiss RenamedExternalAlert = Miss(
         "externalAlertRenamed",
-        All(HasRuleId, Any(IsNull(RuleNameColumn), Not(HasRuleName))),
-        "Alerts of the External Alerts rule carry another rule name (it takes the event's message as its name), so this revision ignores them. Revision 'resilient' counts them.",
-        0);
+        All(HasRuleId, Any(IsNull(RuleNameColumn), Not(HasRuleName)), CountsInResilient),
+        "Alerts of the External Alerts rule carry another rule name (it takes the event's message as its name), so this revision ignores them. Revision 'resilient' counts them.");
 
-    private static readonly NearMiss ExternalAlertWithoutEventDataset = new(
-        "externalAlertWithoutDataset",
-        All(Any(HasRuleId, HasRuleName), IsNull(EventDataset)),
-        "External Alerts without event.dataset never count as network alerts in this revision. Revision 'resilient' counts them.",
-        1);
+    private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertWithoutEventDataset = WithoutDataset(EventDataset);
+    private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertWithoutDataStream = WithoutDataset(DataStreamDataset);
 
-    private static readonly NearMiss ExternalAlertWithoutDataStream = new(
-        "externalAlertWithoutDataset",
-        All(Any(HasRuleId, HasRuleName), IsNull(DataStreamDataset)),
-        "External Alerts without data_stream.dataset never count as network alerts in this revision. Revision 'resilient' counts them.",
-        2);
-
-    private static readonly NearMiss UnmappedDataStream = new(
+    private static readonly NearMiss UnmappedDataStream = Miss(
         "alertDataStreamUnmapped",
         All(HasRuleId, Not(IsNull(DataStreamDataset))),
-        "These alerts are judged by their data_stream.dataset. Stock Kibana alert indices do not map that field, and on such a cluster this revision reports nothing for them. Revision 'resilient' does.",
-        3)
+        "These alerts are judged by their data_stream.dataset. Stock Kibana alert indices do not map that field, and on such a cluster this revision reports nothing for them. Revision 'resilient' does.") with
     {
         OnlyInMemory = true,
     };
 
-    private static readonly NearMiss PromotableAlert = new(
+    private static readonly NearMiss PromotableAlert = Miss(
         "promotableAlert",
-        All(IsRawAlert, SourceIpParses(), Not(IsExcluded)),
-        "Raw network alerts (event.kind: alert) that no Kibana rule has promoted do not count. Ask with 'promote' to count them.",
-        4);
+        All(IsRawAlert, CountsInResilient),
+        "Raw network alerts (event.kind: alert) that no Kibana rule has promoted do not count. Ask with 'promote' to count them; those without the dataset field that a revision reads count in 'resilient' only.");
 
-    private static readonly NearMiss MultiValuedSourceIp = new(
+    private static readonly (NearMiss OfKibana, NearMiss OrRaw) MultiValuedSourceIp = OfKibanaOrRaw(
         "multiValuedSourceIp",
-        All(SourceIpIsMultiValued(), Any(Is(AnyDataset, MailDataset, AzureDataset), HasRuleId, HasRuleName)),
-        "Events with several source.ip values never count: ES|QL compares single values only. Split them at the source to have them judged.",
-        5);
+        isAlert => All(SourceIpIsMultiValued(), Any(Is(AnyDataset, MailDataset, AzureDataset), isAlert)),
+        "Events with several source.ip values never count: ES|QL compares single values only. Split them at the source to have them judged.");
 
-    private static readonly NearMiss AlertOnExcludedNetwork = new(
+    private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertOnExcludedNetwork = OfKibanaOrRaw(
         "alertOnExcludedNetwork",
-        All(Any(HasRuleId, HasRuleName), IsExcluded),
-        "Network alerts whose source.ip is private or reserved never count. In outbound detections the outside address is destination.ip, which the rule does not read.",
-        6);
+        isAlert => All(isAlert, IsExcluded),
+        "Network alerts whose source.ip is private or reserved never count. In outbound detections the outside address is destination.ip, which the rule does not read.");
 
     /// <summary>Every near miss, by slot.</summary>
-    public static IReadOnlyList<NearMiss> NearMisses { get; } =
-    [
-        RenamedExternalAlert, ExternalAlertWithoutEventDataset, ExternalAlertWithoutDataStream, UnmappedDataStream, PromotableAlert,
-        MultiValuedSourceIp, AlertOnExcludedNetwork,
-    ];
+    public static IReadOnlyList<NearMiss> NearMisses => AllNearMisses;
 
     /// <summary>Every revision, without and with promotion, by slot.</summary>
     public static IReadOnlyList<RuleRevision> Revisions { get; } =
@@ -150,7 +139,7 @@ public static class RuleCatalogue
         Report = All(
             AtLeast(Measure.NetworkAlert, 1),
             Any(AtLeast(Measure.MailAccess, 1), All(AtLeast(Measure.AzureSignIn, 1), AtLeast(Measure.Datasets, 2)))),
-        NearMisses = Misses(promote, RenamedExternalAlert, ExternalAlertWithoutEventDataset),
+        NearMisses = Misses(promote, RenamedExternalAlert, For(promote, AlertWithoutEventDataset)),
     };
 
     private static RuleRevision Current(bool promote) => new()
@@ -181,7 +170,7 @@ public static class RuleCatalogue
         NetworkAlert = All(Promoted(HasRuleId, promote), Not(Is(DataStreamDataset, MailDataset, AzureDataset))),
         Report = All(ReportCurrent, AtMost(Measure.Total, HighVolume)),
         ReportIgnoringVolume = ReportCurrent,
-        NearMisses = Misses(promote, ExternalAlertWithoutDataStream, UnmappedDataStream),
+        NearMisses = Misses(promote, For(promote, AlertWithoutDataStream), UnmappedDataStream),
     };
 
     private static RuleRevision Resilient(bool promote) => new()
@@ -228,5 +217,23 @@ public static class RuleCatalogue
     private static EsqlPredicate Promoted(EsqlPredicate isAlert, bool promote) => promote ? Any(isAlert, IsRawAlert) : isAlert;
 
     private static IReadOnlyList<NearMiss> Misses(bool promote, params NearMiss[] own) =>
-        [.. own, .. promote ? Array.Empty<NearMiss>() : [PromotableAlert], MultiValuedSourceIp, AlertOnExcludedNetwork];
+        [.. own, .. promote ? Array.Empty<NearMiss>() : [PromotableAlert], For(promote, MultiValuedSourceIp), For(promote, AlertOnExcludedNetwork)];
+
+    private static NearMiss For(bool promote, (NearMiss OfKibana, NearMiss OrRaw) miss) => promote ? miss.OrRaw : miss.OfKibana;
+
+    private static (NearMiss OfKibana, NearMiss OrRaw) WithoutDataset(EsqlColumn dataset) => OfKibanaOrRaw(
+        "externalAlertWithoutDataset",
+        isAlert => All(isAlert, IsNull(dataset), CountsInResilient),
+        $"Network alerts without {dataset} never count in this revision. Revision 'resilient' counts them.");
+
+    /// <summary>The same near miss where only Kibana's alerts could have counted, and where raw ones could have too.</summary>
+    private static (NearMiss OfKibana, NearMiss OrRaw) OfKibanaOrRaw(string code, Func<EsqlPredicate, EsqlPredicate> condition, string message) =>
+        (Miss(code, condition(Any(HasRuleId, HasRuleName)), message), Miss(code, condition(Any(HasRuleId, HasRuleName, IsRawAlert)), message));
+
+    private static NearMiss Miss(string code, EsqlPredicate condition, string message)
+    {
+        var miss = new NearMiss(code, condition, message, AllNearMisses.Count);
+        AllNearMisses.Add(miss);
+        return miss;
+    }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using SuspiciousSignin.Events;
-using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Stores;
 
@@ -109,9 +108,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) => _memory.CorrelateAsync(query, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<EventPage?> ReadEventsAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
-        _memory.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken);
+    public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken) => _memory.ReadEventsAsync(query, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)

@@ -1,40 +1,92 @@
+using System.Buffers.Binary;
 using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.IO.Hashing;
 using System.Text;
+using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
+
+/// <summary>
+/// The text that a page of an address's events hands out for the next: a store's place in the order of the events, and a check by which a cursor
+/// of another address or half a cursor is told from one of ours, so that no caller skips events by mistake. It keeps nothing secret.
+/// </summary>
+public static class EventCursor
+{
+    private const int CheckLength = sizeof(uint);
+    private const int MaxLength = 4096;
+
+    /// <summary>Writes the cursor of a place.</summary>
+    /// <param name="address">The address whose events are read.</param>
+    /// <param name="place">The place, as the store spells it.</param>
+    public static string Write(SourceAddress address, string place)
+    {
+        var bytes = new byte[CheckLength + Encoding.UTF8.GetByteCount(place)];
+        Encoding.UTF8.GetBytes(place, bytes.AsSpan(CheckLength));
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, CheckOf(address, bytes.AsSpan(CheckLength)));
+        return Base64Url.EncodeToString(bytes);
+    }
+
+    /// <summary>Reads what <see cref="Write"/> wrote for the address; false where it did not.</summary>
+    /// <param name="cursor">What a caller handed back.</param>
+    /// <param name="address">The address whose events are read.</param>
+    /// <param name="place">The place.</param>
+    public static bool TryRead(string cursor, SourceAddress address, [NotNullWhen(true)] out string? place)
+    {
+        place = null;
+        if (cursor.Length > MaxLength || !Base64Url.IsValid(cursor))
+        {
+            return false;
+        }
+
+        var bytes = Base64Url.DecodeFromChars(cursor);
+        if (bytes.Length <= CheckLength || BinaryPrimitives.ReadUInt32BigEndian(bytes) != CheckOf(address, bytes.AsSpan(CheckLength)))
+        {
+            return false;
+        }
+
+        place = Encoding.UTF8.GetString(bytes.AsSpan(CheckLength));
+        return true;
+    }
+
+    private static uint CheckOf(SourceAddress address, ReadOnlySpan<byte> place)
+    {
+        Span<byte> value = stackalloc byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(value, address.Value);
+        var hash = new XxHash32();
+        hash.Append(value);
+        hash.Append(place);
+        return hash.GetCurrentHashAsUInt32();
+    }
+}
 
 /// <summary>Where a page of the in-memory store's events starts: at the event of this time and number, or where it would be.</summary>
 /// <param name="Timestamp">Milliseconds since the epoch.</param>
 /// <param name="Sequence">The event's number in the order of arrival, which a journal keeps.</param>
-internal readonly record struct EventCursor(long Timestamp, long Sequence)
+/// <param name="Before">How many events of the window came before it when the cursor was made.</param>
+internal readonly record struct EventPlace(long Timestamp, long Sequence, int Before)
 {
     /// <summary>Before all events.</summary>
-    public static readonly EventCursor Beginning = new(long.MinValue, long.MinValue);
+    public static readonly EventPlace Beginning = new(long.MinValue, long.MinValue, 0);
 
     /// <summary>Reads what <see cref="ToString"/> wrote; false where it is none of ours.</summary>
-    public static bool TryParse(string text, out EventCursor cursor)
+    public static bool TryParse(string text, out EventPlace place)
     {
-        cursor = default;
-        Span<byte> bytes = stackalloc byte[64];
-        if (text.Length > 64 || !Base64Url.IsValid(text) || !Base64Url.TryDecodeFromChars(text, bytes, out var length))
-        {
-            return false;
-        }
-
-        var parts = Encoding.ASCII.GetString(bytes[..length]).Split('.');
-        if (parts.Length != 2
+        place = default;
+        var parts = text.Split('.');
+        if (parts.Length != 3
             || !long.TryParse(parts[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var timestamp)
-            || !long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var sequence))
+            || !long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var sequence)
+            || !int.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var before))
         {
             return false;
         }
 
-        cursor = new EventCursor(timestamp, sequence);
+        place = new EventPlace(timestamp, sequence, before);
         return true;
     }
 
-    /// <summary>The text that callers hand back.</summary>
-    public override string ToString() =>
-        Base64Url.EncodeToString(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Timestamp}.{Sequence}")));
+    /// <summary>The text of it.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Timestamp}.{Sequence}.{Before}");
 }

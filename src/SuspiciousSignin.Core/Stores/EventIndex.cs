@@ -117,7 +117,7 @@ internal sealed class EventIndex
         ref var series = ref _addresses[number];
         late = series.Late;
         var events = series.HandOut(_pool, _order, window, query, _queries.Oldest);
-        return new AddressSlice(address, events, series.Seen.HasBothLegs(revision));
+        return new AddressSlice(address, events, series.Seen.HasBothLegs(revision), Sequence);
     }
 
     /// <summary>The number of an event that is held.</summary>

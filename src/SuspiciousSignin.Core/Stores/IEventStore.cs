@@ -75,11 +75,42 @@ public sealed record AppendResult(
     }
 }
 
+/// <summary>Which events of an address to read.</summary>
+public sealed record EventQuery
+{
+    /// <summary>The address; events that hold several are read by each.</summary>
+    public required SourceAddress Address { get; init; }
+
+    /// <summary>Which events by <c>@timestamp</c>.</summary>
+    public required TimeWindow Window { get; init; }
+
+    /// <summary>The revision whose verdicts are shown.</summary>
+    public required RuleRevision Revision { get; init; }
+
+    /// <summary>Whether only events are read that the revision counts.</summary>
+    public bool CountedOnly { get; init; }
+
+    /// <summary>Only events whose <c>event.ingested</c>, else <c>@timestamp</c>, is at or after this; null for all.</summary>
+    public long? IngestedAfter { get; init; }
+
+    /// <summary>Only events that were there at this <see cref="AddressFinding.AsOf"/>; null for all.</summary>
+    public long? AsOf { get; init; }
+
+    /// <summary>The page's length, at least 1.</summary>
+    public required int Limit { get; init; }
+
+    /// <summary>Where an earlier page said the next one starts; null for the start.</summary>
+    public string? Cursor { get; init; }
+
+    /// <summary>Whether all events of the address in the window are asked for.</summary>
+    public bool IsOfAll => !CountedOnly && IngestedAfter is null && AsOf is null;
+}
+
 /// <summary>A page of events, oldest first.</summary>
 /// <param name="Events">The events.</param>
-/// <param name="Total">How many there are in all.</param>
+/// <param name="Total">How many there are in all; null where only some of the address are asked for: a finding tells how many it rests on.</param>
 /// <param name="Next">Where the next page starts; null on the last.</param>
-public sealed record EventPage(IReadOnlyList<EventDocument> Events, long Total, string? Next)
+public sealed record EventPage(IReadOnlyList<EventDocument> Events, long? Total, string? Next)
 {
     /// <summary>What the page does not show by itself.</summary>
     public IReadOnlyList<Warning> Warnings { get; init; } = [];
@@ -110,15 +141,8 @@ public interface IEventStore
     Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken);
 
     /// <summary>Reads the events of one address in the order of their times; equal times in an order that stays the same from page to page.</summary>
-    /// <param name="address">The address; events that hold several are read by each.</param>
-    /// <param name="window">Which events.</param>
-    /// <param name="revision">The revision whose verdicts are shown.</param>
-    /// <param name="countedOnly">Whether only events are read that the revision counts.</param>
-    /// <param name="limit">The page's length, at least 1.</param>
-    /// <param name="cursor">Where an earlier page said the next one starts; null for the start.</param>
-    /// <returns>The page, or null where the cursor is none of this store's.</returns>
-    Task<EventPage?> ReadEventsAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken);
+    /// <returns>The page, or null where the cursor is none of this store's for the address.</returns>
+    Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken);
 
     /// <summary>Whether the store can answer now.</summary>
     Task<StoreHealth> CheckAsync(CancellationToken cancellationToken);

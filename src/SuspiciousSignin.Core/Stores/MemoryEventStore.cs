@@ -1,6 +1,5 @@
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
-using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Stores;
 
@@ -115,11 +114,10 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     /// <inheritdoc/>
-    public Task<EventPage?> ReadEventsAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken)
+    public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken)
     {
-        var start = EventCursor.Beginning;
-        if (cursor is not null && !EventCursor.TryParse(cursor, out start))
+        var start = EventPlace.Beginning;
+        if (query.Cursor is not null && !(EventCursor.TryRead(query.Cursor, query.Address, out var place) && EventPlace.TryParse(place, out start)))
         {
             return Task.FromResult<EventPage?>(null);
         }
@@ -127,7 +125,7 @@ public sealed class MemoryEventStore : IEventStore
         var number = _queries.Enter();
         try
         {
-            return Task.FromResult<EventPage?>(Read(address, window, countedOnly, revision, limit, start, number));
+            return Task.FromResult<EventPage?>(Read(query, start, number));
         }
         finally
         {
@@ -286,7 +284,7 @@ public sealed class MemoryEventStore : IEventStore
 
     private CorrelationResult Correlate(CorrelationQuery query, long number, CancellationToken cancellationToken)
     {
-        var summary = new WindowSummary(query.Revision);
+        var summary = new WindowSummary(query);
         var slices = new List<AddressSlice>();
         var cut = new List<MinuteSlice>();
         InternTable<EventTraits>.Reader traits;
@@ -386,7 +384,7 @@ public sealed class MemoryEventStore : IEventStore
                 // Who it was is told of those that are shown only.
                 if (total++ < query.Limit)
                 {
-                    findings.Add(aggregator.ToFinding(slice.Address, events, counts));
+                    findings.Add(aggregator.ToFinding(slice, events, counts));
                 }
             }
             else if (query.Revision.ReportIgnoringVolume?.Test(counts) == true)
@@ -444,47 +442,45 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    private EventPage Read(
-        SourceAddress address, TimeWindow window, bool countedOnly, RuleRevision revision, int limit, EventCursor start, long number)
+    private EventPage Read(EventQuery query, EventPlace start, long number)
     {
         ReadOnlyMemory<SeriesEntry> events = default;
         InternTable<EventTraits>.Reader traits;
         InternTable<EventAccount>.Reader accounts;
-        var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(limit, 1024));
+        var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(query.Limit, 1024));
+        int first;
         string? next = null;
         Evictions evictions;
         using (EnterGate())
         {
             (traits, accounts) = _index.Read();
             evictions = _index.Evictions;
-            events = _index.HandOut(address, AddressTable.Unknown, revision, window, number, out _).Events;
-            for (var i = FirstFrom(events.Span, start); i < events.Length && next is null; i++)
+            events = _index.HandOut(query.Address, AddressTable.Unknown, query.Revision, query.Window, number, out _).Events;
+            first = FirstFrom(events.Span, start);
+            for (var i = first; i < events.Length && next is null; i++)
             {
                 var entry = events.Span[i];
-                if (countedOnly && !traits[entry.Traits].Classification.IsKeptBy(revision))
+                if (query.CountedOnly && !traits[entry.Traits].Classification.IsKeptBy(query.Revision))
                 {
                     continue;
                 }
 
-                var chunks = _index.Timeline.Find(entry.Timestamp)!.Chunks;
-                if (page.Count < limit)
+                var minute = _index.Timeline.Find(entry.Timestamp)!;
+                if ((query.IngestedAfter is { } after && !minute.IsIngestedSince(entry.Place, entry.Timestamp, after))
+                    || (query.AsOf is { } asOf && EvidenceLog.At(minute.Chunks, entry.Place).Sequence >= asOf))
                 {
-                    page.Add((entry, chunks));
+                    continue;
+                }
+
+                if (page.Count < query.Limit)
+                {
+                    page.Add((entry, minute.Chunks));
                 }
                 else
                 {
-                    next = new EventCursor(entry.Timestamp, EvidenceLog.At(chunks, entry.Place).Sequence).ToString();
+                    var sequence = EvidenceLog.At(minute.Chunks, entry.Place).Sequence;
+                    next = EventCursor.Write(query.Address, new EventPlace(entry.Timestamp, sequence, i).ToString());
                 }
-            }
-        }
-
-        long total = events.Length;
-        if (countedOnly)
-        {
-            total = 0;
-            foreach (ref readonly var entry in events.Span)
-            {
-                total += traits[entry.Traits].Classification.IsKeptBy(revision) ? 1 : 0;
             }
         }
 
@@ -498,16 +494,22 @@ public sealed class MemoryEventStore : IEventStore
                 traits[entry.Traits],
                 entry.Account == SeriesEntry.NoAccount ? null : accounts[entry.Account].User,
                 evidence.Payload,
-                revision);
+                query.Revision);
         });
-        var warnings = evictions.Tell(window, _options.MaxEvents);
-        return new EventPage(documents, total, next) { Warnings = warnings, IsPartial = warnings.Count > 0 };
+        var warnings = evictions.Tell(query.Window, _options.MaxEvents);
+        var isPartial = warnings.Count > 0;
+        if (first > start.Before)
+        {
+            warnings.Add(Warning.LateEvents(first - start.Before));
+        }
+
+        return new EventPage(documents, query.IsOfAll ? events.Length : null, next) { Warnings = warnings, IsPartial = isPartial };
     }
 
     /// <summary>The place of the first event at or after the start, by time and number.</summary>
-    private int FirstFrom(ReadOnlySpan<SeriesEntry> events, EventCursor start)
+    private int FirstFrom(ReadOnlySpan<SeriesEntry> events, EventPlace start)
     {
-        if (start == EventCursor.Beginning)
+        if (start == EventPlace.Beginning)
         {
             return 0;
         }

@@ -8,7 +8,8 @@ namespace SuspiciousSignin.Stores;
 /// <param name="Address">The address.</param>
 /// <param name="Events">Its events, oldest first; good until the query ends.</param>
 /// <param name="HasBothLegs">Whether all that it holds, in the window or not, has both legs of the revision.</param>
-internal readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs)
+/// <param name="AsOf">The number that the next event got after they were taken.</param>
+internal readonly record struct AddressSlice(SourceAddress Address, ReadOnlyMemory<SeriesEntry> Events, bool HasBothLegs, long AsOf)
 {
     /// <summary>Those that the filter picks, or all where there is none; good until the filter is asked again.</summary>
     public ReadOnlySpan<SeriesEntry> EventsOf(IngestedFilter? filter) => filter is null ? Events.Span : filter.Of(Events.Span);

@@ -4,10 +4,10 @@ using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Stores;
 
-/// <summary>Legs and near misses of a window, added up over events or groups of events of the same verdicts.</summary>
-public sealed class WindowSummary(RuleRevision revision)
+/// <summary>Legs and near misses of what a query looks at, added up over events or groups of events of the same verdicts.</summary>
+public sealed class WindowSummary(CorrelationQuery query)
 {
-    private readonly NearMiss[] _ofRevision = [.. revision.NearMisses];
+    private readonly NearMiss[] _ofRevision = [.. query.Revision.NearMisses];
     private readonly long[] _misses = new long[RuleCatalogue.NearMisses.Count];
     private Leg _azureSignIn;
     private Leg _mailAccess;
@@ -19,6 +19,7 @@ public sealed class WindowSummary(RuleRevision revision)
     /// <summary>Adds events of the same verdicts.</summary>
     public void Add(Classification classification, long count, long oldest, long newest)
     {
+        var revision = query.Revision;
         if (classification.IsAzureSignIn(revision))
         {
             Add(Measure.AzureSignIn, count, oldest, newest);
@@ -72,7 +73,11 @@ public sealed class WindowSummary(RuleRevision revision)
         {
             if (leg.Events == 0)
             {
-                yield return new Warning(code, $"There are no {name} in the window. Is the source connected? No data is not the same as no activity.", 0);
+                // Nothing from one address says nothing about the source.
+                var message = query.Addresses is null
+                    ? $"There are no {name} in the window. Is the source connected? No data is not the same as no activity."
+                    : $"There are no {name} from these addresses in the window. A run over all addresses tells whether the source sends any.";
+                yield return new Warning(code, message, 0);
             }
         }
     }
@@ -86,6 +91,6 @@ public sealed class WindowSummary(RuleRevision revision)
         }
 
         public readonly LegCoverage ToCoverage() =>
-            Events == 0 ? new LegCoverage(0, null, null) : new LegCoverage(Events, EcsTime.ToDateTime(Oldest), EcsTime.ToDateTime(Newest));
+            Events == 0 ? new LegCoverage(0) : new LegCoverage(Events, EcsTime.ToDateTime(Oldest), EcsTime.ToDateTime(Newest));
     }
 }

@@ -163,6 +163,50 @@ public sealed class DetectionsApiTests
         Assert.Equal([Ecs.Address], (await service.RunAsync("""{"revision":"resilient"}""")).Addresses);
     }
 
+    [Theory]
+    [InlineData("2025-04-29")]
+    [InlineData("resilient")]
+    public async Task Evidence_is_of_the_events_that_were_counted_though_more_arrive_before_it_is_read(string revision)
+    {
+        var store = new InterceptedStore();
+        using var service = new TestService(store: store);
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+        store.BeforeReading = async () =>
+        {
+            store.BeforeReading = () => Task.CompletedTask;
+            await service.PostAsync(Ecs.Batch(Ecs.SignIn(), Ecs.SignIn()));
+        };
+
+        var alert = (await service.RunAsync($$"""{"revision":"{{revision}}","includeEvents":true}""")).Json!["alerts"]![0]!;
+
+        Assert.Equal((2, 2, 2), ((int)alert["counts"]!["total"]!, (int)alert["eventsTotal"]!, alert["events"]!.AsArray().Count));
+    }
+
+    [Theory]
+    [InlineData(1, "2 successful Entra ID sign-ins by 1 account and others that the events do not name from")]
+    [InlineData(0, "1 successful Entra ID sign-in by accounts that the events do not name from")]
+    public async Task Sign_ins_that_name_nobody_are_no_account(int named, string reason)
+    {
+        using var service = new TestService();
+        var unnamed = $$"""{"@timestamp":"{{Ecs.Time(4)}}","source.ip":"{{Ecs.Address}}","event":{"dataset":"azure.signinlogs","outcome":"success"} }""";
+        await service.PostAsync(Ecs.Batch([Ecs.NetworkAlert(), unnamed, .. Enumerable.Range(0, named).Select(_ => Ecs.SignIn())]));
+
+        Assert.StartsWith(reason, (string)(await service.RunAsync()).Json!["alerts"]![0]!["reason"]!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Evidence_is_of_what_was_ingested_since_where_the_run_is()
+    {
+        using var service = new TestService();
+        string Ingested(string document, double minutesAgo) => document.Insert(1, $"\"event.ingested\":\"{Ecs.Time(minutesAgo)}\",");
+        await service.PostAsync(Ecs.Batch(
+            Ingested(Ecs.NetworkAlert(), 10), Ingested(Ecs.SignIn(), 10), Ingested(Ecs.SignIn(), 200), Ingested(Ecs.NetworkAlert(), 300)));
+
+        var alert = (await service.RunAsync("""{"ingestedAfter":"now-1h","includeEvents":true}""")).Json!["alerts"]![0]!;
+
+        Assert.Equal((2, 2, 2), ((int)alert["counts"]!["total"]!, (int)alert["eventsTotal"]!, alert["events"]!.AsArray().Count));
+    }
+
     [Fact]
     public async Task The_cap_of_the_current_revision_hides_and_tells()
     {

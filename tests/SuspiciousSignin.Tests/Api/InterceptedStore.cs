@@ -1,10 +1,9 @@
 using SuspiciousSignin.Events;
-using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
 
-/// <summary>The in-memory store, which does as told before it appends and correlates, and to the pages that it gives.</summary>
+/// <summary>The in-memory store, which does as told before it appends and correlates, and reads, and to the pages that it gives.</summary>
 internal sealed class InterceptedStore : IEventStore
 {
     private readonly MemoryEventStore _store = new(new MemoryStoreOptions(), Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
@@ -15,6 +14,8 @@ internal sealed class InterceptedStore : IEventStore
 
     /// <summary>What became of events, instead of appending them.</summary>
     public Func<IReadOnlyList<EventRecord>, AppendResult>? Appended { get; init; }
+
+    public Func<Task> BeforeReading { get; set; } = () => Task.CompletedTask;
 
     public Func<EventPage, EventPage> Page { get; init; } = page => page;
 
@@ -34,9 +35,11 @@ internal sealed class InterceptedStore : IEventStore
         return await _store.CorrelateAsync(query, cancellationToken);
     }
 
-    public async Task<EventPage?> ReadEventsAsync(
-        SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
-        await _store.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken) is { } page ? Page(page) : null;
+    public async Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken)
+    {
+        await BeforeReading();
+        return await _store.ReadEventsAsync(query, cancellationToken) is { } page ? Page(page) : null;
+    }
 
     public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => _store.CheckAsync(cancellationToken);
 }

@@ -43,7 +43,7 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.Equal(("ada", 1L, 1L), (Assert.Single(finding.Users).Name, finding.Users[0].AzureSignIn, finding.Users[0].MailAccess));
 
         // Evidence counts what ES|QL counts: the dataset of the sign-in is a constant of its mapping, in no source.
-        var evidence = (await store.ReadEventsAsync(finding.Address, TimeWindow.All, Engine.Revision(), true, 10, null, TestContext.Current.CancellationToken))!;
+        var evidence = (await store.ReadEventsAsync(new EventQuery { Address = finding.Address, Window = TimeWindow.All, Revision = Engine.Revision(), CountedOnly = true, Limit = 10 }, TestContext.Current.CancellationToken))!;
         Assert.Equal([EventBucket.NetworkAlert, EventBucket.AzureSignIn, EventBucket.MailAccess], evidence.Events.Select(document => document.Bucket));
         Assert.Equal("azure.signinlogs", evidence.Events[1].Dataset);
         Assert.StartsWith(".ds-logs-azure.signinlogs-default-", evidence.Events[1].Index, StringComparison.Ordinal);
@@ -137,7 +137,7 @@ public sealed class MappingTests : IAsyncLifetime
         Fake.Index("logs-text", Alert("::ffff:" + Ip));
         var store = _cluster.NewStore();
         Assert.Equal(Ip, Assert.Single((await RunAsync(store)).Findings).Address.ToString());
-        var evidence = (await store.ReadEventsAsync(SourceAddress.Parse(Ip), TimeWindow.All, Engine.Revision(), false, 10, null, TestContext.Current.CancellationToken))!;
+        var evidence = (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10 }, TestContext.Current.CancellationToken))!;
         Assert.Equal(3, evidence.Total);
     }
 
@@ -174,7 +174,7 @@ public sealed class MappingTests : IAsyncLifetime
         var finding = Assert.Single((await store.CorrelateAsync(query, TestContext.Current.CancellationToken)).Findings);
         Assert.Equal(1, finding.Counts.NetworkAlert);
         Assert.Empty((await store.CorrelateAsync(query with { Revision = Engine.Revision() }, TestContext.Current.CancellationToken)).Findings);
-        var evidence = (await store.ReadEventsAsync(finding.Address, TimeWindow.All, query.Revision, true, 10, null, TestContext.Current.CancellationToken))!;
+        var evidence = (await store.ReadEventsAsync(new EventQuery { Address = finding.Address, Window = TimeWindow.All, Revision = query.Revision, CountedOnly = true, Limit = 10 }, TestContext.Current.CancellationToken))!;
         Assert.Equal(EventBucket.NetworkAlert, evidence.Events[0].Bucket);
     }
 

@@ -7,7 +7,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
-using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 using SuspiciousSignin.Tests.Api;
 
@@ -177,9 +176,7 @@ public sealed class SurfaceTests
 
         public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) => throw new InvalidOperationException("secret");
 
-        public Task<EventPage?> ReadEventsAsync(
-            SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
-            throw new InvalidOperationException("secret");
+        public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken) => throw new InvalidOperationException("secret");
 
         public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => throw new InvalidOperationException("secret");
     }

@@ -32,7 +32,7 @@ public sealed class EsqlQueryTests
     {
         var mapped = EsqlQuery.Columns(Engine.Revision("resilient")).Except(["data_stream.dataset", "kibana.alert.original_data_stream.dataset", "kibana.alert.rule.rule_id", "event.category", "event.module", "user.domain"], StringComparer.Ordinal).ToHashSet(StringComparer.Ordinal);
         var query = new EsqlQuery(Engine.Revision("resilient"), column: path => mapped.Contains(path) ? path : null) { HasIngestedAfter = true };
-        foreach (var text in new[] { query.Detection(), query.Accounts(), query.Times(), query.Coverage(), query.Count() })
+        foreach (var text in new[] { query.Detection(), query.Accounts(), query.Times(), query.Coverage() })
         {
             var code = string.Join('\n', Normal(text).Split('\n').Where(line => !line.StartsWith("//", StringComparison.Ordinal)));
             Assert.DoesNotMatch(@"data_stream\.dataset|rule_id|event\.category|event\.module|user\.domain|\bnull\b", code);

@@ -1,5 +1,4 @@
 using SuspiciousSignin.Events;
-using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Stores;
@@ -60,9 +59,8 @@ public sealed class ReopenedEventStoreTests : DurableEventStoreTests
         public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) =>
             AloneAsync(() => _store.CorrelateAsync(query, cancellationToken));
 
-        public Task<EventPage?> ReadEventsAsync(
-            SourceAddress address, TimeWindow window, RuleRevision revision, bool countedOnly, int limit, string? cursor, CancellationToken cancellationToken) =>
-            AloneAsync(() => _store.ReadEventsAsync(address, window, revision, countedOnly, limit, cursor, cancellationToken));
+        public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken) =>
+            AloneAsync(() => _store.ReadEventsAsync(query, cancellationToken));
 
         public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => AloneAsync(() => _store.CheckAsync(cancellationToken));
 

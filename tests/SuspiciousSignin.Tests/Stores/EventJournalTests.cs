@@ -633,13 +633,13 @@ public sealed class EventJournalTests : IDisposable
 
     private static async Task<IEnumerable<string?>> ActionsAsync(DurableEventStore store)
     {
-        var page = await store.ReadEventsAsync(SourceAddress.Parse("203.0.114.7"), TimeWindow.All, Engine.Revision(), false, 10_000, null, default);
+        var page = await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse("203.0.114.7"), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10_000 }, default);
         return page!.Events.Select(document => document.Action);
     }
 
     private static async Task<string> ShowAsync(IEventStore store)
     {
-        var page = await store.ReadEventsAsync(SourceAddress.Parse("203.0.114.7"), TimeWindow.All, Engine.Revision(), false, 10_000, null, default);
+        var page = await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse("203.0.114.7"), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10_000 }, default);
         var answer = await store.CorrelateAsync(
             new CorrelationQuery { Revision = Engine.Revision(), Window = new TimeWindow(Now - (20 * Hour), Now + (10_000 * Hour)), Limit = 10 }, default);
         return string.Join('\n', page!.Events.Select(document => $"{document.Timestamp:O} {document.Id}"))

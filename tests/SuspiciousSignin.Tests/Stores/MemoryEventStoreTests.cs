@@ -74,7 +74,7 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         Assert.False(recent.IsPartial);
         Assert.True(page.IsPartial);
         Assert.Equal(15, Assert.Single(page.Warnings).Count);
-        var recentPage = await store.ReadEventsAsync(SourceAddress.Parse(Ip), new TimeWindow(Now - (10 * 20_000), Now), Engine.Revision(), false, 100, null, Cancellation);
+        var recentPage = await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = new TimeWindow(Now - (10 * 20_000), Now), Revision = Engine.Revision(), Limit = 100 }, Cancellation);
         Assert.False(recentPage!.IsPartial);
         Assert.Empty(recentPage.Warnings);
     }
@@ -85,7 +85,7 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         var store = NewStore(maxEvents: 10);
         await AppendAsync(store, [.. Enumerable.Range(0, 30).Select(i => SignIn(Now - i, more: ",\"source\":{\"ip\":\"8.8.8.8\"}"))]);
         Assert.Equal(10, store.Count);
-        var other = await store.ReadEventsAsync(SourceAddress.Parse("8.8.8.8"), Ever, Engine.Revision(), false, 100, null, default);
+        var other = await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse("8.8.8.8"), Window = Ever, Revision = Engine.Revision(), Limit = 100 }, default);
         Assert.Equal(Enumerable.Range(0, 10).Reverse().Select(i => Now - i), other!.Events.Select(At));
         Assert.Equal(other.Events.Select(At), (await PageAsync(store)).Events.Select(At));
     }
@@ -296,7 +296,7 @@ public sealed class MemoryEventStoreTests : EventStoreContract
         await Task.WhenAll(writers);
         Volatile.Write(ref isDone, true);
         await Task.WhenAll(readers);
-        Assert.Equal((3_000, 3_000), (store.Count, (await PageAsync(store, limit: 1, window: Ever)).Total + (await store.ReadEventsAsync(SourceAddress.Parse("8.8.8.8"), Ever, Engine.Revision(), false, 1, null, Cancellation))!.Total));
+        Assert.Equal((3_000, 3_000), (store.Count, (await PageAsync(store, limit: 1, window: Ever)).Total + (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse("8.8.8.8"), Window = Ever, Revision = Engine.Revision(), Limit = 1 }, Cancellation))!.Total));
     }
 
     private MemoryEventStore NewStore(int maxEvents = 1_000_000) => new(new MemoryStoreOptions { MaxEvents = maxEvents }, Clock);

@@ -99,8 +99,8 @@ public sealed class MemoryStoreModelTests
             string? cursor = null;
             do
             {
-                var page = store.ReadEventsAsync(address, window, revision, countedOnly, step.Limit, cursor, default).GetAwaiter().GetResult()!;
-                Assert.Equal(expected.Count, page.Total);
+                var page = store.ReadEventsAsync(new EventQuery { Address = address, Window = window, Revision = revision, CountedOnly = countedOnly, Limit = step.Limit, Cursor = cursor }, default).GetAwaiter().GetResult()!;
+                Assert.Equal(countedOnly ? null : expected.Count, page.Total);
                 read.AddRange(page.Events.Select(document => document.Message));
                 cursor = page.Next;
             }
