@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Events;
@@ -101,6 +102,7 @@ internal static class DocumentedBounds
             response.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal);
             if (status[0] is '2' or '4')
             {
+                response.Headers["RateLimit-Policy"] = Header("How many requests the caller has in how many seconds (draft-ietf-httpapi-ratelimit-headers). Absent where no rate limit holds for the call.", JsonSchemaType.String);
                 response.Headers["RateLimit"] = Header("What is left to the caller (draft-ietf-httpapi-ratelimit-headers). Absent where no rate limit holds for the call.", JsonSchemaType.String);
             }
 
@@ -152,6 +154,8 @@ internal static class DocumentedBounds
             return;
         }
 
+        // Taken from the comments in the code, which are XML.
+        schema.Description = WebUtility.HtmlDecode(schema.Description);
         if (Is(schema, JsonSchemaType.String) && schema.Enum is not { Count: > 0 })
         {
             if (isRequest && name == "revision")

@@ -138,7 +138,7 @@ public sealed record Alert
     /// <summary>The evidence, oldest first; only where asked for.</summary>
     public IReadOnlyList<EventDocument>? Events { get; init; }
 
-    /// <summary>How many events there are in all; only with <see cref="Events"/>.</summary>
+    /// <summary>How many events there are in all; only with <c>events</c>.</summary>
     public long? EventsTotal { get; init; }
 
     internal static Alert From(AddressFinding finding, RuleRevision revision, TimeWindow window, TimeSpan period)

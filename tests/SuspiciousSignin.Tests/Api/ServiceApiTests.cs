@@ -167,6 +167,69 @@ public sealed class ServiceApiTests
     }
 
     [Theory]
+    [InlineData("/openapi/v1.json")]
+    [InlineData("/openapi/v1-3.0.json")]
+    [InlineData("/openapi/v1-2.0.json")]
+    public async Task Answers_have_the_members_that_a_document_requires_and_none_that_it_does_not_know(string path)
+    {
+        using var service = new TestService();
+        var document = (await service.GetAsync(path)).Json!;
+        for (var i = 0; i < 2; i++)
+        {
+            // First of a store without events, then with some.
+            Check("/api/v1/detections", "post", await service.RunAsync("""{"includeEvents":true}"""));
+            Check("/api/v1/ips/{ip}/alerts", "get", await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts"));
+            Check("/api/v1/ips/{ip}/events", "get", await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=1"));
+            Check("/api/v1/rule", "get", await service.GetAsync("/api/v1/rule"));
+            Check("/api/v1/limits", "get", await service.GetAsync("/api/v1/limits"));
+            Check("/api/v1/events", "post", await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn(), Ecs.MailAccess(), "{}"), "?includeEvents=true"));
+        }
+
+        void Check(string route, string method, Answer answer)
+        {
+            var response = document["paths"]![route]![method]!["responses"]!["200"]!;
+            Compare(answer.Json!, response["schema"] ?? response["content"]!["application/json"]!["schema"]!, $"{method} {route}");
+        }
+
+        void Compare(JsonNode value, JsonNode schema, string at)
+        {
+            if ((string?)schema["$ref"] is { } reference)
+            {
+                schema = reference[2..].Split('/').Aggregate(document, (node, name) => node[name]!);
+            }
+
+            if (value is JsonArray array)
+            {
+                Assert.All(array, (item, i) => Compare(item!, schema["items"]!, $"{at}/{i}"));
+            }
+            else if (value is JsonObject members)
+            {
+                Assert.All(schema["required"]?.AsArray() ?? [], name => Assert.True(members.ContainsKey((string)name!), $"{at} lacks {name}"));
+                foreach (var (name, member) in members)
+                {
+                    var known = schema["properties"]?[name] ?? schema["additionalProperties"];
+                    Assert.True(known is not null, $"{at} has {name}");
+                    Compare(member!, known, $"{at}/{name}");
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("/openapi/v1.json")]
+    [InlineData("/openapi/v1-3.0.json")]
+    [InlineData("/openapi/v1-2.0.json")]
+    public async Task Descriptions_are_text_and_no_xml(string path)
+    {
+        using var service = new TestService();
+
+        var document = (await service.GetAsync(path)).Text;
+
+        Assert.Contains("MITRE ATT&CK", document, StringComparison.Ordinal);
+        Assert.DoesNotMatch(@"&(\w+|#\d+);|</?(c|see|para)\b|IReadOnlyList", document);
+    }
+
+    [Theory]
     [InlineData("v1.yaml", "openapi: '3.1")]
     [InlineData("v1-3.0.yaml", "openapi: 3.0")]
     [InlineData("v1-2.0.yaml", "swagger: '2.0'")]
