@@ -229,8 +229,13 @@ public sealed class EventBatchReader
 
         if (isCompleted)
         {
-            ReadLine(buffer);
-            buffer = buffer.Slice(buffer.End);
+            // What is behind the last line end is a line only where there is something.
+            if (_inOverlongLine || !buffer.IsEmpty)
+            {
+                ReadLine(buffer);
+                buffer = buffer.Slice(buffer.End);
+            }
+
             if (_action is not null)
             {
                 RejectAction(_line, "The body ends with an action line; the document that belongs in the next line is missing.", RejectionCodes.UnknownShape);

@@ -172,7 +172,22 @@ public sealed class EventsApiTests
     }
 
     [Theory]
+    [InlineData("")]
+    [InlineData("\n")]
+    [InlineData("\r\n")]
+    public async Task An_action_line_without_its_document_is_told_by_its_own_number(string end)
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync($$"""{{Ecs.SignIn()}}{{"\n"}}{"index":{} }{{end}}""", type: "application/x-ndjson");
+
+        Assert.Equal((2, 1), (answer.Number("received"), answer.Number("accepted")));
+        Assert.Equal(2, (int)answer.Json!["rejected"]![0]!["line"]!);
+    }
+
+    [Theory]
     [InlineData(1, 200)]
+    [InlineData(2, 200)]
     [InlineData(3, 413)]
     public async Task Blank_lines_are_bounded_as_events_are(int blankLines, int status)
     {
