@@ -70,7 +70,8 @@ public sealed class AccessTests : IDisposable
     [Fact]
     public async Task Failures_are_logged_with_the_name_of_the_key_and_never_its_value()
     {
-        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "the-secret", "alerts:read")]);
+        using var service = new TestService(settings:
+            [.. TestService.KeySettings(0, "soar", "the-secret", "alerts:read"), .. TestService.KeySettings(1, "shipper", "another-secret", "events:write")]);
 
         Assert.Equal(HttpStatusCode.Forbidden, (await GetAsync(service, "the-secret")).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await GetAsync(service, "wrong-secret")).Status);

@@ -282,15 +282,20 @@ public sealed class DetectionsApiTests
         Assert.Equal(["limt"], (await service.SendAsync(HttpMethod.Post, "/api/v1/detections?limt=1", TestService.Content("{}"))).Problem(400));
     }
 
-    [Fact]
-    public async Task A_store_that_cannot_answer_is_503_with_retry_after()
+    [Theory]
+    [InlineData(7000, 7)]
+    [InlineData(7001, 8)]
+    [InlineData(0, 1)]
+    [InlineData(null, 5)]
+    public async Task A_store_that_cannot_answer_is_503_with_retry_after_in_whole_seconds(int? milliseconds, int seconds)
     {
-        using var service = new TestService(store: InterceptedStore.Before(() => throw new StoreUnavailableException("The store is down.") { RetryAfter = TimeSpan.FromSeconds(7) }));
+        TimeSpan? retryAfter = milliseconds is { } known ? TimeSpan.FromMilliseconds(known) : null;
+        using var service = new TestService(store: InterceptedStore.Before(() => throw new StoreUnavailableException("The store is down.") { RetryAfter = retryAfter }));
 
         var answer = await service.RunAsync();
 
         answer.Problem(503);
-        Assert.Equal(TimeSpan.FromSeconds(7), answer.Headers.RetryAfter!.Delta);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), answer.Headers.RetryAfter!.Delta);
         (await service.PostAsync(Ecs.Batch(Ecs.SignIn()))).Problem(503);
     }
 

@@ -281,7 +281,7 @@ public abstract class EventStoreContract
     }
 
     [Theory]
-    [InlineData(0, "a b c")]
+    [InlineData(0, "a b c e")]
     [InlineData(1, "b c")]
     [InlineData(6, "b c")]
     [InlineData(7, "c")]
@@ -294,7 +294,8 @@ public abstract class EventStoreContract
             SignIn(Now - Hour, more: $",\"_id\":\"a\",\"event.ingested\":{Now}"),
             SignIn(Now - 30, more: $",\"_id\":\"b\",\"event.ingested\":{Now + 6}"),
             SignIn(Now - 20, more: $",\"_id\":\"c\",\"event.ingested\":{Now + 7}"),
-            SignIn(Now - 10, more: ",\"_id\":\"d\""));
+            SignIn(Now - 10, more: ",\"_id\":\"d\""),
+            SignIn(Now, more: ",\"_id\":\"e\""));
         var query = new EventQuery { Address = SourceAddress.Parse(Ip), Window = LastEightHours, Revision = Engine.Revision(), CountedOnly = true, IngestedAfter = Now + after, Limit = 10 };
         var page = (await store.ReadEventsAsync(query, Cancellation))!;
         Assert.Equal(ids, string.Join(' ', page.Events.Select(document => document.Id)));
