@@ -51,7 +51,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
     /// <inheritdoc/>
     public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken)
     {
-        if (!EvidenceReader.TryReadCursor(query, out var start))
+        if (!EvidenceReader.TryReadCursor(ref query, out var start))
         {
             return Task.FromResult<EventPage?>(null);
         }

@@ -85,7 +85,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     /// <summary>Reads where a page starts; false where the text is no cursor of ours.</summary>
-    public static bool TryReadCursor(EventQuery query, out Place? start)
+    public static bool TryReadCursor(ref EventQuery query, out Place? start)
     {
         start = null;
         if (query.Cursor is null)
@@ -94,7 +94,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         }
 
         // An id may hold any character, the name of an index no line end.
-        if (!EventCursor.TryRead(query.Cursor, query.Address, out var place)
+        if (!EventCursor.TryRead(ref query, out var place)
             || place.Split('\n', 4) is not [var time, var count, var index, var id]
             || !long.TryParse(time, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var timestamp)
             || !long.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var before))
@@ -204,8 +204,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             : string.CompareOrdinal(Id, other.Id) is not 0 and var byId ? byId
             : string.CompareOrdinal(Index, other.Index);
 
-        public string ToCursor(SourceAddress address) =>
-            EventCursor.Write(address, string.Create(CultureInfo.InvariantCulture, $"{Timestamp}\n{Before}\n{Index}\n{Id}"));
+        public string ToCursor(EventQuery query) =>
+            EventCursor.Write(query, string.Create(CultureInfo.InvariantCulture, $"{Timestamp}\n{Before}\n{Index}\n{Id}"));
     }
 
     /// <summary>Collects hits in the order of their times until one more is there than the page holds and no earlier one can follow.</summary>
@@ -238,7 +238,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             get
             {
                 Settle();
-                return _events.Count > query.Limit ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query.Address) : null;
+                return _events.Count > query.Limit ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query) : null;
             }
         }
 

@@ -189,9 +189,12 @@ public sealed class EventsController(
         return new CryptoStream(Request.Body, hash, CryptoStreamMode.Read, leaveOpen: true);
     }
 
-    /// <summary>The hash of body and parameters.</summary>
-    private byte[] HashOf(SHA256 bodyHash, BatchFormat format) =>
-        SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{Request.QueryString}|{format}")]);
+    /// <summary>The hash of body and parameters, in whatever order and case they came.</summary>
+    private byte[] HashOf(SHA256 bodyHash, BatchFormat format)
+    {
+        var parameters = Request.Query.Select(parameter => $"{parameter.Key.ToUpperInvariant()}={parameter.Value}").Order(StringComparer.Ordinal);
+        return SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{string.Join('&', parameters)}|{format}")]);
+    }
 
     /// <summary>How the body sets its events apart, or null where it is of another type or charset.</summary>
     private static BatchFormat? FormatOf(HttpRequest request)

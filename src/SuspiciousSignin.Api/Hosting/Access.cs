@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace SuspiciousSignin.Api.Hosting;
@@ -137,6 +138,19 @@ internal static partial class Access
         jwt.BackchannelTimeout = ProviderTimeout;
         jwt.MapInboundClaims = false;
         jwt.IncludeErrorDetails = false;
+        jwt.Events = new JwtBearerEvents
+        {
+            // RFC 7515 §4.1.11: what must be understood is not, whatever it is.
+            OnTokenValidated = context =>
+            {
+                if (context.SecurityToken is not JsonWebToken token || token.TryGetHeaderValue<object>("crit", out _))
+                {
+                    context.Fail("The token has critical headers.");
+                }
+
+                return Task.CompletedTask;
+            },
+        };
         jwt.TokenValidationParameters = new TokenValidationParameters
         {
             ValidAudience = auth.Jwt.Audience,

@@ -131,7 +131,7 @@ internal static class ApiDocuments
         var clock = context.ApplicationServices.GetRequiredService<TimeProvider>();
         var lines = SampleScenario.Text(clock.GetUtcNow()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var correlation = new CorrelationService(new MemoryEventStore(new MemoryStoreOptions(), clock), clock, new AlertOptions());
-        var evaluation = await SampleScenario.EvaluateAsync(correlation, new EventReaderOptions(), clock.GetUtcNow(), cancellationToken);
+        var evaluation = await SampleScenario.EvaluateAsync(correlation, clock.GetUtcNow(), cancellationToken);
         var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock, promote: false);
         var run = await correlation.RunAsync(query, cancellationToken);
         var (address, bounds) = (SourceAddress.Parse("89.160.20.156"), run.Window);

@@ -89,6 +89,7 @@ internal static class DocumentedBounds
     {
         var answers = operation.Responses ??= [];
         answers.TryAdd("400", Problem("A parameter cannot be read, or there is none of that name.", document));
+        answers.TryAdd("408", Problem("The request was sent too slowly.", document));
         answers.TryAdd("429", Problem("Too many requests; Retry-After says when to try again.", document));
         answers.TryAdd("503", Problem("The provider of tokens cannot be asked; Retry-After says when to try again.", document));
         answers.TryAdd("500", Problem("Something failed on our side; the log has more under the traceId.", document));

@@ -147,6 +147,10 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 await Problems.WriteAsync(context, StatusCodes.Status413PayloadTooLarge, "The body is longer than this path takes.");
                 return true;
 
+            case BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout }:
+                await Problems.WriteAsync(context, StatusCodes.Status408RequestTimeout, "The body came slower than it may (Requests:MinBytesPerSecond). Nothing of it was stored.");
+                return true;
+
             case BadHttpRequestException bad:
                 await Problems.WriteAsync(context, bad.StatusCode, "The request broke off or is not valid HTTP.");
                 return true;

@@ -10,7 +10,7 @@ namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>A small scenario of our own, dated relative to now, so that the first run of a newcomer shows an alert.</summary>
 internal sealed partial class SampleScenario(
-    CorrelationService correlation, IEventStore store, EventReaderOptions readerOptions, SampleOptions options, TimeProvider clock, ILogger<SampleScenario> logger) : IHostedService
+    CorrelationService correlation, IEventStore store, SampleOptions options, TimeProvider clock, ILogger<SampleScenario> logger) : IHostedService
 {
     /// <summary>The scenario as NDJSON with the times filled in.</summary>
     public static string Text(DateTimeOffset now)
@@ -23,10 +23,11 @@ internal sealed partial class SampleScenario(
 
     /// <summary>Sends the scenario through the front door.</summary>
     public static async Task<Evaluation> EvaluateAsync(
-        CorrelationService correlation, EventReaderOptions readerOptions, DateTimeOffset now, CancellationToken cancellationToken)
+        CorrelationService correlation, DateTimeOffset now, CancellationToken cancellationToken)
     {
+        // Read as it stands whatever bounds callers have.
         using var body = new MemoryStream(Encoding.UTF8.GetBytes(Text(now)));
-        var (batch, _) = await EventBatchReader.ReadAsync(PipeReader.Create(body), BatchFormat.NdJson, readerOptions, cancellationToken);
+        var (batch, _) = await EventBatchReader.ReadAsync(PipeReader.Create(body), BatchFormat.NdJson, new EventReaderOptions(), cancellationToken);
         return await correlation.EvaluateAsync(
             batch!, new EvaluationQuery { Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)! }, cancellationToken);
     }
@@ -39,7 +40,7 @@ internal sealed partial class SampleScenario(
             return;
         }
 
-        var evaluation = await EvaluateAsync(correlation, readerOptions, clock.GetUtcNow(), cancellationToken);
+        var evaluation = await EvaluateAsync(correlation, clock.GetUtcNow(), cancellationToken);
         Log.Loaded(logger, evaluation.Accepted, evaluation.Alerts.Count);
     }
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
@@ -115,7 +116,7 @@ internal static class ServiceOptionsSetup
         {
             options.RuleFor(o => o.MaxConcurrent).InclusiveBetween(1, 1_000);
             options.RuleFor(o => o.MaxQueued).InclusiveBetween(0, 10_000);
-            options.RuleFor(o => o.MaxWindow).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(36_600));
+            options.RuleFor(o => o.MaxWindow).InclusiveBetween(RuleCatalogue.LookBack, TimeSpan.FromDays(36_600));
             options.RuleFor(o => o.MaxAddresses).InclusiveBetween(1, 1000);
         })
         .AddChecked<IngestOptions>("Ingest", _ => { })

@@ -1,11 +1,12 @@
 using System.Collections;
 using System.ComponentModel;
 using System.Reflection;
+using System.Text.RegularExpressions;
 
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>What a binder would tell one by one, and in words of .NET: settings that nothing reads, and values that cannot be read. No value is repeated.</summary>
-internal static class SettingKeys
+internal static partial class SettingKeys
 {
     /// <summary>The faults of a section, each with its key.</summary>
     /// <param name="section">The section.</param>
@@ -15,6 +16,11 @@ internal static class SettingKeys
         var (isOptional, read) = (Nullable.GetUnderlyingType(type) is not null, Nullable.GetUnderlyingType(type) ?? type);
         if (read != typeof(string) && read.IsAssignableTo(typeof(IEnumerable)))
         {
+            if (section.Value is { Length: > 0 })
+            {
+                return [$"{section.Path}: holds one value where a list is expected: {section.Path}:0 is its first."];
+            }
+
             var element = read.GetElementType() ?? read.GetGenericArguments()[^1];
             return section.GetChildren().SelectMany(child => FaultsOf(child, element));
         }
@@ -23,7 +29,7 @@ internal static class SettingKeys
         if (converter.CanConvertFrom(typeof(string)))
         {
             return section.GetChildren().Any() ? [$"{section.Path}: holds settings where one value is expected."]
-                : section.Value is { } text && !(isOptional && text.Length == 0) && !CanRead(converter, text) ? [$"{section.Path}: must be {Expected(read)}."]
+                : section.Value is { } text && !(isOptional && text.Length == 0) && !CanRead(converter, read, text) ? [$"{section.Path}: must be {Expected(read)}."]
                 : [];
         }
 
@@ -56,8 +62,14 @@ internal static class SettingKeys
         };
     }
 
-    private static bool CanRead(TypeConverter converter, string text)
+    private static bool CanRead(TypeConverter converter, Type type, string text)
     {
+        // To .NET, 24:00:00 are 24 days, and so is 24.
+        if (type == typeof(TimeSpan) && !Duration().IsMatch(text))
+        {
+            return false;
+        }
+
         try
         {
             return converter.ConvertFromInvariantString(text) is not null;
@@ -68,10 +80,13 @@ internal static class SettingKeys
         }
     }
 
+    [GeneratedRegex(@"^([0-9]{1,8}\.)?([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](\.[0-9]{1,7})?\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    private static partial Regex Duration();
+
     private static string Expected(Type type) =>
         type == typeof(int) || type == typeof(long) ? "a whole number"
         : type == typeof(bool) ? "true or false"
-        : type == typeof(TimeSpan) ? "a duration, [days.]hours:minutes:seconds"
+        : type == typeof(TimeSpan) ? "a duration, [days.]hours:minutes:seconds, with at most 23 hours"
         : type == typeof(Uri) ? "a URL"
         : $"one that can be read as {type.Name}";
 }

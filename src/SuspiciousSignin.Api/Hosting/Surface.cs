@@ -7,7 +7,7 @@ using IPNetwork = System.Net.IPNetwork;
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>How the service is reached (section <c>Hosting</c>).</summary>
-internal sealed class HostingOptions
+public sealed class HostingOptions
 {
     /// <summary>
     /// Whether calls over plain HTTP are refused; health checks are not. Default false: many run behind a proxy that ends TLS. Calls are not

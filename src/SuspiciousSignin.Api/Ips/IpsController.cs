@@ -48,6 +48,7 @@ public sealed class IpsController(
     IValidator<AddressAlertsRequest> alertsValidator,
     IValidator<AddressEventsRequest> eventsValidator,
     RunOptions runs,
+    HostingOptions hosting,
     ServiceMetrics metrics,
     TimeProvider clock) : ControllerBase
 {
@@ -108,8 +109,9 @@ public sealed class IpsController(
     /// <summary>Everything known about an address</summary>
     /// <remarks>
     /// All events held that name the address, counted by the rule or not, oldest first, paged. Private addresses too. Where the store let events of
-    /// the window go for age or for room, or could not look at all, the status is `partial` and the warnings say so. Events that arrive
-    /// while you read and belong on a page that you have are told by the warning `lateEvents`.
+    /// the window go for age or for room, or could not look at all, the status is `partial` and the warnings say so. A cursor keeps the
+    /// window of the first page, whatever `from` and `to` come with it. Events that arrive while you read and belong on a page that you have are
+    /// told by the warning `lateEvents`.
     /// </remarks>
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which events.</param>
@@ -162,7 +164,7 @@ public sealed class IpsController(
         if (page.Next is not null)
         {
             var query = QueryString.Create(Request.Query.Where(parameter => !parameter.Key.Equals("cursor", StringComparison.OrdinalIgnoreCase))).Add("cursor", page.Next);
-            Response.Headers.Link = $"<{Request.PathBase}{Request.Path}{query}>; rel=\"next\"";
+            Response.Headers.Link = $"<{hosting.PublicUrl ?? Request.PathBase}{Request.Path}{query}>; rel=\"next\"";
         }
 
         return Ok(AddressEvents.Of(address, page));

@@ -22,7 +22,7 @@ public sealed record ServiceLimits(BodyLimits Body, EventLimits Events, RunLimit
         new EventLimits(events.MaxEvents, events.MaxEventBytes, events.MaxDepth, EventReaderOptions.MaxTextLength),
         new RunLimits(
             runs.MaxConcurrent, runs.MaxQueued, XmlConvert.ToString(runs.MaxWindow), runs.MaxAddresses, DetectionRequestValidator.MaxLimit, alerts.MaxEvents, alerts.MaxEventsPerAnswer, DetectionsController.MaxBodyBytes),
-        new CallerLimits(requests.PerCaller == 0 ? null : requests.PerCaller, XmlConvert.ToString(requests.Window), auth.MaxFailures, XmlConvert.ToString(auth.FailureWindow)),
+        new CallerLimits(XmlConvert.ToString(requests.Window), auth.MaxFailures, XmlConvert.ToString(auth.FailureWindow), requests.PerCaller == 0 ? null : requests.PerCaller),
         new IdempotencyLimits(IdempotencyLimits.KeyLength, idempotency.MaxKeys, idempotency.MaxBytes, XmlConvert.ToString(idempotency.Lifetime)));
 }
 
@@ -54,11 +54,11 @@ public sealed record RunLimits(
     int MaxConcurrent, int MaxQueued, string MaxWindow, int MaxAddresses, int MaxAlerts, int MaxEventsPerAlert, int MaxEventsPerAnswer, long MaxBodyBytes);
 
 /// <summary>Bounds of all requests of a caller.</summary>
-/// <param name="PerCaller">Requests within a window; one more is 429. Absent where there is no bound (<c>Requests:PerCaller</c>).</param>
 /// <param name="Window">How long the window is (<c>Requests:Window</c>).</param>
 /// <param name="MaxFailures">Failed attempts of an address within their window; one more is 429 (<c>Auth:MaxFailures</c>).</param>
 /// <param name="FailureWindow">How long that window is (<c>Auth:FailureWindow</c>).</param>
-public sealed record CallerLimits(int? PerCaller, string Window, int MaxFailures, string FailureWindow);
+/// <param name="PerCaller">Requests within a window; one more is 429. Absent where there is no bound (<c>Requests:PerCaller</c>).</param>
+public sealed record CallerLimits(string Window, int MaxFailures, string FailureWindow, int? PerCaller = null);
 
 /// <summary>Bounds of an <c>Idempotency-Key</c>.</summary>
 /// <param name="MaxKeyLength">The longest key, characters.</param>

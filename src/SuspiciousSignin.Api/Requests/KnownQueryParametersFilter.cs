@@ -9,7 +9,7 @@ using SuspiciousSignin.Api.Ingest;
 
 namespace SuspiciousSignin.Api.Requests;
 
-/// <summary>Refuses misspelt and repeated query parameters: a misspelt bound must not mean the default.</summary>
+/// <summary>Refuses misspelt, repeated and empty query parameters: neither a misspelt bound nor a variable that was not set must mean the default.</summary>
 internal sealed class KnownQueryParametersFilter : IActionFilter
 {
     private readonly ConcurrentDictionary<ActionDescriptor, HashSet<string>> _known = [];
@@ -28,11 +28,17 @@ internal sealed class KnownQueryParametersFilter : IActionFilter
         {
             if (!known.Contains(name))
             {
-                errors[Shown(name)] = [$"There is no such parameter. The parameters are: {string.Join(", ", known.Order(StringComparer.Ordinal))}."];
+                errors[Shown(name)] = [known.Count == 0
+                    ? "There is no such parameter; this path takes none."
+                    : $"There is no such parameter. The parameters are: {string.Join(", ", known.Order(StringComparer.Ordinal))}."];
             }
             else if (values.Count > 1)
             {
                 errors[Shown(name)] = ["The parameter is given more than once."];
+            }
+            else if (string.IsNullOrWhiteSpace(values))
+            {
+                errors[Shown(name)] = ["The parameter has no value. Leave it out for its default."];
             }
         }
 

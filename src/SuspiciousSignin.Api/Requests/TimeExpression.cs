@@ -5,7 +5,7 @@ namespace SuspiciousSignin.Api.Requests;
 
 /// <summary>
 /// Times in requests: RFC 3339 with a zone, or Elasticsearch date math from <c>now</c>: <c>now</c>, <c>now-8h</c>, <c>now-1d/d</c>. Units y, M, w, d,
-/// h (or H), m, s. Rounding (<c>/d</c>) goes down to the start of the unit; for an inclusive upper bound up to its last millisecond.
+/// h (or H), m, s; without an amount it is 1. Rounding (<c>/d</c>) goes down to the start of the unit; for an inclusive upper bound up to its last millisecond.
 /// </summary>
 internal static partial class TimeExpression
 {
@@ -42,7 +42,7 @@ internal static partial class TimeExpression
             var unit = term.Groups["unit"].Value[0];
             if (term.Groups["amount"] is { Success: true } amount)
             {
-                if (!int.TryParse(amount.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count)
+                if (!int.TryParse(amount.Length == 1 ? amount.Value + "1" : amount.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count)
                     || Add(time, unit, count) is not { } moved)
                 {
                     return false;
@@ -97,7 +97,7 @@ internal static partial class TimeExpression
         };
     }
 
-    [GeneratedRegex(@"(?<amount>[+-][0-9]{1,9})(?<unit>[yMwdhHms])|/(?<unit>[yMwdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"(?<amount>[+-][0-9]{0,9})(?<unit>[yMwdhHms])|/(?<unit>[yMwdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Terms();
 
     [GeneratedRegex(@"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]

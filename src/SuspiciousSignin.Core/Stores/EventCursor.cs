@@ -9,54 +9,60 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The text that a page of an address's events hands out for the next: a store's place in the order of the events, and a check by which a cursor
-/// of another address or half a cursor is told from one of ours, so that no caller skips events by mistake. It keeps nothing secret.
+/// The text that a page of an address's events hands out for the next: the window of the first page, since <c>now-2d</c> is another time with
+/// each page, a store's place in the order of the events, and a check by which a cursor of another address or half a cursor is told from one of
+/// ours, so that no caller skips events by mistake. It keeps nothing secret.
 /// </summary>
 public static class EventCursor
 {
     private const int CheckLength = sizeof(uint);
+    private const int HeadLength = CheckLength + (2 * sizeof(long));
     private const int MaxLength = 4096;
 
     /// <summary>Writes the cursor of a place.</summary>
-    /// <param name="address">The address whose events are read.</param>
+    /// <param name="query">What the page answers.</param>
     /// <param name="place">The place, as the store spells it.</param>
-    public static string Write(SourceAddress address, string place)
+    public static string Write(EventQuery query, string place)
     {
-        var bytes = new byte[CheckLength + Encoding.UTF8.GetByteCount(place)];
-        Encoding.UTF8.GetBytes(place, bytes.AsSpan(CheckLength));
+        var (address, window) = (query.Address, query.Window);
+        var bytes = new byte[HeadLength + Encoding.UTF8.GetByteCount(place)];
+        BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(CheckLength), window.From);
+        BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(CheckLength + sizeof(long)), window.To);
+        Encoding.UTF8.GetBytes(place, bytes.AsSpan(HeadLength));
         BinaryPrimitives.WriteUInt32BigEndian(bytes, CheckOf(address, bytes.AsSpan(CheckLength)));
         return Base64Url.EncodeToString(bytes);
     }
 
-    /// <summary>Reads what <see cref="Write"/> wrote for the address; false where it did not.</summary>
-    /// <param name="cursor">What a caller handed back.</param>
-    /// <param name="address">The address whose events are read.</param>
+    /// <summary>Reads what <see cref="Write"/> wrote for the address; false where it did not, or where there is none to read.</summary>
+    /// <param name="query">What a caller asks; has the window of the first page thereafter.</param>
     /// <param name="place">The place.</param>
-    public static bool TryRead(string cursor, SourceAddress address, [NotNullWhen(true)] out string? place)
+    public static bool TryRead(ref EventQuery query, [NotNullWhen(true)] out string? place)
     {
         place = null;
-        if (cursor.Length > MaxLength || !Base64Url.IsValid(cursor))
+        if (query.Cursor is not { Length: <= MaxLength } cursor || !Base64Url.IsValid(cursor))
         {
             return false;
         }
 
-        var bytes = Base64Url.DecodeFromChars(cursor);
-        if (bytes.Length <= CheckLength || BinaryPrimitives.ReadUInt32BigEndian(bytes) != CheckOf(address, bytes.AsSpan(CheckLength)))
+        var bytes = Base64Url.DecodeFromChars(cursor).AsSpan();
+        if (bytes.Length <= HeadLength || BinaryPrimitives.ReadUInt32BigEndian(bytes) != CheckOf(query.Address, bytes[CheckLength..]))
         {
             return false;
         }
 
-        place = Encoding.UTF8.GetString(bytes.AsSpan(CheckLength));
+        var (from, to) = (BinaryPrimitives.ReadInt64BigEndian(bytes[CheckLength..]), BinaryPrimitives.ReadInt64BigEndian(bytes[(CheckLength + sizeof(long))..]));
+        query = query with { Window = new TimeWindow(from, to) };
+        place = Encoding.UTF8.GetString(bytes[HeadLength..]);
         return true;
     }
 
-    private static uint CheckOf(SourceAddress address, ReadOnlySpan<byte> place)
+    private static uint CheckOf(SourceAddress address, ReadOnlySpan<byte> rest)
     {
         Span<byte> value = stackalloc byte[16];
         BinaryPrimitives.WriteUInt128BigEndian(value, address.Value);
         var hash = new XxHash32();
         hash.Append(value);
-        hash.Append(place);
+        hash.Append(rest);
         return hash.GetCurrentHashAsUInt32();
     }
 }

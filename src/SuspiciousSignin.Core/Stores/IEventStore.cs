@@ -81,7 +81,7 @@ public sealed record EventQuery
     /// <summary>The address; events that hold several are read by each.</summary>
     public required SourceAddress Address { get; init; }
 
-    /// <summary>Which events by <c>@timestamp</c>.</summary>
+    /// <summary>Which events by <c>@timestamp</c>; with a cursor, those of the first page's window.</summary>
     public required TimeWindow Window { get; init; }
 
     /// <summary>The revision whose verdicts are shown.</summary>

@@ -117,7 +117,7 @@ public sealed class MemoryEventStore : IEventStore
     public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken)
     {
         var start = EventPlace.Beginning;
-        if (query.Cursor is not null && !(EventCursor.TryRead(query.Cursor, query.Address, out var place) && EventPlace.TryParse(place, out start)))
+        if (query.Cursor is not null && !(EventCursor.TryRead(ref query, out var place) && EventPlace.TryParse(place, out start)))
         {
             return Task.FromResult<EventPage?>(null);
         }
@@ -479,7 +479,7 @@ public sealed class MemoryEventStore : IEventStore
                 else
                 {
                     var sequence = EvidenceLog.At(minute.Chunks, entry.Place).Sequence;
-                    next = EventCursor.Write(query.Address, new EventPlace(entry.Timestamp, sequence, i).ToString());
+                    next = EventCursor.Write(query, new EventPlace(entry.Timestamp, sequence, i).ToString());
                 }
             }
         }

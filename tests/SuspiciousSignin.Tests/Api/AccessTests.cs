@@ -231,6 +231,7 @@ public sealed class AccessTests : IDisposable
         { "alg none", 401 },
         { "HS256 with the public key", 401 },
         { "tampered", 401 },
+        { "critical header", 401 },
         { "rubbish", 401 },
     };
 
@@ -319,6 +320,7 @@ public sealed class AccessTests : IDisposable
             Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", "playbook"), new Claim(scopeClaim, scopes)]),
             NotBefore = kind == "not yet" ? now.AddMinutes(2) : now.AddHours(-1),
             IssuedAt = now.AddHours(-1),
+            AdditionalHeaderClaims = kind == "critical header" ? new Dictionary<string, object>(StringComparer.Ordinal) { ["crit"] = new[] { "exp" } } : null,
             Expires = kind switch { "expired" => now.AddMinutes(-1), "expired within the skew" => now.AddSeconds(-59), "without expiry" => null, _ => now.AddHours(1) },
             SigningCredentials = kind switch
             {

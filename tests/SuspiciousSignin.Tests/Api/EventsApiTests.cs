@@ -449,6 +449,32 @@ public sealed class EventsApiTests
         Assert.Equal(status, (await service.PostAsync(Ecs.SignIn(), type: again, key: "k1")).Status);
     }
 
+    [Theory]
+    [InlineData("?promote=false&revision=resilient", HttpStatusCode.OK)]
+    [InlineData("?Revision=resilient&promote=false", HttpStatusCode.OK)]
+    [InlineData("?revision=resilient&promote=true", HttpStatusCode.UnprocessableEntity)]
+    [InlineData("?revision=resilient", HttpStatusCode.UnprocessableEntity)]
+    public async Task A_request_is_the_same_in_whatever_order_its_parameters_come(string again, HttpStatusCode status)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.SignIn(), "?revision=resilient&promote=false", key: "k1");
+
+        Assert.Equal(status, (await service.PostAsync(Ecs.SignIn(), again, key: "k1")).Status);
+    }
+
+    [Theory]
+    [InlineData("store")]
+    [InlineData("timeShift")]
+    [InlineData("revision")]
+    public async Task A_parameter_without_a_value_does_not_mean_its_default(string name)
+    {
+        using var service = new TestService();
+
+        Assert.Equal([name], (await service.PostAsync(Ecs.SignIn(), $"?{name}=")).Problem(400));
+        Assert.Equal([name], (await service.PostAsync(Ecs.SignIn(), $"?{name}=%20")).Problem(400));
+        Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
     [Fact]
     public async Task An_empty_key_is_refused_for_whoever_sends_one_counts_on_it()
     {

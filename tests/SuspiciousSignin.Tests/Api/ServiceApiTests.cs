@@ -257,7 +257,7 @@ public sealed class ServiceApiTests
     }
 
     [Fact]
-    public async Task The_documents_name_the_url_that_callers_reach_the_service_by()
+    public async Task The_documents_and_links_name_the_url_that_callers_reach_the_service_by()
     {
         using var service = new TestService(settings: ("Hosting:PublicUrl", "https://signin.example.com/soc"));
         using var other = new TestService();
@@ -267,6 +267,10 @@ public sealed class ServiceApiTests
         Assert.Equal("https://signin.example.com/soc", (string?)current["servers"]![0]!["url"]);
         Assert.Equal(("signin.example.com", "/soc", "https"), ((string?)oldest["host"], (string?)oldest["basePath"], (string?)oldest["schemes"]![0]));
         Assert.Equal("/", (string?)(await other.GetAsync("/openapi/v1.json")).Json!["servers"]![0]!["url"]);
+
+        await service.PostAsync(Ecs.Batch(Ecs.SignIn(), Ecs.SignIn()));
+        var page = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=1");
+        Assert.StartsWith($"<https://signin.example.com/soc/api/v1/ips/{Ecs.Address}/events?limit=1&cursor=", page.Headers.GetValues("Link").Single(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -355,8 +359,24 @@ public sealed class ServiceApiTests
     }
 
     [Theory]
+    [InlineData("Events:MaxEvents", "1")]
+    [InlineData("Events:MaxBodyBytes", "1024")]
+    [InlineData("Events:MaxEventBytes", "1024")]
+    public async Task The_samples_are_there_whatever_bounds_callers_have(string key, string value)
+    {
+        using var service = new TestService(settings: [("Samples:Enabled", "true"), (key, value)]);
+
+        Assert.Equal(["89.160.20.156", "2a02:cf40::156"], (await service.RunAsync("""{"revision":"resilient"}""")).Addresses);
+    }
+
+    [Theory]
     [InlineData("Runs:Promote", "yes", "must be true or false.")]
-    [InlineData("Runs:MaxWindow", "8h", "must be a duration, [days.]hours:minutes:seconds.")]
+    [InlineData("Runs:MaxWindow", "8h", "must be a duration, [days.]hours:minutes:seconds, with at most 23 hours.")]
+    [InlineData("Runs:MaxWindow", "48:00:00", "must be a duration, [days.]hours:minutes:seconds, with at most 23 hours.")]
+    [InlineData("Alerts:Period", "24:00:00", "must be a duration, [days.]hours:minutes:seconds, with at most 23 hours.")]
+    [InlineData("Idempotency:Lifetime", "7", "must be a duration, [days.]hours:minutes:seconds, with at most 23 hours.")]
+    [InlineData("Events:AlertDatasets", "suricata.eve", "holds one value where a list is expected: Events:AlertDatasets:0 is its first.")]
+    [InlineData("Auth:ApiKeys:0:Scopes", "alerts:read", "holds one value where a list is expected: Auth:ApiKeys:0:Scopes:0 is its first.")]
     [InlineData("Idempotency:MaxBytes", "99999999999999999999", "must be a whole number.")]
     [InlineData("Auth:ApiKeys:0:Scope:0", "alerts:read", "no such setting; did you mean 'Scopes'?")]
     [InlineData("Ingest:Enabled", "on", "must be true or false.")]

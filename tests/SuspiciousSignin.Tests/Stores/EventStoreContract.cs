@@ -280,6 +280,21 @@ public abstract class EventStoreContract
         }
     }
 
+    [Fact]
+    public async Task The_pages_that_follow_have_the_window_of_the_first()
+    {
+        var store = Create();
+        await AppendAsync(store, SignIn(Now - 3), SignIn(Now - 2), SignIn(Now - 1), SignIn(Now));
+        var cursor = (await PageAsync(store, limit: 1, window: new TimeWindow(Now - 4, Now - 1))).Next!;
+        foreach (var window in new[] { new TimeWindow(Now - 2, Now), TimeWindow.All, new TimeWindow(Now, Now) })
+        {
+            var page = await PageAsync(store, cursor: cursor, window: window);
+            Assert.Equal([Now - 2, Now - 1], page.Events.Select(At));
+            Assert.Equal(3, page.Total);
+            Assert.Empty(page.Warnings);
+        }
+    }
+
     [Theory]
     [InlineData(0, "a b c e")]
     [InlineData(1, "b c")]
