@@ -125,7 +125,7 @@ internal static class RequestLimits
     /// <summary>Refuses bodies in an encoding that nobody here takes back; whoever reads on would take them for what they are not.</summary>
     public static void UseKnownEncodings(this WebApplication app) => app.Use((context, next) =>
         // The decompression takes the header away where it knows the encoding.
-        context.Request.Headers.ContentEncoding.Count > 0 && context.GetEndpoint() is not null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true
+        context.Request.Headers.ContentEncoding.ToString().ToUpperInvariant() is not ("" or "IDENTITY") && context.GetEndpoint() is not null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true
             ? Problems.WriteAsync(context, StatusCodes.Status415UnsupportedMediaType, "Send the body plain, or with one Content-Encoding of gzip, br or deflate.")
             : next(context));
 

@@ -200,6 +200,16 @@ public sealed class EventsApiTests
     }
 
     [Theory]
+    [InlineData("identity")]
+    [InlineData("Identity")]
+    public async Task A_body_that_is_said_to_be_in_no_encoding_is_plain(string encoding)
+    {
+        using var service = new TestService();
+
+        Assert.Equal(1, (await service.PostAsync(Ecs.Batch(Ecs.SignIn()), encoding: encoding)).Number("accepted"));
+    }
+
+    [Theory]
     [InlineData("text/plain", null)]
     [InlineData("application/json; charset=utf-16", null)]
     [InlineData("application/xml", null)]
