@@ -88,8 +88,8 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string mediaType = "json")
     {
         using var request = new HttpRequestMessage(method, path);
-        // Versions before 9 know compatibility with 8 only; until the version is known, plain JSON suits all.
-        var compatible = _known is { } known ? $"application/vnd.elasticsearch+{{0}};compatible-with={(known.Info is { Major: 8, IsServerless: false } ? 8 : 9)}" : "application/{0}";
+        // 8.x and 9.x know compatibility with 8, and while a cluster is upgraded, its nodes are both; until the version is known, plain JSON suits all.
+        var compatible = _known is null ? "application/{0}" : "application/vnd.elasticsearch+{0};compatible-with=8";
         string MediaType(string suffix) => string.Format(CultureInfo.InvariantCulture, compatible, suffix);
         request.Headers.TryAddWithoutValidation("Accept", MediaType("json"));
         request.Headers.Authorization = Credentials();
@@ -111,7 +111,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         {
             if (!response.IsSuccessStatusCode)
             {
-                throw ErrorOf(response, answer);
+                throw ErrorOf(response, answer, clock);
             }
 
             if (!response.Headers.TryGetValues("X-Elastic-Product", out var product) || !product.Contains("Elasticsearch", StringComparer.Ordinal))
@@ -160,7 +160,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         {
             return await call();
         }
-        catch (Exception misread) when (misread is KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException)
+        catch (Exception misread) when (misread is KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException or ArgumentException or OverflowException)
         {
             throw Misshapen(misread);
         }
@@ -211,13 +211,13 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         }
     }
 
-    private static ElasticsearchException ErrorOf(HttpResponseMessage response, JsonDocument? answer)
+    private static ElasticsearchException ErrorOf(HttpResponseMessage response, JsonDocument? answer, TimeProvider clock)
     {
         var status = (int)response.StatusCode;
         var (type, reason) = answer is { RootElement: { ValueKind: JsonValueKind.Object } root } && root.TryGetProperty("error", out var error)
             ? ReasonOf(error)
             : (response.StatusCode.ToString(), $"the answer is {response.Content.Headers.ContentType?.MediaType ?? "empty"}; is there a proxy in between?");
-        return new ElasticsearchException(status, type, reason) { RetryAfter = response.Headers.RetryAfter?.Delta };
+        return new ElasticsearchException(status, type, reason) { RetryAfter = Nodes.RetryAfter(response, clock) };
     }
 
     /// <summary>The type and reason of an <c>error</c> object, the root cause where there is one; both fit for callers.</summary>

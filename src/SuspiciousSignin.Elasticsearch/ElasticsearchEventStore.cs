@@ -87,7 +87,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
             ["nodes"] = _options.Nodes.Count,
             ["livingNodes"] = _nodes.Living,
         };
-        var patterns = RuleCatalogue.Revisions.SelectMany(_mappings.PatternsOf).Distinct(StringComparer.Ordinal).ToArray();
+        var patterns = RuleCatalogue.Revisions.SelectMany(_mappings.PatternsOf).Where(pattern => !RemoteClusters.IsOfRemote(pattern)).Distinct(StringComparer.Ordinal).ToArray();
         var privileges = await _mappings.PrivilegesAsync([(patterns, ["read"]), ([_options.DataStream], ["create_doc"])], cancellationToken);
         var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => privilege.Key).ToArray() ?? [];
         if (lacking.Length > 0)
@@ -171,7 +171,13 @@ internal sealed class ElasticsearchEventStore : IEventStore
             return span;
         }
 
+        // No revision reports an address without both legs, and none begins after its end.
         var (alerts, accesses) = (Span("network_alert"), Span("azure_sign_in", "mail_access"));
+        if (!IsSpan(alerts) || !IsSpan(accesses))
+        {
+            throw ElasticsearchClient.Misshapen();
+        }
+
         return new AddressFinding
         {
             Address = row.Address("source_ip"),
@@ -187,6 +193,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
             SmallestGap = alerts.Last <= accesses.First ? accesses.First - alerts.Last : accesses.Last <= alerts.First ? alerts.First - accesses.Last : long.MaxValue,
         };
     }
+
+    private static bool IsSpan((long First, long Last) span) => span.First <= span.Last && span.First >= EcsTime.Earliest && span.Last <= EcsTime.Latest;
 
     private async Task CoverAsync(Run run, SourceAddress[]? addresses, WindowSummary summary, CancellationToken cancellationToken)
     {
@@ -308,7 +316,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
             parameters[string.Create(CultureInfo.InvariantCulture, $"ip{i}")] = addresses[i].ToString();
         }
 
-        var table = await _esql.RunAsync(text, parameters, cancellationToken);
+        var table = await _esql.RunAsync(text, parameters, run.AsksRemotes, cancellationToken);
         if (table.PartialBecause is { } reason)
         {
             run.Incomplete(RemoteClusters.Partial(reason));
@@ -335,7 +343,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
         ? [Warning.HiddenByVolume(hidden)]
         : [];
 
-    private static string Iso(long milliseconds) => EcsTime.ToDateTime(Math.Clamp(milliseconds, EcsTime.Earliest, EcsTime.Latest)).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    /// <summary>A time as Elasticsearch takes it, in its bounds.</summary>
+    internal static string Iso(long milliseconds) => EcsTime.ToDateTime(Math.Clamp(milliseconds, EcsTime.Earliest, EcsTime.Latest)).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>One question on its way through several queries.</summary>
     private sealed class Run(CorrelationQuery query, MappedIndices indices)
@@ -343,6 +352,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
         public TimeWindow Window => query.Window;
 
         public long? IngestedAfter => query.IngestedAfter;
+
+        public bool AsksRemotes => indices.Patterns.Any(RemoteClusters.IsOfRemote);
 
         public List<(AddressFinding Finding, bool IsReported)> Found { get; } = [];
 

@@ -11,6 +11,8 @@ namespace SuspiciousSignin.Elasticsearch;
 /// <summary>Puts the Elasticsearch store into a service.</summary>
 public static class ElasticsearchRegistration
 {
+    private const int MaxHeaderKilobytes = 16 * 1024;
+
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan SamplingDuration = TimeSpan.FromSeconds(30);
 
@@ -41,6 +43,10 @@ public static class ElasticsearchRegistration
                     UseCookies = false,
                     PooledConnectionLifetime = TimeSpan.FromMinutes(5),
                     ConnectTimeout = TimeSpan.FromSeconds(10),
+                    // An answer to ES|QL has warnings of every value that is no address, as headers, and nobody bounds their length.
+#pragma warning disable CA2262 // It is meant to be so much.
+                    MaxResponseHeadersLength = MaxHeaderKilobytes,
+#pragma warning restore CA2262
                 };
                 handler.SslOptions.RemoteCertificateValidationCallback = TrustedCertificates.Check(options);
                 return handler;
@@ -79,7 +85,7 @@ public static class ElasticsearchRegistration
                 UseJitter = true,
                 ShouldRetryAfterHeader = true,
                 ShouldHandle = attempt => ValueTask.FromResult(
-                    attempt.Outcome.Result is { StatusCode: HttpStatusCode.TooManyRequests } busy && !(busy.Headers.RetryAfter?.Delta > LongestRetryAfter)),
+                    attempt.Outcome.Result is { StatusCode: HttpStatusCode.TooManyRequests } busy && !(Nodes.RetryAfter(busy, clock) > LongestRetryAfter)),
             })
             .AddCircuitBreaker(new HttpCircuitBreakerStrategyOptions
             {
@@ -102,6 +108,7 @@ public static class ElasticsearchRegistration
     private static bool NodeFailed(Outcome<HttpResponseMessage> outcome) => outcome switch
     {
         { Exception: HttpRequestException } => true,
+        { Result: { } answer } when Nodes.LacksShards(answer) => false,
         { Result.StatusCode: HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout } => true,
         { Result: { IsSuccessStatusCode: true } response } => !Nodes.IsJson(response),
         _ => false,

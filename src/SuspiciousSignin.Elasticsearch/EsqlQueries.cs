@@ -13,13 +13,16 @@ namespace SuspiciousSignin.Elasticsearch;
 internal sealed partial class EsqlQueries(ElasticsearchClient client, ElasticsearchOptions options, TimeProvider clock, ILogger logger)
 {
     /// <summary>Runs a query with named parameters.</summary>
-    public async Task<EsqlTable> RunAsync(string text, IReadOnlyDictionary<string, string> parameters, CancellationToken cancellationToken)
+    /// <param name="text">The query.</param>
+    /// <param name="parameters">Its parameters.</param>
+    /// <param name="asksRemotes">Whether it reads of other clusters too; those that were skipped are told to whoever asks for it only.</param>
+    public async Task<EsqlTable> RunAsync(string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, CancellationToken cancellationToken)
     {
         var info = await client.InfoAsync(cancellationToken);
         var started = clock.GetTimestamp();
         // Until the answer is there nobody knows the query's id, and without it nothing can be stopped: the caller may go, the call may not.
         var submission = client.SendAsync(
-            HttpMethod.Post, info.KnowsPartialResults ? "_query/async?allow_partial_results=false" : "_query/async", Body(text, parameters), CancellationToken.None);
+            HttpMethod.Post, info.KnowsPartialResults ? "_query/async?allow_partial_results=false" : "_query/async", Body(text, parameters, asksRemotes), CancellationToken.None);
         ElasticsearchClient.Answer answer;
         try
         {
@@ -62,7 +65,7 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
         }
     }
 
-    private byte[] Body(string text, IReadOnlyDictionary<string, string> parameters)
+    private byte[] Body(string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body))
@@ -81,6 +84,11 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
             json.WriteString("wait_for_completion_timeout", Milliseconds(options.PollWait));
             json.WriteString("keep_alive", Milliseconds(options.QueryTimeout + options.CallTimeout));
             json.WriteBoolean("keep_on_completion", false);
+            if (asksRemotes)
+            {
+                json.WriteBoolean("include_ccs_metadata", true);
+            }
+
             json.WriteEndObject();
         }
 

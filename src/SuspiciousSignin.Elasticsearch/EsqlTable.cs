@@ -74,6 +74,9 @@ internal static class RemoteClusters
 {
     private static readonly string[] NotAll = ["skipped", "partial", "failed"];
 
+    /// <summary>Whether a pattern names indices of another cluster. That one alone knows who may read them.</summary>
+    public static bool IsOfRemote(string pattern) => pattern.Contains(':', StringComparison.Ordinal);
+
     /// <summary>The answer rests on some of the data only.</summary>
     public static Warning Partial(string reason) => new("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
 

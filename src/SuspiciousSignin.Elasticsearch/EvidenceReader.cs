@@ -18,6 +18,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 {
     private const int HitsPerSearch = 1_000;
     private const string KeepAlive = "1m";
+    private const string DateFormat = "strict_date_optional_time";
 
     private readonly EventReaderOptions _readerOptions = new() { MaxDepth = 512, AlertDatasets = alertDatasets };
 
@@ -66,7 +67,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                 if (count < size || page.IsFull)
                 {
                     var isPartial = warnings.Count > 0;
-                    if (page.Before > start?.Before)
+                    if (query.IsOfAll && page.Before > start?.Before)
                     {
                         warnings.Add(Warning.LateEvents(page.Before - start.Value.Before));
                     }
@@ -134,13 +135,13 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                     filter = (object[])
                     [
                         new { terms = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["source.ip"] = Spellings(query.Address) } },
-                        InRange("@timestamp", new { gt = query.Window.From, lte = query.Window.To, format = "epoch_millis" }),
+                        .. Bounds(query.Window),
                         .. query.IngestedAfter is { } ingestedAfter ? IngestedSince(ingestedAfter, indices) : [],
                     ],
                 },
             });
             json.WritePropertyName("sort");
-            json.WriteRawValue("""[{"@timestamp":{"order":"asc","numeric_type":"date"}},{"_shard_doc":"asc"}]""");
+            json.WriteRawValue("""[{"@timestamp":{"order":"asc","numeric_type":"date","unmapped_type":"date"}},{"_shard_doc":"asc"}]""");
             if (after is not null)
             {
                 json.WritePropertyName("search_after");
@@ -150,7 +151,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             json.WritePropertyName("_source");
             JsonSerializer.Serialize(json, EventDocument.Paths.Append(EventWriter.ProvenanceField + ".*"));
             json.WritePropertyName("fields");
-            JsonSerializer.Serialize(json, ColumnsOf(query.Revision).Select(path => path is "@timestamp" or "event.ingested"
+            JsonSerializer.Serialize(json, ColumnsOf(query.Revision).Select(path => path == "@timestamp" || (path == "event.ingested" && indices.Column(path) == path)
                 ? (object)new { field = path, format = "strict_date_optional_time" }
                 : path));
             json.WriteEndObject();
@@ -169,12 +170,26 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
     private static object InRange(string path, object bounds) => new { range = new Dictionary<string, object>(StringComparer.Ordinal) { [path] = bounds } };
 
+    /// <summary>The bounds that a window has; those that it has not are no times that a cluster could read.</summary>
+    private static IEnumerable<object> Bounds(TimeWindow window)
+    {
+        if (window.From > TimeWindow.All.From)
+        {
+            yield return InRange("@timestamp", new { gt = ElasticsearchEventStore.Iso(window.From), format = DateFormat });
+        }
+
+        if (window.To < TimeWindow.All.To)
+        {
+            yield return InRange("@timestamp", new { lte = ElasticsearchEventStore.Iso(window.To), format = DateFormat });
+        }
+    }
+
     /// <summary>Spares the reading of events that were ingested before; which they are exactly is told when they are read.</summary>
     private static object[] IngestedSince(long time, MappedIndices indices)
     {
         // Where some index maps it as anything but a date, the search could not compare.
         const string Path = "event.ingested";
-        var bound = new { gte = time, format = "epoch_millis" };
+        var bound = new { gte = ElasticsearchEventStore.Iso(time), format = DateFormat };
         return indices.Column(Path) != Path
             ? []
             : [new { @bool = new { should = new[] { InRange(Path, bound), new { @bool = new { must_not = new { exists = new { field = Path } }, filter = InRange("@timestamp", bound) } } } } }];

@@ -106,7 +106,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     {
         await client.InfoAsync(cancellationToken);
         var patterns = PatternsOf(revision);
-        var alertPatterns = patterns.Where(pattern => pattern.StartsWith('.')).ToArray();
+        var alertPatterns = patterns.Where(pattern => pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 1)..].StartsWith('.')).ToArray();
         var eventPatterns = patterns.Except(alertPatterns, StringComparer.Ordinal).ToArray();
         var (anyIndex, fields, unread) = await FieldCapsAsync(
             patterns, [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)], Math.Min(options.MaxRetries, MostRetries), cancellationToken);
@@ -124,7 +124,8 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
                 continue;
             }
 
-            var mayRead = await MayReadAsync(some, cancellationToken);
+            string[] local = [.. some.Where(pattern => !RemoteClusters.IsOfRemote(pattern))];
+            var mayRead = local.Length == 0 ? null : await MayReadAsync(local, cancellationToken);
             isPartial |= mayRead == false;
             warnings.Add((isAlerts, mayRead) switch
             {
@@ -196,7 +197,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     private static string? TextOf(string path, IReadOnlyDictionary<string, string[]> types) => path switch
     {
         "source.ip" => types.Keys.All(type => type == "ip" || KeywordTypes.Contains(type)) ? path : null,
-        "@timestamp" => types.Count == 1 && types.Keys.First() is "date" or "date_nanos" ? path : null,
+        "@timestamp" => types.Count != 1 ? null : types.Keys.First() switch { "date" => path, "date_nanos" => $"TO_DATETIME({path})", _ => null },
         "event.ingested" => types.Keys.All(type => type == "date") ? path : types.Keys.All(type => type is "date" or "date_nanos" or "keyword" or "text") ? $"TO_DATETIME({path})" : null,
         _ when types.Count == 1 && KeywordTypes.Contains(types.Keys.First()) => path,
         _ => types.Keys.All(ConvertibleTypes.Contains) ? $"TO_STRING({path})" : null,

@@ -13,6 +13,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
 
     private static readonly HttpRequestOptionsKey<string> PathAndQuery = new("elasticsearch.path");
     private static readonly HttpRequestOptionsKey<int> Attempts = new("elasticsearch.attempts");
+    private static readonly HttpRequestOptionsKey<bool> ShardsLack = new("elasticsearch.shards");
 
     private readonly Lock _gate = new();
     private readonly Node[] _nodes = [.. options.Nodes.Select(url => new Node(url))];
@@ -117,7 +118,14 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
                 throw new HttpRequestException($"{node.Url.Authority}: {why}", fault);
             }
 
-            if (response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout || !IsJson(response))
+            // A node that lives says so too of a cluster whose shards do not, or (without content) of a body that is too long.
+            var lacksShards = response.StatusCode == HttpStatusCode.ServiceUnavailable && IsJson(response) && IsOfShards(await response.Content.ReadAsStringAsync(cancellationToken));
+            request.Options.Set(ShardsLack, lacksShards);
+            if (lacksShards || response.StatusCode == HttpStatusCode.RequestEntityTooLarge)
+            {
+                nodes.Answered(node);
+            }
+            else if (response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout || !IsJson(response))
             {
                 nodes.Failed(node, $"status {(int)response.StatusCode}, {response.Content.Headers.ContentType?.MediaType ?? "no content"}");
             }
@@ -129,6 +137,17 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
             return response;
         }
     }
+
+    /// <summary>Whether a node answered that shards cannot be searched, which any other would say as well.</summary>
+    internal static bool LacksShards(HttpResponseMessage response) =>
+        response.RequestMessage is { } request && request.Options.TryGetValue(ShardsLack, out var lacks) && lacks;
+
+    /// <summary>When to come back, as the answer says it: after some time, or at one.</summary>
+    internal static TimeSpan? RetryAfter(HttpResponseMessage response, TimeProvider clock) =>
+        response.Headers.RetryAfter is { } told ? told.Delta ?? (told.Date - clock.GetUtcNow()) : null;
+
+    private static bool IsOfShards(string error) =>
+        error.Contains("\"search_phase_execution_exception\"", StringComparison.Ordinal) || error.Contains("\"no_shard_available_action_exception\"", StringComparison.Ordinal);
 
     /// <summary>Whether the answer is of a kind that only Elasticsearch gives: JSON, in any of its spellings.</summary>
     internal static bool IsJson(HttpResponseMessage response) =>

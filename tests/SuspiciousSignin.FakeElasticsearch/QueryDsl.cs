@@ -268,7 +268,8 @@ internal static class QueryDsl
             case "date" or "date_nanos":
                 var epochOnly = text.Length > 4 && text.TrimStart('-').All(char.IsAsciiDigit);
                 var rightFormat = format is null || !epochOnly || format.Contains("epoch_millis", StringComparison.Ordinal);
-                return rightFormat && TryDate(text, now, roundUp: op is "lte" or "gt", out var instant)
+                // EpochTime reads the digits apart from their sign, which the least number does not have as a positive one.
+                return rightFormat && text != "-9223372036854775808" && TryDate(text, now, roundUp: op is "lte" or "gt", out var instant)
                     ? instant
                     : throw new ElasticsearchException(400, "parse_exception", $"failed to parse date field [{text}] with format [{format ?? "strict_date_optional_time||epoch_millis"}]");
             case "ip":

@@ -229,7 +229,8 @@ public sealed class EsqlQuery
         if (HasIngestedAfter)
         {
             var ingested = _column("event.ingested");
-            query.Append("| WHERE ").Append(ingested is null ? "@timestamp" : $"COALESCE({ingested}, @timestamp)").AppendLine(" >= TO_DATETIME(?ingested_after)");
+            var timestamp = _column("@timestamp") ?? "@timestamp";
+            query.Append("| WHERE ").Append(ingested is null ? timestamp : $"COALESCE({ingested}, {timestamp})").AppendLine(" >= TO_DATETIME(?ingested_after)");
         }
 
         return Addresses == 0 ? query : query

@@ -138,11 +138,43 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
     }
 
+    [Theory]
+    [InlineData("search_phase_execution_exception")]
+    [InlineData("no_shard_available_action_exception")]
+    public async Task A_node_that_tells_of_missing_shards_is_alive_and_no_other_is_asked(string type)
+    {
+        var second = await AddNodeAsync("second");
+        using var service = await NewServiceAsync(options => options.Nodes = [_cluster.Url, second.Url]);
+        foreach (var faults in new[] { _cluster.Server.Faults, second.Faults })
+        {
+            faults.Add(Fault.Error(503, type, "Search rejected due to missing shards [[logs-other][0]].").On("POST", "/_query/async").Always());
+        }
+
+        var answer = await service.RunAsync();
+
+        answer.Problem(503);
+        Assert.Contains("missing shards", answer.Text, StringComparison.Ordinal);
+        Assert.Single(_cluster.Fake.Requests, request => request.Path == "/_query/async");
+        Assert.Contains("\"livingNodes\":2", (await service.GetAsync("/health/ready")).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task While_a_cluster_is_upgraded_its_older_nodes_understand_what_they_are_asked()
+    {
+        await using var older = await Cluster.StartAsync(Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()), version: "8.19.3");
+        _cluster.Fake.Version = ElasticsearchVersion.Parse("9.1.0");
+        using var service = NewService(options => options.Nodes = [_cluster.Url, older.Url]);
+        for (var i = 0; i < 4; i++)
+        {
+            Assert.Equal(200, (int)(await service.RunAsync()).Status);
+        }
+    }
+
     [Fact]
     public async Task A_cluster_that_failed_repeatedly_is_left_alone_for_a_moment()
     {
         using var service = await NewServiceAsync(options => (options.CircuitCalls, options.CircuitBreak) = (2, TimeSpan.FromMinutes(1)), isEmpty: true);
-        _cluster.Server.Faults.Add(Fault.NoShard().Always());
+        _cluster.Server.Faults.Add(Fault.ClusterBlocked().Always());
         foreach (var _ in Enumerable.Range(0, 3))
         {
             (await service.RunAsync()).Problem(503);

@@ -205,13 +205,64 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.Equal(2, Assert.Single(result.Findings).Counts.Total);
     }
 
+    [Fact]
+    public async Task Addresses_that_are_none_neither_stop_a_run_nor_make_a_node_look_dead_however_many_warnings_they_raise()
+    {
+        Fake.Index("logs-a", Ecs.SignIn());
+        Fake.Index("logs-a", Ecs.NetworkAlert());
+        Fake.CreateIndex("logs-junk", """{"properties":{"source":{"properties":{"ip":{"type":"keyword"} } } } }""");
+        for (var i = 0; i < 400; i++)
+        {
+            Fake.Index("logs-junk", Ecs.SignIn(ip: $"unknown-{i}-{new string('x', 1_000)}"));
+        }
+
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+
+        Assert.Equal([Ip], (await service.RunAsync("""{"revision":"resilient"}""")).Addresses);
+        Assert.Contains("\"livingNodes\":1", (await service.GetAsync("/health/ready")).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_index_without_times_does_not_stand_in_the_way_of_evidence()
+    {
+        Fake.CreateIndex("logs-a", """{"properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"ip"} } } } }""");
+        Fake.Index("logs-a", Ecs.SignIn());
+        Fake.CreateIndex("logs-legacy", """{"properties":{"time":{"type":"date"} } }""");
+        Fake.Index("logs-legacy", """{"time":"2020-01-01T00:00:00Z"}""");
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+
+        Assert.Equal(1, (await service.GetAsync($"/api/v1/ips/{Ip}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task Patterns_of_remote_clusters_do_not_make_the_store_unready()
+    {
+        Fake.Index("logs-a", Ecs.SignIn());
+        Fake.Security.AddUser("admin", "admin-password", "superuser");
+        var role = Fake.Security.AddRole(
+            "service",
+            ["monitor"],
+            new IndexPrivileges(["logs-*", ".alerts-security.*"], ["read", "view_index_metadata"]),
+            new IndexPrivileges(["logs-suspicious_signin.events-*"], ["create_doc", "auto_configure", "maintenance"]));
+        var key = Fake.Security.AddApiKey("service", "admin", role).Encoded;
+        var store = _cluster.NewStore(options =>
+        {
+            options.ApiKey = key;
+            options.Indices["2025-04-29"] = ["logs-*", ".alerts-security.*", "emea:logs-*", "emea:.alerts-security.*"];
+        });
+
+        var health = await store.CheckAsync(TestContext.Current.CancellationToken);
+
+        Assert.True(health.IsReady, health.Description);
+    }
+
     [Theory]
-    [InlineData("8.17.0", 8, false)]
-    [InlineData("8.19.3", 8, true)]
-    [InlineData("9.0.0", 9, false)]
-    [InlineData("9.1.0", 9, true)]
-    [InlineData("serverless", 9, true)]
-    public async Task Each_version_is_asked_only_what_it_knows(string version, int compatibility, bool refusesPartialResults)
+    [InlineData("8.17.0", false)]
+    [InlineData("8.19.3", true)]
+    [InlineData("9.0.0", false)]
+    [InlineData("9.1.0", true)]
+    [InlineData("serverless", true)]
+    public async Task Each_version_is_asked_only_what_it_knows(string version, bool refusesPartialResults)
     {
         Fake.Version = ElasticsearchVersion.Parse(version);
         using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
@@ -223,7 +274,7 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.All(queries, query =>
         {
             Assert.Equal(refusesPartialResults ? "false" : null, query.Query.GetValueOrDefault("allow_partial_results"));
-            Assert.Equal($"application/vnd.elasticsearch+json;compatible-with={compatibility}", query.Headers["Accept"].Replace(" ", "", StringComparison.Ordinal));
+            Assert.Equal($"application/vnd.elasticsearch+json;compatible-with=8", query.Headers["Accept"].Replace(" ", "", StringComparison.Ordinal));
         });
     }
 
