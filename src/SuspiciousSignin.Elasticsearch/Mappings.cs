@@ -196,7 +196,8 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     /// <summary>How ES|QL reads a path of these types, or null where it cannot.</summary>
     private static string? TextOf(string path, IReadOnlyDictionary<string, string[]> types) => path switch
     {
-        "source.ip" => types.Keys.All(type => type == "ip" || KeywordTypes.Contains(type)) ? path : null,
+        // As it is, an index can look it up.
+        "source.ip" => types.Keys.All(type => type == "ip") ? path : types.Keys.All(type => type == "ip" || KeywordTypes.Contains(type)) ? EsqlPredicate.SourceIpText : null,
         "@timestamp" => types.Count != 1 ? null : types.Keys.First() switch { "date" => path, "date_nanos" => $"TO_DATETIME({path})", _ => null },
         "event.ingested" => types.Keys.All(type => type == "date") ? path : types.Keys.All(type => type is "date" or "date_nanos" or "keyword" or "text") ? $"TO_DATETIME({path})" : null,
         _ when types.Count == 1 && KeywordTypes.Contains(types.Keys.First()) => path,

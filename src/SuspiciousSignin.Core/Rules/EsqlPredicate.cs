@@ -65,6 +65,9 @@ public sealed class EsqlColumn
         return left.Length == 0 ? null : new EsqlColumn(left, Array.ConvertAll(left, field => column(EcsFields.Path(field))!));
     }
 
+    /// <summary>Each field as a column of its own.</summary>
+    internal IEnumerable<EsqlColumn> Each() => _fields.Zip(_texts, (field, text) => new EsqlColumn([field], [text]));
+
     /// <summary>The ES|QL text.</summary>
     public override string ToString() => _texts.Length == 1 ? _texts[0] : $"COALESCE({string.Join(", ", _texts)})";
 
@@ -93,6 +96,9 @@ public sealed class EsqlColumn
 /// </summary>
 public abstract class EsqlPredicate
 {
+    /// <summary>How ES|QL reads an address whatever it is mapped as.</summary>
+    public const string SourceIpText = "TO_IP(source.ip)";
+
     /// <summary>The dotted paths of every column that the condition names.</summary>
     public virtual IEnumerable<string> Columns => [];
 
@@ -109,6 +115,12 @@ public abstract class EsqlPredicate
     public bool IsNever => this is Constant { Value: not true };
 
     internal virtual EsqlPredicate Fold(Func<string, string?> column) => this;
+
+    /// <summary>
+    /// Comparisons of single fields, at least one of which holds for every document that the condition holds for; null where there are none. A
+    /// cluster looks these up in its index, which it cannot do for a <c>COALESCE</c> or beneath a <c>NOT</c>.
+    /// </summary>
+    internal virtual IReadOnlyList<EsqlPredicate>? AnyNecessary => null;
 
     /// <summary>The condition where null counts as false: below AND and OR, but not below NOT.</summary>
     internal virtual EsqlPredicate AsCondition() => this;
@@ -170,6 +182,8 @@ public abstract class EsqlPredicate
 
     private sealed class AllOf(EsqlPredicate[] terms) : EsqlPredicate
     {
+        internal override IReadOnlyList<EsqlPredicate>? AnyNecessary => terms.Select(term => term.AnyNecessary).FirstOrDefault(necessary => necessary is not null);
+
         public override IEnumerable<string> Columns => terms.SelectMany(term => term.Columns);
 
         internal override bool IsComposite => true;
@@ -223,6 +237,9 @@ public abstract class EsqlPredicate
 
     private sealed class AnyOf(EsqlPredicate[] terms) : EsqlPredicate
     {
+        internal override IReadOnlyList<EsqlPredicate>? AnyNecessary =>
+            Array.TrueForAll(terms, term => term.AnyNecessary is not null) ? [.. terms.SelectMany(term => term.AnyNecessary!).DistinctBy(term => term.ToString(), StringComparer.Ordinal)] : null;
+
         public override IEnumerable<string> Columns => terms.SelectMany(term => term.Columns);
 
         internal override bool IsComposite => true;
@@ -294,6 +311,8 @@ public abstract class EsqlPredicate
 
         public override IEnumerable<string> Columns => operand.Paths;
 
+        internal override IReadOnlyList<EsqlPredicate>? AnyNecessary => [.. operand.Each().Select(column => new Membership(column, literals))];
+
         internal override EsqlPredicate Fold(Func<string, string?> column) =>
             operand.Resolve(column) is { } left ? new Membership(left, literals) : new Constant(null);
 
@@ -347,38 +366,38 @@ public abstract class EsqlPredicate
         internal override bool? Test(EcsDocument document) => operand.Read(document, out _) == 0;
     }
 
-    private sealed class SourceIpTest : EsqlPredicate
+    private sealed class SourceIpTest(string sourceIp = SourceIpText) : EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpExists(column) ? this : new Constant(false);
+        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpIn(column) is { } text ? new SourceIpTest(text) : new Constant(false);
 
-        public override string ToString() => "TO_IP(source.ip) IS NOT NULL";
+        public override string ToString() => $"{sourceIp} IS NOT NULL";
 
         internal override bool? Test(EcsDocument document) => document.Count(EcsField.SourceIp) > 0;
     }
 
-    private sealed class MultiValuedSourceIp : EsqlPredicate
+    private sealed class MultiValuedSourceIp(string sourceIp = SourceIpText) : EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpExists(column) ? this : new Constant(null);
+        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpIn(column) is { } text ? new MultiValuedSourceIp(text) : new Constant(null);
 
-        public override string ToString() => "MV_COUNT(TO_IP(source.ip)) > 1";
+        public override string ToString() => $"MV_COUNT({sourceIp}) > 1";
 
         internal override bool? Test(EcsDocument document) =>
             document.Count(EcsField.SourceIp) switch { 0 => null, 1 => false, _ => true };
     }
 
-    private sealed class CidrMatch(IReadOnlyList<Cidr> blocks) : EsqlPredicate
+    private sealed class CidrMatch(IReadOnlyList<Cidr> blocks, string sourceIp = SourceIpText) : EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpExists(column) ? this : new Constant(null);
+        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpIn(column) is { } text ? new CidrMatch(blocks, text) : new Constant(null);
 
         public override string ToString()
         {
-            var text = new StringBuilder("CIDR_MATCH(TO_IP(source.ip)");
+            var text = new StringBuilder($"CIDR_MATCH({sourceIp}");
             for (var i = 0; i < blocks.Count; i++)
             {
                 text.Append(i % 6 == 0 ? ",\n      " : ", ").Append(Quote(blocks[i].ToString()));
@@ -417,7 +436,7 @@ public abstract class EsqlPredicate
         internal override bool? Test(Measures counts) => sign == ">=" ? counts[measure] >= bound : counts[measure] <= bound;
     }
 
-    private static bool SourceIpExists(Func<string, string?> column) => column(EcsFields.Path(EcsField.SourceIp)) is not null;
+    private static string? SourceIpIn(Func<string, string?> column) => column(EcsFields.Path(EcsField.SourceIp));
 
     private static string Join(EsqlPredicate[] terms, string word) => string.Join(word, terms.Select(Parenthesise));
 

@@ -16,6 +16,7 @@ public sealed class EsqlQuery
     private readonly RuleRevision _revision;
     private readonly IReadOnlyList<string> _indices;
     private readonly Func<string, string?> _column;
+    private readonly string _sourceIp;
     private readonly EsqlPredicate _keep;
     private readonly (Measure Measure, EsqlPredicate Condition)[] _legs;
     private readonly EsqlPredicate _report;
@@ -31,7 +32,8 @@ public sealed class EsqlQuery
     {
         _revision = revision;
         _indices = indices ?? revision.Indices;
-        _column = column ?? (path => path);
+        _column = column ?? (path => path == "source.ip" ? EsqlPredicate.SourceIpText : path);
+        _sourceIp = _column("source.ip") ?? EsqlPredicate.SourceIpText;
         _keep = revision.Keep.Resolve(_column);
         _legs = Array.FindAll(
             [
@@ -94,7 +96,7 @@ public sealed class EsqlQuery
             .AppendLine("// What each of them is; a condition that is null counts as not met.")
             .Append("| EVAL ").AppendLine(List(fields))
             .Append("| STATS ").AppendLine(List(aggregates))
-            .AppendLine("  BY source_ip = TO_IP(source.ip)")
+            .Append("  BY source_ip = ").AppendLine(_sourceIp)
             .Append(_revision.MissingDatasetCounts ? "// Alerts without a dataset count as one more.\n| EVAL unique_datasets = unique_datasets + CASE(without_dataset > 0, 1, 0)\n" : "")
             .Append("| WHERE ").AppendLine((_reportIgnoringVolume ?? _report).ToString())
             .Append(_reportIgnoringVolume is null ? "" : $"// Addresses above the cap on the volume are told, not reported.\n| EVAL reported = {_report}\n")
@@ -116,7 +118,7 @@ public sealed class EsqlQuery
                     .. accesses.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)"),
                 ]))
             .Append("| STATS ").AppendLine(List([.. accesses.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
-            .Append("  BY ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend("source_ip = TO_IP(source.ip)")))
+            .Append("  BY ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend($"source_ip = {_sourceIp}")))
             .Append("| SORT ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend("source_ip")))
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
             .ToString();
@@ -131,10 +133,10 @@ public sealed class EsqlQuery
         var counted = string.Join(" OR ", _legs.Select(leg => $"({leg.Condition})"));
         return Kept("When each leg was seen from these addresses.")
             .Append("| WHERE ").AppendLine(counted)
-            .AppendLine("| WHERE TO_IP(source.ip) > TO_IP(?after_ip) OR (TO_IP(source.ip) == TO_IP(?after_ip) AND @timestamp > TO_DATETIME(?after))")
+            .AppendLine($"| WHERE {_sourceIp} > TO_IP(?after_ip) OR ({_sourceIp} == TO_IP(?after_ip) AND @timestamp > TO_DATETIME(?after))")
             .Append("| EVAL ").AppendLine(List([.. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)")]))
             .Append("| STATS ").AppendLine(List([.. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
-            .AppendLine("  BY source_ip = TO_IP(source.ip), at = @timestamp")
+            .AppendLine($"  BY source_ip = {_sourceIp}, at = @timestamp")
             .AppendLine("| SORT source_ip, at")
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
             .ToString();
@@ -149,8 +151,9 @@ public sealed class EsqlQuery
             return query.Append("| STATS total = COUNT(*)\n| LIMIT 1").ToString();
         }
 
-        // Counting passes over null; a WHERE in front would read as much, for a cluster cannot look up the number of a field's values.
-        query.Append("| EVAL ").AppendLine(List(
+        // Counting passes over what is neither.
+        AppendNecessary(query, EsqlPredicate.Any([.. _keep.IsNever ? Array.Empty<EsqlPredicate>() : [_keep], .. Misses.Select(miss => miss.Condition)]))
+            .Append("| EVAL ").AppendLine(List(
                 [
                     $"is_kept = {_keep}",
                     .. _legs.Select(leg => $"{At(leg.Measure)} = CASE(is_kept AND {Parenthesised(leg.Condition)}, @timestamp)"),
@@ -169,7 +172,7 @@ public sealed class EsqlQuery
         // Grouping by address first counts an event of several addresses for each of them that was asked for.
         return query
             .Append("| STATS ").AppendLine(List([.. counts, .. FirstsAndLasts]))
-            .AppendLine("  BY source_ip = TO_IP(source.ip)")
+            .Append("  BY source_ip = ").AppendLine(_sourceIp)
             .Append("| WHERE source_ip IN (").Append(AddressList).AppendLine(")")
             .Append("| STATS ").AppendLine(List(
                 [
@@ -215,9 +218,14 @@ public sealed class EsqlQuery
     private string AddressList => string.Join(", ", Enumerable.Range(0, Addresses).Select(i => string.Create(CultureInfo.InvariantCulture, $"TO_IP(?ip{i})")));
 
     /// <summary>The events of the window that the revision counts.</summary>
-    private StringBuilder Kept(string title) => In(title)
+    private StringBuilder Kept(string title) => (_revision.Dataset.Resolve(_column)?.Fields.Count > 1 ? AppendNecessary(In(title), _keep) : In(title))
         .AppendLine("// Which events count: a usable public source address, and one of the two sources or a network alert.")
         .Append("| WHERE ").AppendLine(_keep.ToString());
+
+    /// <summary>Leaves out what an index can tell to be no matter, before the rest is read.</summary>
+    private static StringBuilder AppendNecessary(StringBuilder query, EsqlPredicate condition) => condition.AnyNecessary is not { } necessary ? query : query
+        .AppendLine("// What the index of a cluster can look up; more than counts.")
+        .Append("| WHERE ").AppendLine(string.Join("\n    OR ", necessary));
 
     /// <summary>The events of the window and of the addresses; an event of several addresses is equal to none, so they are asked for apart.</summary>
     private StringBuilder In(string title, bool orSeveral = false)
@@ -234,7 +242,7 @@ public sealed class EsqlQuery
         }
 
         return Addresses == 0 ? query : query
-            .Append("| WHERE TO_IP(source.ip) IN (").Append(AddressList).Append(')').AppendLine(orSeveral ? " OR MV_COUNT(TO_IP(source.ip)) > 1" : "");
+            .Append($"| WHERE {_sourceIp} IN (").Append(AddressList).Append(')').AppendLine(orSeveral ? $" OR MV_COUNT({_sourceIp}) > 1" : "");
     }
 
     private string? Coalesce(string[] fields)

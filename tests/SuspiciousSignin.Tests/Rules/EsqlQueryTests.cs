@@ -46,6 +46,26 @@ public sealed class EsqlQueryTests
 
     [Theory]
     [MemberData(nameof(Revisions))]
+    public void What_is_mapped_as_an_address_is_read_as_it_is_so_that_an_index_can_look_it_up(string name, bool promote)
+    {
+        var query = new EsqlQuery(Engine.Revision(name, promote), column: path => path) { Addresses = 1 };
+        foreach (var text in new[] { query.Detection(), query.Accounts(), query.Times(), query.Coverage() })
+        {
+            Assert.DoesNotContain("TO_IP(source.ip)", text, StringComparison.Ordinal);
+            Assert.Contains("CIDR_MATCH(source.ip,", text, StringComparison.Ordinal);
+            Assert.Contains("| WHERE source.ip IN (TO_IP(?ip0))", text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Times_in_nanoseconds_are_compared_as_those_of_ingestion_are()
+    {
+        var query = new EsqlQuery(Engine.Revision(), column: path => path == "@timestamp" ? "TO_DATETIME(@timestamp)" : path) { HasIngestedAfter = true };
+        Assert.Contains("COALESCE(event.ingested, TO_DATETIME(@timestamp)) >= ", query.Detection(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Revisions))]
     public void The_text_sorts_limits_and_takes_the_window_as_parameters(string name, bool promote)
     {
         var text = Normal(EsqlQuery.Text(Engine.Revision(name, promote)));
