@@ -66,13 +66,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
                 if (count < size || page.IsFull)
                 {
-                    var isPartial = warnings.Count > 0;
-                    if (query.IsOfAll && page.Before > start?.Before)
-                    {
-                        warnings.Add(Warning.LateEvents(page.Before - start.Value.Before));
-                    }
-
-                    return new EventPage(page.Events, query.IsOfAll ? total : null, page.Next) { Warnings = warnings, IsPartial = isPartial };
+                    return page.ToEventPage(total, warnings);
                 }
             }
         }
@@ -152,7 +146,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             JsonSerializer.Serialize(json, EventDocument.Paths.Append(EventWriter.ProvenanceField + ".*"));
             json.WritePropertyName("fields");
             JsonSerializer.Serialize(json, ColumnsOf(query.Revision).Select(path => path == "@timestamp" || (path == "event.ingested" && indices.Column(path) == path)
-                ? (object)new { field = path, format = "strict_date_optional_time" }
+                ? (object)new { field = path, format = DateFormat }
                 : path));
             json.WriteEndObject();
         }
@@ -237,26 +231,6 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
         public bool IsFull => _settled > query.Limit;
 
-        /// <summary>The events of the page, once all hits are added.</summary>
-        public IReadOnlyList<EventDocument> Events
-        {
-            get
-            {
-                Settle();
-                return [.. _events.Take(query.Limit).Select(each => each.Document)];
-            }
-        }
-
-        /// <summary>The cursor of the page that follows; null where none does.</summary>
-        public string? Next
-        {
-            get
-            {
-                Settle();
-                return _events.Count > query.Limit ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query) : null;
-            }
-        }
-
         public void Add(JsonElement hit)
         {
             var place = new Place(hit.GetProperty("sort")[0].GetInt64(), hit.GetProperty("_id").GetString()!, hit.GetProperty("_index").GetString()!, 0);
@@ -279,6 +253,21 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                     _events.RemoveRange(_settled + query.Limit + 1, _events.Count - (_settled + query.Limit + 1));
                 }
             }
+        }
+
+        /// <summary>What was collected, once all hits are added.</summary>
+        /// <param name="total">How many events the window holds.</param>
+        /// <param name="incomplete">Why the cluster could not look at all; nothing where it could.</param>
+        public EventPage ToEventPage(long total, List<Warning> incomplete)
+        {
+            Settle();
+            var late = query.IsOfAll && start is { } place ? Before - place.Before : 0;
+            var next = _events.Count > query.Limit ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query) : null;
+            return new EventPage([.. _events.Take(query.Limit).Select(each => each.Document)], query.IsOfAll ? total : null, next)
+            {
+                Warnings = late > 0 ? [.. incomplete, Warning.LateEvents(late)] : incomplete,
+                IsPartial = incomplete.Count > 0,
+            };
         }
 
         /// <summary>The events so far are of earlier times than all that follow.</summary>

@@ -50,6 +50,8 @@ public static class RuleCatalogue
     private static readonly EsqlPredicate HasRuleId = Is(new EsqlColumn(EcsField.RuleId), ExternalAlertsRuleId);
     private static readonly EsqlPredicate Succeeded = Is(new EsqlColumn(EcsField.Outcome), "success");
     private static readonly EsqlPredicate AccessesMail = Is(new EsqlColumn(EcsField.Action), "MailItemsAccessed");
+    private static readonly EsqlPredicate IsExternalAlert = Any(HasRuleId, HasRuleName);
+    private static readonly EsqlPredicate IsOfNeitherSource = Any(IsNull(AnyDataset), Not(Is(AnyDataset, MailDataset, AzureDataset)));
     private static readonly EsqlPredicate IsExcluded = SourceIpIn(ExcludedNetworks.All);
 
     /// <summary>What External Alerts itself promotes: any alert document but those of Elastic's own endpoint and cloud sensors.</summary>
@@ -58,9 +60,7 @@ public static class RuleCatalogue
         Any(IsNull(ModuleColumn), Not(Is(ModuleColumn, "endpoint", "endgame", "cloud_defend"))));
 
     /// <summary>What a network alert needs in 'resilient' besides who raised it, so that warnings promise only what a change of revision gives.</summary>
-    private static readonly EsqlPredicate CountsInResilient = All(
-        Not(IsExcluded),
-        Any(IsNull(AnyDataset), Not(Is(AnyDataset, MailDataset, AzureDataset))));
+    private static readonly EsqlPredicate CountsInResilient = All(Not(IsExcluded), IsOfNeitherSource);
 
     private static readonly List<NearMiss> AllNearMisses = [];
 
@@ -192,12 +192,10 @@ public static class RuleCatalogue
         Schedule = "As you run it.",
         Indices = ["logs-*", ".alerts-security.*"],
         Dataset = AnyDataset,
-        Keep = Keeps(AnyDataset, Promoted(Any(HasRuleId, HasRuleName), promote)),
+        Keep = Keeps(AnyDataset, Promoted(IsExternalAlert, promote)),
         AzureSignIn = All(Is(AnyDataset, AzureDataset), Succeeded),
         MailAccess = All(Is(AnyDataset, MailDataset), AccessesMail, Succeeded),
-        NetworkAlert = All(
-            Promoted(Any(HasRuleId, HasRuleName), promote),
-            Any(IsNull(AnyDataset), Not(Is(AnyDataset, MailDataset, AzureDataset)))),
+        NetworkAlert = All(Promoted(IsExternalAlert, promote), IsOfNeitherSource),
         MissingDatasetCounts = true,
         Report = All(
             AtLeast(Measure.NetworkAlert, 1),
@@ -228,7 +226,7 @@ public static class RuleCatalogue
 
     /// <summary>The same near miss where only Kibana's alerts could have counted, and where raw ones could have too.</summary>
     private static (NearMiss OfKibana, NearMiss OrRaw) OfKibanaOrRaw(string code, Func<EsqlPredicate, EsqlPredicate> condition, string message) =>
-        (Miss(code, condition(Any(HasRuleId, HasRuleName)), message), Miss(code, condition(Any(HasRuleId, HasRuleName, IsRawAlert)), message));
+        (Miss(code, condition(Promoted(IsExternalAlert, promote: false)), message), Miss(code, condition(Promoted(IsExternalAlert, promote: true)), message));
 
     private static NearMiss Miss(string code, EsqlPredicate condition, string message)
     {

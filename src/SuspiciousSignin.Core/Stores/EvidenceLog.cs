@@ -42,6 +42,10 @@ internal struct EvidenceLog
         return head.Earliest >= after || (head.Latest >= after && timestamp + At(chunks, place).Delay >= after);
     }
 
+    /// <summary>The same where the earliest and the latest <c>event.ingested</c> of all of them are known, which most often tell.</summary>
+    public static bool IsIngestedSince((long Earliest, long Latest) ofAll, byte[][] chunks, uint place, long timestamp, long after) =>
+        ofAll.Earliest >= after || (ofAll.Latest >= after && IsIngestedSince(chunks, place, timestamp, after));
+
     /// <summary>Loads what every event has of the one at a place.</summary>
     public static void Touch(byte[][] chunks, uint place) => Prefetch.Load(in chunks[place >> OffsetBits][(place & ((1 << OffsetBits) - 1)) * 4]);
 

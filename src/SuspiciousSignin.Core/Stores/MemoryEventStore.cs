@@ -466,7 +466,7 @@ public sealed class MemoryEventStore : IEventStore
                 }
 
                 var minute = _index.Timeline.Find(entry.Timestamp)!;
-                if ((query.IngestedAfter is { } after && !minute.IsIngestedSince(entry.Place, entry.Timestamp, after))
+                if ((query.IngestedAfter is { } after && !EvidenceLog.IsIngestedSince(minute.Ingested, minute.Chunks, entry.Place, entry.Timestamp, after))
                     || (query.AsOf is { } asOf && EvidenceLog.At(minute.Chunks, entry.Place).Sequence >= asOf))
                 {
                     continue;

@@ -51,8 +51,8 @@ internal readonly record struct MinuteSlice(long Begin, ReadOnlyMemory<MinuteEnt
 /// <summary>Picks the events that were ingested at or after a time: by what is known of their minute, else by what their evidence tells.</summary>
 internal sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
 {
-    private readonly Dictionary<long, (long Earliest, long Latest, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)
-        .ToDictionary(minute => minute.Begin, minute => (minute.Ingested.Earliest, minute.Ingested.Latest, minute.Chunks));
+    private readonly Dictionary<long, ((long Earliest, long Latest) Ingested, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)
+        .ToDictionary(minute => minute.Begin, minute => (minute.Ingested, minute.Chunks));
 
     private readonly List<SeriesEntry> _picked = [];
 
@@ -60,7 +60,7 @@ internal sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
     public ReadOnlySpan<SeriesEntry> Of(ReadOnlySpan<SeriesEntry> events)
     {
         _picked.Clear();
-        (long begin, (long Earliest, long Latest, byte[][] Chunks) minute) = (long.MinValue, (0, 0, []));
+        (long begin, ((long Earliest, long Latest) Ingested, byte[][] Chunks) minute) = (long.MinValue, ((0, 0), []));
         foreach (ref readonly var entry in events)
         {
             if (entry.Timestamp - begin is < 0 or >= Timeline.MillisecondsPerMinute)
@@ -69,7 +69,7 @@ internal sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
                 minute = _minutes[begin];
             }
 
-            if (minute.Earliest >= after || (minute.Latest >= after && EvidenceLog.IsIngestedSince(minute.Chunks, entry.Place, entry.Timestamp, after)))
+            if (EvidenceLog.IsIngestedSince(minute.Ingested, minute.Chunks, entry.Place, entry.Timestamp, after))
             {
                 _picked.Add(entry);
             }

@@ -211,10 +211,6 @@ internal sealed class Minute(long key, Hour hour, ushort identities)
     /// <summary>The earliest and the latest <c>event.ingested</c> of all its events.</summary>
     public (long Earliest, long Latest) Ingested { get; private set; } = (long.MaxValue, long.MinValue);
 
-    /// <summary>Whether one of its events was ingested at or after a time.</summary>
-    public bool IsIngestedSince(uint place, long timestamp, long after) =>
-        Ingested.Earliest >= after || (Ingested.Latest >= after && EvidenceLog.IsIngestedSince(Chunks, place, timestamp, after));
-
     /// <summary>Adds an event and tells where its evidence is.</summary>
     public uint Add(long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
     {
