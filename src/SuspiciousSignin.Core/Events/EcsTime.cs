@@ -21,7 +21,7 @@ public static class EcsTime
     /// <summary>The wire form of a stored time.</summary>
     public static DateTime ToDateTime(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime;
 
-    /// <summary>Reads a date from text such as <c>2026-05-22</c>, <c>2026-05-22T10:00:00.123+02:00</c> or <c>1790000000000</c>.</summary>
+    /// <summary>Reads a date from text such as <c>2026-05-22</c>, <c>2026-05-22T10:00:00.123+02:00</c>, <c>1790000000000</c> or <c>1790000000000.5</c>.</summary>
     /// <param name="text">The text in UTF-8.</param>
     /// <param name="milliseconds">Milliseconds since the epoch.</param>
     /// <returns>Whether the text is a date of the years 1 to 9999. A leap second (<c>:60</c>) is none.</returns>
@@ -38,7 +38,7 @@ public static class EcsTime
             return TryParseCalendar(ref reader, year, out milliseconds);
         }
 
-        return Utf8Parser.TryParse(text, out milliseconds, out var used) && used == text.Length
+        return Utf8Parser.TryParse(text, out milliseconds, out var used) && IsFraction(text[used..], ref milliseconds, text[0] == '-')
             && milliseconds >= MinMilliseconds && milliseconds <= MaxMilliseconds;
     }
 
@@ -126,6 +126,18 @@ public static class EcsTime
         var local = new DateTime(year, month, day, hour, minute, second, millisecond, DateTimeKind.Utc);
         milliseconds = ((local.Ticks - DateTime.UnixEpoch.Ticks) / TimeSpan.TicksPerMillisecond) - (offsetMinutes * 60_000L);
         return milliseconds >= MinMilliseconds && milliseconds <= MaxMilliseconds;
+    }
+
+    /// <summary>Reads what may follow milliseconds, a point and up to six digits; they are cut off, towards the past.</summary>
+    private static bool IsFraction(ReadOnlySpan<byte> text, ref long milliseconds, bool isNegative)
+    {
+        if (text is [(byte)'.', .. var digits] && digits.Length <= 6 && digits.IndexOfAnyExceptInRange((byte)'0', (byte)'9') < 0)
+        {
+            milliseconds -= isNegative && digits.ContainsAnyExcept((byte)'0') ? 1 : 0;
+            return true;
+        }
+
+        return text.IsEmpty;
     }
 
     private ref struct Digits(ReadOnlySpan<byte> text)

@@ -17,6 +17,21 @@ public sealed class EcsTimeTests
         }
     }
 
+    [Theory]
+    [InlineData("1773468000000", 1_773_468_000_000)]
+    [InlineData("1773468000000.7", 1_773_468_000_000)]
+    [InlineData("1773468000000.999999", 1_773_468_000_000)]
+    [InlineData("1773468000000.", 1_773_468_000_000)]
+    [InlineData("-1.5", -2L)]
+    [InlineData("-1.0", -1L)]
+    [InlineData("1773468000000.1234567", null)]
+    [InlineData("1773468000000.7x", null)]
+    [InlineData("1773468000000.-7", null)]
+    [InlineData("1773468000000,7", null)]
+    [InlineData(".7", null)]
+    public void Milliseconds_may_have_a_fraction_as_in_elasticsearch_and_it_is_cut_off(string text, long? expected) =>
+        Assert.Equal(expected, EcsTime.TryParse(Encoding.ASCII.GetBytes(text), out var milliseconds) ? milliseconds : null);
+
     [Fact]
     public void Times_come_out_alike_however_many_digits_the_second_has()
     {

@@ -138,6 +138,6 @@ public static partial class OracleTime
         RegexOptions.ExplicitCapture | RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex IsoDate();
 
-    [GeneratedRegex(@"\A-?[0-9]{1,18}(\.[0-9]+)?\z", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"\A-?[0-9]{1,18}(\.[0-9]{0,6})?\z", RegexOptions.ExplicitCapture)]
     private static partial Regex EpochMillis();
 }
