@@ -15,6 +15,9 @@ internal enum DocumentMarks : byte
 
     /// <summary>It has a known field of <c>event.*</c>, which every ECS document has.</summary>
     EventField = 2,
+
+    /// <summary>It has a key under which shippers and services put whole records.</summary>
+    Envelope = 4,
 }
 
 /// <summary>

@@ -241,6 +241,9 @@ internal static class EcsFields
         (EcsField.OperationPropertyValue, "o365.audit.OperationProperties.Value", FieldKind.Text),
     ];
 
+    /// <summary>Keys that are no field: what stands there are records, which stand beside a shipper's own fields.</summary>
+    private static readonly string[] EnvelopeKeys = ["o365audit", "AuditData", "auditData", "records"];
+
     private static readonly FieldPart[] Parts = BuildParts();
 
     /// <summary>The tree of path segments that the reader walks along with a document.</summary>
@@ -302,6 +305,11 @@ internal static class EcsFields
         foreach (var (field, path, kind) in Catalogue)
         {
             root.GetOrAdd(path).SetLeaf(field, kind);
+        }
+
+        foreach (var key in EnvelopeKeys)
+        {
+            root.GetOrAdd(key).SetEnvelope();
         }
 
         NodeCount = root.NumberFrom(0);

@@ -17,6 +17,9 @@ public sealed class EventReader
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
 
+    /// <summary>Where <c>message</c> is a record before the pipeline has mapped it. What others write there is not trusted to be one.</summary>
+    private static readonly byte[][] MessageDatasets = [.. new[] { "azure.signinlogs", "o365.audit", "suricata.eve", "zeek.notice" }.Select(Encoding.UTF8.GetBytes)];
+
     private static readonly string[] IntegrationStreams = ["logs-azure.signinlogs-", "logs-o365.audit-"];
 
     /// <summary>What comes before the name of a data stream, or of an index, in the names of indices made from it; a few letters more follow <c>shrink-</c>.</summary>
@@ -57,6 +60,16 @@ public sealed class EventReader
 
     /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
     public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.Marks.HasFlag(DocumentMarks.EventField) || _document.HasSourceIpText));
+
+    /// <summary>
+    /// Whether the last document, though ECS, may be what a shipper sends to a pipeline: its own fields around a record that nobody has mapped.
+    /// </summary>
+    public bool MayHoldRecord => !IsKibanaAlert && !_document.HasSourceIpText && (_document.Marks.HasFlag(DocumentMarks.Envelope) || IsUnmapped);
+
+    /// <summary>Whether its <c>message</c> is such a record: it belongs to an integration that ships them so.</summary>
+    public bool IsRecordMessage =>
+        IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1 && _document.First(EcsField.Message).StartsWith("{"u8)
+        && Array.Exists(MessageDatasets, dataset => _document.First(DatasetField).SequenceEqual(dataset));
 
     /// <summary>Whether the last document is a Kibana alert.</summary>
     public bool IsKibanaAlert => _document.IsKibanaAlert;
@@ -348,6 +361,12 @@ public sealed class EventReader
         _document.IsOfAlertDataset = IsOfAlertDataset();
     }
 
+    // Every pipeline sets the kind of its events.
+    private bool IsUnmapped =>
+        _document.Count(EcsField.Kind) == 0 && _document.Count(EcsField.Action) == 0 && _document.Count(EcsField.Outcome) == 0;
+
+    private EcsField DatasetField => _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
+
     private bool IsOfAlertDataset()
     {
         if (_options.AlertDatasets.Count == 0)
@@ -355,7 +374,7 @@ public sealed class EventReader
             return false;
         }
 
-        var field = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
+        var field = DatasetField;
         return _document.Count(field) == 1 && _options.AlertDatasets.Contains(Encoding.UTF8.GetString(_document.First(field)), StringComparer.Ordinal);
     }
 
@@ -390,8 +409,7 @@ public sealed class EventReader
 
         if (IsGiven(EcsField.EventId))
         {
-            var dataset = _document.Count(EcsField.Dataset) > 0 ? EcsField.Dataset : EcsField.DataStreamDataset;
-            return Identify("event"u8, _document.First(EcsField.EventId), _document.All(dataset), _document.All(EcsField.Kind));
+            return Identify("event"u8, _document.First(EcsField.EventId), _document.All(DatasetField), _document.All(EcsField.Kind));
         }
 
         return 0;

@@ -120,6 +120,9 @@ internal sealed class FieldNode
         return node;
     }
 
+    /// <summary>Marks a document that has the key as one that may hold records.</summary>
+    public void SetEnvelope() => Marks = DocumentMarks.Envelope;
+
     public void SetLeaf(EcsField field, FieldKind kind) => (Field, Kind) = (field, kind);
 
     /// <summary>Numbers the nodes of the tree from this one on; gives the number after the last.</summary>

@@ -35,7 +35,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
     private void Read(ReadOnlyMemory<byte> utf8, Place place)
     {
         var rejected = _reader.Read(utf8, batch.Received, place.Line, out batch.Next(), place.Identity.Id, place.Identity.Index);
-        if (rejected is null && _reader.IsEcs)
+        var isEcs = _reader.IsEcs && (rejected is not null || !_reader.MayHoldRecord);
+        if (rejected is null && isEcs)
         {
             batch.AcceptNext(_reader.IsKibanaAlert ? RecordShapes.KibanaAlert : RecordShapes.Ecs);
             return;
@@ -43,7 +44,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
         try
         {
-            if (!_reader.IsEcs && rejected?.Code is not (RejectionCodes.MalformedJson or RejectionCodes.InvalidText) && TryReadOther(utf8, rejected, place))
+            if (!isEcs && rejected?.Code is not (RejectionCodes.MalformedJson or RejectionCodes.InvalidText) && TryReadOther(utf8, rejected, place))
             {
                 return;
             }
@@ -76,7 +77,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         using (document)
         {
             var root = document.RootElement;
-            if (Envelope.Open(root) is { } contents)
+            if (Open(root) is { } contents)
             {
                 if (Envelope.HasTwice(root))
                 {
@@ -113,6 +114,14 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
         Reject(place, RejectionCodes.UnknownShape, "", $"Neither an ECS document (with @timestamp and event.*) nor a record of a known shape: {KnownShapes}.");
         return true;
+    }
+
+    private IEnumerable<Envelope.Content>? Open(JsonElement root)
+    {
+        var contents = (_reader.IsRecordMessage ? Envelope.OpenMessage(root) : null) ?? Envelope.Open(root);
+
+        // An event that has an empty list of its own is still an event.
+        return _reader.IsEcs && contents?.Any() == false ? null : contents;
     }
 
     private void ReadAll(ReadOnlyMemory<byte> utf8, IEnumerable<Envelope.Content> contents, bool isIncomplete, Place place)

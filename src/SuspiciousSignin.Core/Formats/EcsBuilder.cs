@@ -54,7 +54,7 @@ internal sealed class EcsBuilder
     /// <summary>Sets a field to a value, object or array of the record as it is; undefined, null and empty text set nothing.</summary>
     public void Set(string path, JsonElement value)
     {
-        if (value.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null) && !(value.ValueKind == JsonValueKind.String && value.ValueEquals(""u8)))
+        if (!value.IsEmpty())
         {
             _values[path] = value;
         }

@@ -45,12 +45,10 @@ internal sealed class EntraSignIn : IRecordShape
 
     private static string? OutcomeOf(JsonElement status, JsonElement root, EventReaderOptions options)
     {
-        if (status.ValueKind == JsonValueKind.Object)
-        {
-            return SignInFields.OutcomeOf(status.Snake("error_code").Number() ?? 0);
-        }
-
-        return options.SignInResultTypeFallback && root.Snake("result_type").Text() is { } resultType && resultType != "0" ? "failure" : "success";
+        var resultType = options.SignInResultTypeFallback ? root.Snake("result_type").Text() : null;
+        return status.ValueKind == JsonValueKind.Object ? SignInFields.OutcomeOf(status.Snake("error_code"), resultType)
+            : resultType is null or "0" ? "success"
+            : "failure";
     }
 
     private static long? DurationOf(JsonElement milliseconds) =>

@@ -60,6 +60,13 @@ internal static class Envelope
         };
     }
 
+    /// <summary>What the <c>message</c> of a shipped record holds, or null where that is none.</summary>
+    public static IEnumerable<Content>? OpenMessage(JsonElement root) =>
+        root.Get("message") is { ValueKind: JsonValueKind.String } message && message.Unwrapped() is { ValueKind: JsonValueKind.Object } record
+        && RecordShapes.All.Any(shape => shape.Matches(record))
+            ? [new Content(default, default, message.GetString(), "/message")]
+            : null;
+
     /// <summary>Whether the envelope says that it holds less than there is: failed shards, a time-out, a next page.</summary>
     public static bool IsIncomplete(JsonElement root) =>
         root.Get("timed_out").ValueKind == JsonValueKind.True || root.Get("@odata.nextLink").ValueKind == JsonValueKind.String || HasFailed(root.Get("_shards"));

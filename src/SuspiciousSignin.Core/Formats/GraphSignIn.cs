@@ -6,9 +6,11 @@ namespace SuspiciousSignin.Formats;
 /// <summary>A <c>signIn</c> of Microsoft Graph, <c>/auditLogs/signIns</c>: the properties of a diagnostic record, without the record.</summary>
 internal sealed class GraphSignIn : IRecordShape
 {
+    private static readonly string[] Names = ["createdDateTime", "ipAddress", "status"];
+
     public string Name => "graphSignIn";
 
-    public bool Matches(JsonElement record) => record.Has("createdDateTime") && record.Has("ipAddress") && record.Has("status");
+    public bool Matches(JsonElement record) => Names.All(name => record.GetAnyCase(name).ValueKind != JsonValueKind.Undefined);
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
@@ -17,7 +19,7 @@ internal sealed class GraphSignIn : IRecordShape
         SignInFields.Set(ecs, signIn, signIn.Get("location"), options);
         ecs.Set("event.action", SignInFields.Action);
         var status = signIn.Get("status");
-        ecs.Set("event.outcome", SignInFields.OutcomeOf(status.Get("error_code").Number() ?? 0));
+        ecs.Set("event.outcome", SignInFields.OutcomeOf(status.Get("error_code")));
         ecs.Set("message", SignInFields.MessageOf(status.Get("failure_reason").Text(), status.Get("additional_details").Text()));
         ecs.Set("geo.country_iso_code", signIn.Get("location").Get("country_or_region").Text());
         ecs.Set("azure.correlation_id", signIn.Get("correlation_id").Text());
@@ -25,7 +27,7 @@ internal sealed class GraphSignIn : IRecordShape
     }
 
     // Only the beta version tells; version 1.0 lists sign-ins by people unless asked otherwise.
-    private static string CategoryOf(JsonElement signIn) => signIn.Get("sign_in_event_types").Items().FirstOrDefault().Text() switch
+    private static string CategoryOf(JsonElement signIn) => signIn.Get("sign_in_event_types").Values().FirstOrDefault().Text() switch
     {
         "nonInteractiveUser" => "NonInteractiveUserSignInLogs",
         "servicePrincipal" => "ServicePrincipalSignInLogs",

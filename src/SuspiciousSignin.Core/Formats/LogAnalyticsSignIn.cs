@@ -24,7 +24,7 @@ internal sealed class LogAnalyticsSignIn : IRecordShape
         SignInFields.Set(ecs, row, row.Get("location_details"), options);
         ecs.Set("event.action", row.Get("operation_name").Text() ?? SignInFields.Action);
         var status = row.Get("status");
-        ecs.Set("event.outcome", OutcomeOf(record.Get("ResultType").TextOrEmpty(), status.Get("error_code").Number()));
+        ecs.Set("event.outcome", OutcomeOf(record.Get("ResultType").TextOrEmpty(), status.Get("error_code")));
         ecs.Set("message", SignInFields.MessageOf(
             row.Get("result_description").Text() ?? status.Get("failure_reason").Text(), status.Get("additional_details").Text()));
         ecs.Set("geo.country_iso_code", row.Get("location").Text());
@@ -38,11 +38,11 @@ internal sealed class LogAnalyticsSignIn : IRecordShape
     }
 
     // Log Analytics has no null text: an empty column says as little as a missing one, but does not say success.
-    private static string? OutcomeOf(string? resultType, double? errorCode) => resultType switch
+    private static string? OutcomeOf(string? resultType, JsonElement errorCode) => resultType switch
     {
         "0" => "success",
-        "" => SignInFields.OutcomeOf(errorCode ?? 1),
-        null => SignInFields.OutcomeOf(errorCode ?? 0),
+        "" when errorCode.IsEmpty() => "failure",
+        "" or null => SignInFields.OutcomeOf(errorCode),
         _ => "failure",
     };
 }

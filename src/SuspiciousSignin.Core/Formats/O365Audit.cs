@@ -68,15 +68,15 @@ internal sealed partial class O365Audit : IRecordShape
         var client = ClientAddress.Parse(text ?? "");
         ecs.Set("client.address", client.Address);
         ecs.Set("client.domain", client.Domain);
+        ecs.Set("client.port", client.Port);
+        ecs.Set("source.port", client.Port);
         if (client.Ip is not { } ip)
         {
             return;
         }
 
         ecs.Set("client.ip", ip);
-        ecs.Set("client.port", client.Port);
         ecs.Set("source.ip", ip);
-        ecs.Set("source.port", client.Port);
         ecs.Set("network.type", ip.Contains(':', StringComparison.Ordinal) ? "ipv6" : "ipv4");
         ecs.Set("related.ip", [ip]);
     }
@@ -186,7 +186,7 @@ internal sealed partial class O365Audit : IRecordShape
         }
 
         ecs.Set("event.severity", rules.Max(rule => SeverityOf(rule.Get("Severity").Text()?.ToLowerInvariant()) ?? 0));
-        var isBlocked = rules.Any(rule => rule.Get("Actions").Items().Any(action => action.Text() == "BlockAccess"));
+        var isBlocked = rules.Any(rule => rule.Get("Actions").Values().Any(action => action.Text() == "BlockAccess"));
         ecs.Set("event.outcome", !isBlocked ? "success" : record.Get("Operation").Text() switch
         {
             "DlpRuleUndo" => "success",

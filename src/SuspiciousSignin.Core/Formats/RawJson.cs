@@ -47,6 +47,10 @@ internal static class RawJson
         _ => null,
     };
 
+    /// <summary>Whether it is missing, null or empty text, and so says nothing.</summary>
+    public static bool IsEmpty(this JsonElement element) =>
+        element.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || (element.ValueKind == JsonValueKind.String && element.ValueEquals(""u8));
+
     /// <summary>A number, or a number in text; one that is too large to be exact is none.</summary>
     public static double? Number(this JsonElement element) =>
         double.TryParse(element.Text(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) < 9e15 ? number : null;
@@ -76,6 +80,10 @@ internal static class RawJson
             yield return (name == key || taken!.Add(name) ? name : key, value);
         }
     }
+
+    /// <summary>The items, or the element itself where it is no array.</summary>
+    public static IEnumerable<JsonElement> Values(this JsonElement element) =>
+        element.ValueKind == JsonValueKind.Array ? element.EnumerateArray() : [element];
 
     /// <summary>The items, or none where the element is no array.</summary>
     public static IEnumerable<JsonElement> Items(this JsonElement element) =>

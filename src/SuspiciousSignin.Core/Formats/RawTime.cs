@@ -42,7 +42,7 @@ internal static class RawTime
     }
 
     /// <summary>Reads seconds since the epoch with a fraction, as Zeek writes them.</summary>
-    public static bool TryParseEpochSeconds(string text, out long milliseconds)
+    public static bool TryParseEpochSeconds(string? text, out long milliseconds)
     {
         milliseconds = 0;
         if (!decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) || Math.Abs(seconds) > 400_000_000_000m)

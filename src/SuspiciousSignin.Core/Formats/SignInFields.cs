@@ -46,26 +46,26 @@ internal static class SignInFields
         }
 
         ecs.Set("source.address", text);
-        if (options.SignInAddressWithPort && ClientAddress.Parse(text) is { Ip: { } ip } client)
+        var client = options.SignInAddressWithPort && !SourceAddress.TryParse(text, out _) ? ClientAddress.Parse(text) : new ClientAddress(text);
+        if (client is { Ip: { } ip, Domain: null })
         {
             ecs.Set("source.ip", ip);
             ecs.Set("source.port", client.Port);
             ecs.Set("client.ip", ip);
             ecs.Set("related.ip", [ip]);
         }
-        else if (SourceAddress.TryParse(text, out _))
-        {
-            ecs.Set("source.ip", text);
-            ecs.Set("client.ip", text);
-            ecs.Set("related.ip", [text]);
-        }
     }
 
-    /// <summary><c>event.outcome</c> of an error code: 0 is success, more is failure.</summary>
-    public static string? OutcomeOf(double errorCode) => errorCode switch
+    /// <summary>
+    /// <c>event.outcome</c> of an error code: none or 0 is success, more is failure. One that is no number says neither, as Elastic's pipeline
+    /// fails on it; then the result type counts where the record has one.
+    /// </summary>
+    public static string? OutcomeOf(JsonElement errorCode, string? resultType = null) => errorCode.Number() switch
     {
         0 => "success",
         > 0 => "failure",
+        null when errorCode.IsEmpty() => "success",
+        null when resultType is not null => resultType == "0" ? "success" : "failure",
         _ => null,
     };
 

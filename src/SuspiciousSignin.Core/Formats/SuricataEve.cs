@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text.Json;
 using SuspiciousSignin.Events;
 
@@ -6,6 +7,11 @@ namespace SuspiciousSignin.Formats;
 /// <summary>A line of Suricata's EVE log. Alerts are network alerts; flows, DNS and the rest are events that the rule does not count.</summary>
 internal sealed class SuricataEve : IRecordShape
 {
+    private static readonly FrozenSet<string> Protocols = new[]
+    {
+        "dns", "ftp", "ftp_data", "ikev2", "krb5", "mqtt", "rdp", "rfb", "smb", "smtp", "snmp", "ssh", "tftp", "tls",
+    }.ToFrozenSet(StringComparer.Ordinal);
+
     public string Name => "suricata";
 
     public bool Matches(JsonElement record) =>
@@ -13,36 +19,72 @@ internal sealed class SuricataEve : IRecordShape
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
-        var isAlert = record.Get("event_type").Text() == "alert";
+        var eventType = record.Get("event_type").Text()?.ToLowerInvariant();
+        var types = TypesOf(eventType);
         ecs.SetTimestamp((record.Get("timestamp"), "/timestamp"));
         ecs.Set("event.dataset", "suricata.eve");
         ecs.Set("event.module", "suricata");
         ecs.Set("data_stream.dataset", "suricata.eve");
-        ecs.Set("event.kind", isAlert ? "alert" : "event");
-        ecs.Set("event.category", isAlert ? ["network", "intrusion_detection"] : ["network"]);
+        ecs.Set("event.kind", eventType switch { "alert" => "alert", "stats" => "metric", _ => "event" });
+        ecs.Set("event.category", eventType switch
+        {
+            "alert" => ["network", "intrusion_detection"],
+            "http" or "http2" => ["network", "web"],
+            _ => ["network"],
+        });
         ecs.SetEndpoint("source", record.Get("src_ip"), record.Get("src_port"));
         ecs.SetEndpoint("destination", record.Get("dest_ip"), record.Get("dest_port"));
         ecs.Set("network.transport", record.Get("proto").Text()?.ToLowerInvariant());
-        ecs.Set("network.protocol", record.Get("app_proto").Text());
+        ecs.Set("network.protocol", ProtocolOf(record.Get("app_proto").Text()?.ToLowerInvariant(), eventType));
         ecs.Set("user_agent.original", record.Get("http").Get("http_user_agent").Text());
         ecs.Set("observer.vendor", "OISF");
         ecs.Set("observer.product", "Suricata");
         ecs.Set("observer.type", "ids");
         ecs.Set("observer.ingress.interface.name", record.Get("in_iface").Text());
         ecs.Set("suricata.eve.flow_id", record.Get("flow_id").Text());
-        ecs.Set("suricata.eve.event_type", record.Get("event_type").Text());
+        ecs.Set("suricata.eve.event_type", eventType);
+        if (eventType == "http" && record.Get("http").Get("status").Number() is { } status)
+        {
+            ecs.Set("event.outcome", status < 400 ? "success" : "failure");
+        }
+
         if (RawTime.TryParse(record.Get("flow").Get("start").Text() ?? "", out var start))
         {
             ecs.SetTime("event.start", start);
         }
 
-        if (isAlert)
+        if (record.Get("flow").Get("state").Text() is "new" or "closed")
         {
-            SetAlert(ecs, record.Get("alert"));
+            types.Add(record.Get("flow").Get("state").Text() == "new" ? "start" : "end");
+        }
+
+        SetAlert(ecs, record.Get("alert"), types);
+        if (types.Count > 0)
+        {
+            ecs.Set("event.type", types);
         }
     }
 
-    private static void SetAlert(EcsBuilder ecs, JsonElement alert)
+    private static List<string> TypesOf(string? eventType) => eventType switch
+    {
+        "flow" => ["connection"],
+        "http" or "http2" => ["access", "protocol"],
+        not null when Protocols.Contains(eventType) => ["protocol"],
+        _ => [],
+    };
+
+    private static string? ProtocolOf(string? appProto, string? eventType) => (appProto, eventType) switch
+    {
+        (not (null or "failed" or "template" or "template-rust"), _) => appProto,
+        (_, "ftp_data") => "ftp",
+        (_, "http2") => "http",
+        (_, "rfb") => "rdp",
+        (_, not null) when eventType == "http" || Protocols.Contains(eventType) => eventType,
+        _ => null,
+    };
+
+    // Events other than alerts have an alert too where a rule dropped the packet.
+    private static void SetAlert(EcsBuilder ecs, JsonElement alert, List<string> types)
     {
         ecs.Set("rule.name", alert.Get("signature").Text());
         ecs.Set("rule.id", alert.Get("signature_id").Text());
@@ -51,7 +93,7 @@ internal sealed class SuricataEve : IRecordShape
         ecs.Set("event.severity", (long?)alert.Get("severity").Number());
         if (alert.Get("action").Text() is { } action)
         {
-            ecs.Set("event.type", [action == "blocked" ? "denied" : action]);
+            types.Add(action == "blocked" ? "denied" : action);
         }
     }
 }

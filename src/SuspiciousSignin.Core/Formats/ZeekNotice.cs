@@ -15,7 +15,7 @@ internal sealed class ZeekNotice : IRecordShape
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
         var time = record.Get("ts");
-        if (time.ValueKind == JsonValueKind.Number && RawTime.TryParseEpochSeconds(time.GetRawText(), out var milliseconds))
+        if (RawTime.TryParseEpochSeconds(time.Text(), out var milliseconds))
         {
             ecs.SetTimestamp(milliseconds);
         }

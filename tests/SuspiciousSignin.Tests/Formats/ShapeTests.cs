@@ -175,9 +175,27 @@ public sealed class ShapeTests
     [InlineData("""{"errorCode":"50126"}""", "failure")]
     [InlineData("{}", "success")]
     [InlineData("null", "success")]
-    public async Task The_outcome_of_a_sign_in_is_its_error_code(string status, string expected) => Assert.Equal(
+    [InlineData("""{"errorCode":null}""", "success")]
+    [InlineData("""{"errorCode":""}""", "success")]
+    [InlineData("""{"errorCode":"AADSTS50126"}""", null)]
+    [InlineData("""{"errorCode":[50126]}""", null)]
+    [InlineData("""{"errorCode":{}}""", null)]
+    [InlineData("""{"errorCode":true}""", null)]
+    [InlineData("""{"errorCode":99999999999999999999}""", null)]
+    [InlineData("""{"errorCode":-1}""", null)]
+    public async Task The_outcome_of_a_sign_in_is_its_error_code(string status, string? expected) => Assert.Equal(
         expected,
         Normalised.Text(await Normalised.OneAsync($$$"""{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","properties":{"status":{{{status}}}}}"""), "event.outcome"));
+
+    [Theory]
+    [InlineData("""{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","resultType":"50126","properties":{"status":{"errorCode":"AADSTS50126"}}}""", "failure")]
+    [InlineData("""{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","resultType":"0","properties":{"status":{"errorCode":"none"}}}""", "success")]
+    [InlineData("""{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","resultType":"0","properties":{"status":{"errorCode":50126}}}""", "failure")]
+    [InlineData("""{"createdDateTime":"2026-03-14T05:00:00Z","ipAddress":"1.1.1.1","status":{"errorCode":"AADSTS50126"}}""", null)]
+    [InlineData("""{"Type":"SigninLogs","TimeGenerated":"2026-03-14T05:00:00Z","Status":{"errorCode":"AADSTS50126"}}""", null)]
+    [InlineData("""{"Type":"SigninLogs","TimeGenerated":"2026-03-14T05:00:00Z","ResultType":"","Status":{"errorCode":"AADSTS50126"}}""", null)]
+    public async Task An_error_code_that_cannot_be_read_is_no_success_unless_the_result_type_says_so(string record, string? expected) =>
+        Assert.Equal(expected, Normalised.Text(await Normalised.OneAsync(record), "event.outcome"));
 
     [Fact]
     public async Task The_properties_of_a_diagnostic_record_may_be_text() => Assert.Equal(
@@ -330,6 +348,19 @@ public sealed class ShapeTests
     [InlineData("[2a02:cf40::1]", "2a02:cf40::1", null, null)]
     [InlineData("::1", "::1", null, null)]
     [InlineData("81.2.69.144:0", null, null, "81.2.69.144:0")]
+    [InlineData("81.2.69.144:443abc", null, null, "81.2.69.144:443abc")]
+    [InlineData("[81.2.69.144]:443_", null, null, "[81.2.69.144]:443_")]
+    [InlineData("81.2.69.144:443-x", "81.2.69.144", "443", null)]
+    [InlineData("81.2.69.144:443 x", "81.2.69.144", "443", null)]
+    [InlineData("2a01:111:f400:7e8b::1:54321", "2a01:111:f400:7e8b::1", "54321", null)]
+    [InlineData("2a02:cf40:add:4002:91f2:a9b2:e09a:6fc6:443", "2a02:cf40:add:4002:91f2:a9b2:e09a:6fc6", "443", null)]
+    [InlineData("2a02:cf40::9.8.7.6:443", "2a02:cf40::9.8.7.6", "443", null)]
+    [InlineData("2a02:cf40::1:4432", "2a02:cf40::1:4432", null, null)]
+    [InlineData("HOST:443 (45.9.9.9)", null, "443", "HOST")]
+    [InlineData("[HOST]:443 (45.9.9.9)", null, "443", "HOST")]
+    [InlineData("HOST:443x (45.9.9.9)", "45.9.9.9", null, "HOST:443x")]
+    [InlineData("81.2.69.144\\n", "81.2.69.144", null, null)]
+    [InlineData("81.2.69.144\\r\\n", null, null, null)]
     [InlineData("localhost", null, null, "localhost")]
     [InlineData("[localhost]:12345", null, null, "[localhost]:12345")]
     [InlineData("host.example:12345", null, null, "host.example:12345")]
@@ -346,6 +377,20 @@ public sealed class ShapeTests
         var document = await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","RecordType":50,"Operation":"x","ClientIPAddress":"{{text}}","ClientIP":"9.9.9.9"}""");
 
         Assert.Equal((ip, port, domain), (Normalised.Text(document, "source.ip"), Normalised.Text(document, "source.port"), Normalised.Text(document, "client.domain")));
+    }
+
+    [Theory]
+    [InlineData("81.2.69.144", "81.2.69.144", null)]
+    [InlineData("::ffff:81.2.69.144", "::ffff:81.2.69.144", null)]
+    [InlineData("81.2.69.144:443", "81.2.69.144", "443")]
+    [InlineData("2a01:111:f400:7e8b::1:54321", "2a01:111:f400:7e8b::1", "54321")]
+    [InlineData("HOST (81.2.69.144)", null, null)]
+    [InlineData("HOST:443 x", null, null)]
+    public async Task The_address_of_a_sign_in_may_have_a_port_but_no_name(string text, string? ip, string? port)
+    {
+        var document = await Normalised.OneAsync($$$"""{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","properties":{"ipAddress":"{{{text}}}"}}""");
+
+        Assert.Equal((ip, port, text), (Normalised.Text(document, "source.ip"), Normalised.Text(document, "source.port"), Normalised.Text(document, "source.address")));
     }
 
     [Fact]
@@ -403,6 +448,53 @@ public sealed class ShapeTests
         Assert.Single((await Engine.ReadAsync("""{"timestamp":"2026-03-14T04:50:00.836744+0000","event_type":"stats","stats":{}}""")).Events);
     }
 
+    [Theory]
+    [InlineData("alert", """ "flow":{"state":"new"},"alert":{"action":"allowed"} """, "alert", "network intrusion_detection", "start allowed", null, null)]
+    [InlineData("ALERT", """ "app_proto":"SSH" """, "alert", "network intrusion_detection", "", null, "ssh")]
+    [InlineData("flow", """ "flow":{"state":"closed"},"app_proto":"failed" """, "event", "network", "connection end", null, null)]
+    [InlineData("http", """ "http":{"status":200} """, "event", "network web", "access protocol", "success", "http")]
+    [InlineData("http", """ "http":{"status":404} """, "event", "network web", "access protocol", "failure", "http")]
+    [InlineData("http", """ "http":{} """, "event", "network web", "access protocol", null, "http")]
+    [InlineData("http2", """ "http":{"status":200} """, "event", "network web", "access protocol", null, "http")]
+    [InlineData("dns", """ "app_proto":"template" """, "event", "network", "protocol", null, "dns")]
+    [InlineData("ftp_data", """ "app_proto":"failed" """, "event", "network", "protocol", null, "ftp")]
+    [InlineData("tls", """ "app_proto":"tls" """, "event", "network", "protocol", null, "tls")]
+    [InlineData("drop", """ "alert":{"action":"blocked"} """, "event", "network", "denied", null, null)]
+    [InlineData("stats", """ "stats":{} """, "metric", "network", "", null, null)]
+    public async Task A_line_of_suricata_is_classified_by_its_type(string type, string members, string kind, string categories, string types, string? outcome, string? protocol)
+    {
+        var document = await Normalised.OneAsync($$"""{"timestamp":"2026-03-14T04:50:00.836744+0000","event_type":"{{type}}","src_ip":"81.2.69.144",{{members}}}""");
+
+        Assert.Equal((kind, categories, types), (Normalised.Text(document, "event.kind"), string.Join(' ', Normalised.Texts(document, "event.category")), string.Join(' ', Normalised.Texts(document, "event.type"))));
+        Assert.Equal((outcome, protocol), (Normalised.Text(document, "event.outcome"), Normalised.Text(document, "network.protocol")));
+        Assert.Equal(type.ToLowerInvariant(), Normalised.Text(document, "suricata.eve.event_type"));
+    }
+
+    [Fact]
+    public async Task A_packet_that_suricata_dropped_tells_the_rule_that_did_it()
+    {
+        var document = await Normalised.OneAsync(Raw.Suricata.Replace("\"alert\",", "\"drop\",", StringComparison.Ordinal));
+
+        Assert.Equal(("event", "1", "Scan", "2000001", "Attempted Recon"), (Normalised.Text(document, "event.kind"), Normalised.Text(document, "event.severity"), Normalised.Text(document, "rule.name"), Normalised.Text(document, "rule.id"), Normalised.Text(document, "message")));
+    }
+
+    [Theory]
+    [InlineData("1551393388.426472", "2019-02-28T22:36:28.426Z")]
+    [InlineData("\"1551393388.426472\"", "2019-02-28T22:36:28.426Z")]
+    [InlineData("\"2019-02-28T22:36:28.426472Z\"", "2019-02-28T22:36:28.426Z")]
+    public async Task A_notice_of_zeek_tells_its_time_in_seconds_or_as_a_date(string time, string expected) =>
+        Assert.Equal(expected, Normalised.Text(await Normalised.OneAsync($$"""{"ts":{{time}},"note":"x"}"""), "@timestamp"));
+
+    [Theory]
+    [InlineData("\"nonInteractiveUser\"")]
+    [InlineData("[\"nonInteractiveUser\"]")]
+    public async Task A_graph_sign_in_is_known_in_any_casing(string types)
+    {
+        var document = await Normalised.OneAsync($$$"""{"Id":"g1","CreatedDateTime":"2026-03-14T05:00:00Z","IpAddress":"81.2.69.144","Status":{"ErrorCode":50126},"SignInEventTypes":{{{types}}}}""");
+
+        Assert.Equal(("g1", "failure", "81.2.69.144", "NonInteractiveUserSignInLogs"), (Normalised.Text(document, "event.id"), Normalised.Text(document, "event.outcome"), Normalised.Text(document, "source.ip"), Normalised.Text(document, "azure.signinlogs.category")));
+    }
+
     [Fact]
     public async Task Two_zeek_notices_of_one_connection_are_two_events()
     {
@@ -423,6 +515,20 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"original":"x"},"timestamp":"2026-03-14T05:00:00+0000","event_type":"alert","src_ip":"8.8.8.8"}""", "suricata")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","ecs":{"version":"8.0.0"},"host":{"name":"h"},"ts":1773468000.5,"note":"x"}""", "zeekNotice")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"kind":"alert"},"category":"SignInLogs"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"category":"SignInLogs","time":"2026-03-14T05:00:00Z"}""", "entraSignIn")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"source":{"ip":"8.8.8.8"},"category":"SignInLogs"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit","kind":"event"},"o365audit":{"CreationTime":"2026-03-14T05:00:00","RecordType":50}}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"source":{"ip":"8.8.8.8"},"o365audit":{"CreationTime":"2026-03-14T05:00:00","RecordType":50}}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"ingested":"2026-03-14T06:00:00Z"},"AuditData":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"kind":"event"},"records":[{"CreationTime":"2026-03-14T05:00:00","RecordType":50}]}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"kind":"event"},"records":[]}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana.alert.uuid":"1","records":[{"CreationTime":"2026-03-14T05:00:00","RecordType":50}]}""", "kibanaAlert")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","data_stream":{"dataset":"o365.audit"},"message":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit","kind":"alert"},"message":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"nginx.access"},"message":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"any\":\"json\"}"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{no json"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","source":{"ip":"8.8.8.8"},"records":[1,2]}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert":{"uuid":"1"}},"event_type":"alert","src_ip":"8.8.8.8"}""", "kibanaAlert")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z"}""", "ecs")]
@@ -463,6 +569,23 @@ public sealed class ShapeTests
         Assert.Equal(["81.2.69.144"], answer.Addresses);
         Assert.Equal((1, 1, 1, 1), (answer.Number("buckets.azureSignIn"), answer.Number("buckets.mailAccess"), answer.Number("buckets.networkAlert"), answer.Number("buckets.other")));
         Assert.Equal("ada@example.com", ((string?)answer.Json!["alerts"]![0]!["users"]![0]!["email"])!, StringComparer.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task What_elastic_agent_sends_to_a_pipeline_gives_an_alert_without_one()
+    {
+        using var service = new TestService();
+        static string Shipped(string dataset, string member) =>
+            $$$"""{"@timestamp":"2026-03-14T06:00:00Z","agent":{"type":"filebeat"},"data_stream":{"dataset":"{{{dataset}}}"},"event":{"dataset":"{{{dataset}}}"},{{{member}}}}""";
+        static string Message(string record) => "\"message\":" + System.Text.Json.JsonSerializer.Serialize(record.Trim());
+
+        var answer = await service.PostAsync(
+            $"[{Shipped("suricata.eve", Message(Raw.Suricata))},{Shipped("azure.signinlogs", Message(Raw.Entra))},{Shipped("o365.audit", "\"o365audit\":" + Raw.Mail)}]",
+            "?promote=true");
+
+        Assert.Equal(["81.2.69.144"], answer.Addresses);
+        Assert.Equal((1, 1, 1), (answer.Number("buckets.azureSignIn"), answer.Number("buckets.mailAccess"), answer.Number("buckets.networkAlert")));
+        Assert.Equal("""{"entraSignIn":1,"o365Audit":1,"suricata":1}""", answer.Json!["shapes"]!.ToJsonString());
     }
 
     [Fact]
