@@ -169,7 +169,7 @@ internal static class ApiDocuments
                 operation.RequestBody = new OpenApiRequestBody
                 {
                     Required = true,
-                    Description = "ECS documents, nested, dotted or mixed.",
+                    Description = "ECS documents, nested, dotted or mixed, and raw records; as an array, in an envelope such as {\"events\":[…]}, or one per line.",
                     Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
                     {
                         ["application/json"] = new()

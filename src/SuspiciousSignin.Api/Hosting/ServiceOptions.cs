@@ -177,20 +177,9 @@ internal static class ServiceOptionsSetup
         var faults = new List<string>();
         foreach (var section in services.GetServices<Section>())
         {
-            var before = faults.Count;
-            faults.AddRange(SettingKeys.FaultsOf(configuration.GetSection(section.Name), section.Type));
-            try
-            {
-                section.Read(services);
-            }
-            catch (OptionsValidationException invalid)
-            {
-                faults.AddRange(invalid.Failures);
-            }
-            catch (InvalidOperationException) when (faults.Count > before)
-            {
-                // Told above, in other words.
-            }
+            var unreadable = SettingKeys.FaultsOf(configuration.GetSection(section.Name), section.Type).ToList();
+            faults.AddRange(unreadable.Select(fault => fault.ToString()));
+            faults.AddRange(section.Judge(services, Without(unreadable.Select(fault => fault.Key), configuration)));
         }
 
         faults.AddRange(MisspeltSections(configuration, [.. services.GetServices<Section>().Select(section => section.Name)]));
@@ -198,6 +187,18 @@ internal static class ServiceOptionsSetup
         {
             throw new OptionsValidationException("Settings", typeof(ServiceOptionsSetup), faults);
         }
+    }
+
+    /// <summary>The configuration but for some keys and what is under them, so that the others can be judged whatever those say.</summary>
+    private static IConfiguration Without(IEnumerable<string> keys, IConfiguration configuration)
+    {
+        var left = configuration.AsEnumerable().Where(setting => setting.Value is not null);
+        foreach (var key in keys)
+        {
+            left = left.Where(setting => !$"{setting.Key}:".StartsWith($"{key}:", StringComparison.OrdinalIgnoreCase));
+        }
+
+        return new ConfigurationBuilder().AddInMemoryCollection(left).Build();
     }
 
     /// <summary>
@@ -215,11 +216,15 @@ internal static class ServiceOptionsSetup
         rules(validator);
         services.AddSingleton<IValidateOptions<T>>(new SectionValidator<T>(section, validator));
         services.AddOptions<T>().BindConfiguration(section);
-        services.AddSingleton(new Section(section, typeof(T), provider => _ = provider.GetRequiredService<IOptions<T>>().Value));
+        services.AddSingleton(new Section(section, typeof(T), (provider, readable) =>
+        {
+            var options = readable.GetSection(section).Get<T>() ?? new T();
+            return provider.GetServices<IValidateOptions<T>>().SelectMany(one => one.Validate(Options.DefaultName, options).Failures ?? []);
+        }));
         return services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
     }
 
-    private sealed record Section(string Name, Type Type, Action<IServiceProvider> Read);
+    private sealed record Section(string Name, Type Type, Func<IServiceProvider, IConfiguration, IEnumerable<string>> Judge);
 
     private sealed class SectionValidator<T>(string section, InlineValidator<T> validator) : IValidateOptions<T>
         where T : class

@@ -8,17 +8,17 @@ namespace SuspiciousSignin.Api.Hosting;
 /// <summary>What a binder would tell one by one, and in words of .NET: settings that nothing reads, and values that cannot be read. No value is repeated.</summary>
 internal static partial class SettingKeys
 {
-    /// <summary>The faults of a section, each with its key.</summary>
+    /// <summary>The faults of a section.</summary>
     /// <param name="section">The section.</param>
     /// <param name="type">What it is bound to.</param>
-    public static IEnumerable<string> FaultsOf(IConfigurationSection section, Type type)
+    public static IEnumerable<SettingFault> FaultsOf(IConfigurationSection section, Type type)
     {
         var (isOptional, read) = (Nullable.GetUnderlyingType(type) is not null, Nullable.GetUnderlyingType(type) ?? type);
         if (read != typeof(string) && read.IsAssignableTo(typeof(IEnumerable)))
         {
             if (section.Value is { Length: > 0 })
             {
-                return [$"{section.Path}: holds one value where a list is expected: {section.Path}:0 is its first."];
+                return [new(section.Path, $"holds one value where a list is expected: {section.Path}:0 is its first.")];
             }
 
             var element = read.GetElementType() ?? read.GetGenericArguments()[^1];
@@ -28,8 +28,8 @@ internal static partial class SettingKeys
         var converter = TypeDescriptor.GetConverter(read);
         if (converter.CanConvertFrom(typeof(string)))
         {
-            return section.GetChildren().Any() ? [$"{section.Path}: holds settings where one value is expected."]
-                : section.Value is { } text && !(isOptional && text.Length == 0) && !CanRead(converter, read, text) ? [$"{section.Path}: must be {Expected(read)}."]
+            return section.GetChildren().Any() ? [new(section.Path, "holds settings where one value is expected.")]
+                : section.Value is { } text && !(isOptional && text.Length == 0) && !CanRead(converter, read, text) ? [new(section.Path, $"must be {Expected(read)}.")]
                 : [];
         }
 
@@ -37,7 +37,7 @@ internal static partial class SettingKeys
         return section.GetChildren().SelectMany(child =>
             Array.Find(properties, property => string.Equals(property.Name, child.Key, StringComparison.OrdinalIgnoreCase)) is { } known
                 ? FaultsOf(child, known.PropertyType)
-                : [$"{child.Path}: no such setting{Meant(child.Key, properties.Select(property => property.Name))}"]);
+                : [new(child.Path, $"no such setting{Meant(child.Key, properties.Select(property => property.Name))}")]);
     }
 
     /// <summary>How a fault of a name that is not known ends: with what was meant, where one letter is missing, too many or another, or two have changed places.</summary>
@@ -89,4 +89,13 @@ internal static partial class SettingKeys
         : type == typeof(TimeSpan) ? "a duration, [days.]hours:minutes:seconds, with at most 23 hours"
         : type == typeof(Uri) ? "a URL"
         : $"one that can be read as {type.Name}";
+}
+
+/// <summary>What is wrong with a setting.</summary>
+/// <param name="Key">The whole key, such as <c>Runs:MaxQueued</c>.</param>
+/// <param name="Message">What is wrong; the value is not repeated.</param>
+internal readonly record struct SettingFault(string Key, string Message)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Key}: {Message}";
 }

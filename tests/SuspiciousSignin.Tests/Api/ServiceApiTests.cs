@@ -346,10 +346,12 @@ public sealed class ServiceApiTests
             ("Events:MaxDepth", "2"), ("Alerts:Period", "05:00:00"), ("Idempotency:MaxKeys", "secret"), ("Store:Memory:MaxEvents:0", "5000"),
             // A misspelt key hides neither another nor a value out of range beside it.
             ("Runs:MaxConcurent", "3"), ("Runs:Burst", "3"), ("Runs:MaxQueued", "-1"),
+            // Nor does one that cannot be read.
+            ("Requests:PerCaller", "many"), ("Requests:Window", "00:00:00"),
         ]));
 
         Assert.Equal(
-            ["Alerts:Period", "Events:MaxDepth", "Idempotency:MaxKeys", "Runs:Burst", "Runs:MaxConcurent", "Runs:MaxQueued", "Store:Memory:MaxEvents"],
+            ["Alerts:Period", "Events:MaxDepth", "Idempotency:MaxKeys", "Requests:PerCaller", "Requests:Window", "Runs:Burst", "Runs:MaxConcurent", "Runs:MaxQueued", "Store:Memory:MaxEvents"],
             refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
         Assert.Contains("Runs:MaxConcurent: no such setting; did you mean 'MaxConcurrent'?", refusal.Failures);
         Assert.Contains("Runs:Burst: no such setting.", refusal.Failures);
