@@ -41,8 +41,18 @@ internal sealed class ElasticsearchEventStore : IEventStore
     public string Kind => "elasticsearch";
 
     /// <inheritdoc/>
-    public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken) =>
-        ElasticsearchClient.ReadingAsync(() => _writer.WriteAsync(events, cancellationToken));
+    public async Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ElasticsearchClient.ReadingAsync(() => _writer.WriteAsync(events, cancellationToken));
+        }
+        finally
+        {
+            // Even where it failed: some of it may be there.
+            _mappings.Written();
+        }
+    }
 
     /// <inheritdoc/>
     public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) =>

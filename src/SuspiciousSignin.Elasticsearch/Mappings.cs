@@ -47,27 +47,39 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     private static readonly HashSet<string> ConvertibleTypes =
         [.. KeywordTypes, "boolean", "date", "double", "float", "half_float", "scaled_float", "integer", "short", "byte", "long", "unsigned_long", "ip", "version"];
 
-    private readonly ConcurrentDictionary<(string Name, bool Promote), (MappedIndices Found, DateTimeOffset Until)> _known = [];
+    /// <summary>
+    /// How long mappings count that lack something: the next write of anybody may add it. Long enough for the evidence of one run, alert by alert.
+    /// </summary>
+    private static readonly TimeSpan IncompleteLifetime = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<(string Name, bool Promote), Known> _known = [];
+    private int _writes;
 
     /// <summary>Forgets what was learned, because a query showed it to be wrong.</summary>
     public void Forget() => _known.Clear();
 
+    /// <summary>Says that this service wrote events, so that what mappings lacked before may be there.</summary>
+    public void Written() => Interlocked.Increment(ref _writes);
+
     /// <summary>What the revision finds; asked anew once in a while.</summary>
     public async Task<MappedIndices> FindAsync(RuleRevision revision, CancellationToken cancellationToken)
     {
-        if (_known.TryGetValue((revision.Name, revision.Promote), out var known) && known.Until > clock.GetUtcNow())
+        var writes = Volatile.Read(ref _writes);
+        if (_known.TryGetValue((revision.Name, revision.Promote), out var known) && IsFresh(known, writes))
         {
             return known.Found;
         }
 
         var found = await LookAsync(revision, cancellationToken);
-        // What lacks a field today may have it after the next write of anybody: only a complete answer is worth remembering.
-        if (found.Warnings.Count == 0 && EsqlQuery.ConditionColumns(revision).All(found.Columns.ContainsKey))
-        {
-            _known[(revision.Name, revision.Promote)] = (found, clock.GetUtcNow() + options.MappingLifetime);
-        }
-
+        var isComplete = found.Warnings.Count == 0 && EsqlQuery.ConditionColumns(revision).All(found.Columns.ContainsKey);
+        _known[(revision.Name, revision.Promote)] = new Known(found, isComplete, clock.GetTimestamp(), writes);
         return found;
+    }
+
+    private bool IsFresh(Known known, int writes)
+    {
+        var age = clock.GetElapsedTime(known.At);
+        return age < options.MappingLifetime && (known.IsComplete || (age < IncompleteLifetime && known.Writes == writes));
     }
 
     /// <summary>The patterns that the revision reads: its own or the configured ones, and the data stream that this service writes.</summary>
@@ -278,4 +290,11 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             return (answer.Root.GetProperty("indices").GetArrayLength() > 0, fields, UnreadIn(answer.Root));
         }
     }
+
+    /// <summary>Mappings that were asked for.</summary>
+    /// <param name="Found">The mappings.</param>
+    /// <param name="IsComplete">Whether they have all that the rule reads.</param>
+    /// <param name="At">When, as <see cref="TimeProvider.GetTimestamp"/> has it.</param>
+    /// <param name="Writes">How often this service had written before it asked.</param>
+    private sealed record Known(MappedIndices Found, bool IsComplete, long At, int Writes);
 }

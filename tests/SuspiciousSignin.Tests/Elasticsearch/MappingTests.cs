@@ -51,6 +51,37 @@ public sealed class MappingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Mappings_that_lack_something_are_asked_for_once_in_a_while_and_anew_after_a_write()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        var store = _cluster.NewStore();
+        int Asked() => _cluster.Server.Requests.Count(request => request.Path.EndsWith("_field_caps", StringComparison.Ordinal));
+        Assert.Empty((await RunAsync(store)).Findings);
+        var first = Asked();
+
+        // Whose evidence is read alert by alert does not ask for every one of them.
+        await RunAsync(store);
+        await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10 }, cancellation);
+        Assert.Equal(first, Asked());
+
+        await store.AppendAsync((await Engine.ReadAsync(Ecs.Batch(Ecs.SignIn(), Ecs.MailAccess(), Ecs.NetworkAlert()), BatchFormat.Json, Cluster.Reading)).Events, cancellation);
+        Assert.Single((await RunAsync(store)).Findings);
+        Assert.True(Asked() > first);
+    }
+
+    [Fact]
+    public async Task What_others_write_is_found_once_the_mappings_that_lacked_it_are_forgotten()
+    {
+        var store = _cluster.NewStore(options => options.MappingLifetime = TimeSpan.FromMilliseconds(1));
+        Assert.Empty((await RunAsync(store)).Findings);
+        await _cluster.NewStore().AppendAsync(
+            (await Engine.ReadAsync(Ecs.Batch(Ecs.SignIn(), Ecs.MailAccess(), Ecs.NetworkAlert()), BatchFormat.Json, Cluster.Reading)).Events, TestContext.Current.CancellationToken);
+        await Task.Delay(20, TestContext.Current.CancellationToken);
+
+        Assert.Single((await RunAsync(store)).Findings);
+    }
+
+    [Fact]
     public async Task Without_an_alerts_index_the_answer_says_why_it_is_empty()
     {
         FillEvents();
