@@ -150,8 +150,13 @@ internal static class RequestLimits
             var (count, left) = counter.Add(Access.CallerOf(context.User) ?? Access.CounterKeyOf(context.Connection.RemoteIpAddress));
             var seconds = Math.Max(1, (int)Math.Ceiling(left.TotalSeconds));
             var headers = context.Response.Headers;
-            headers["RateLimit-Policy"] = policy;
-            headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"requests\";r={Math.Max(0, requests.PerCaller - count)};t={seconds}");
+            // On the way out, since whoever handles an exception clears the headers set before.
+            context.Response.OnStarting(() =>
+            {
+                headers["RateLimit-Policy"] = policy;
+                headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"requests\";r={Math.Max(0, requests.PerCaller - count)};t={seconds}");
+                return Task.CompletedTask;
+            });
             if (count <= requests.PerCaller)
             {
                 return next(context);

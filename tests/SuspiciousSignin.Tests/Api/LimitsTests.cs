@@ -97,6 +97,17 @@ public sealed class LimitsTests : IDisposable
     }
 
     [Fact]
+    public async Task An_answer_that_an_exception_led_to_says_how_many_requests_are_left_too()
+    {
+        using var service = new TestService(store: InterceptedStore.Before(() => throw new InvalidOperationException("A fault of ours.")));
+
+        var answer = await service.RunAsync();
+
+        answer.Problem(500);
+        Assert.Equal("\"requests\";r=59999;t=60", Header(answer, "RateLimit"));
+    }
+
+    [Fact]
     public async Task Without_a_bound_requests_are_not_counted()
     {
         using var service = new TestService(settings: ("Requests:PerCaller", "0"));
