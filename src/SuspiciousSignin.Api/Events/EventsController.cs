@@ -110,7 +110,7 @@ public sealed class EventsController(
 
                     return HashOf(hash, format).AsSpan().SequenceEqual(firstHash)
                         ? File(firstAnswer, "application/json; charset=utf-8")
-                        : this.Refuse(StatusCodes.Status422UnprocessableEntity, "This Idempotency-Key was used with another request. Use a new key for a new request.");
+                        : this.Refuse(StatusCodes.Status422UnprocessableEntity, "This Idempotency-Key was used with another request. Use a new key for a new request.", at: "Idempotency-Key");
                 }
 
             default:
@@ -162,7 +162,7 @@ public sealed class EventsController(
 
         var query = request.ToQuery(clock, runs.Promote);
         var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken) with { TimeShift = applied };
-        metrics.Evaluated(evaluation);
+        metrics.Evaluated(evaluation, query.Store);
         // Only here, where the store is through with the events: where it failed, or the caller went away, it may not be.
         batch!.ReturnMemory();
         return (Ok(evaluation), evaluation);

@@ -35,7 +35,7 @@ internal static class ApiDocuments
     public static void MapApiDocuments(this WebApplication app)
     {
         // Anybody may ask for a document, and making one takes longer than most runs.
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/openapi", StringComparison.OrdinalIgnoreCase), branch => branch.UseOutputCache());
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/openapi", StringComparison.OrdinalIgnoreCase), branch => branch.Use(NameYaml).UseOutputCache());
         foreach (var extension in new[] { "json", "yaml" })
         {
             // Any other name is no route at all, and so a 404 like every other.
@@ -53,6 +53,18 @@ internal static class ApiDocuments
             ui.DisplayOperationId();
             ui.EnableDeepLinking();
         }));
+    }
+
+    /// <summary>The framework sends YAML under a type that nobody registered; RFC 9512 has one.</summary>
+    private static Task NameYaml(HttpContext context, RequestDelegate next)
+    {
+        context.Response.OnStarting(() =>
+        {
+            var type = context.Response.ContentType;
+            context.Response.ContentType = type?.StartsWith("text/plain+yaml", StringComparison.Ordinal) == true ? "application/yaml" : type;
+            return Task.CompletedTask;
+        });
+        return next(context);
     }
 
     private static void Describe(OpenApiOptions options, OpenApiSpecVersion version)
@@ -174,7 +186,7 @@ internal static class ApiDocuments
                     {
                         ["application/json"] = new()
                         {
-                            Schema = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object } },
+                            Schema = BatchSchema(context.ApplicationServices.GetRequiredService<IOptionsMonitor<OpenApiOptions>>().Get(context.DocumentName).OpenApiVersion),
                             Example = new JsonArray([.. lines.Select(line => JsonNode.Parse(line))]),
                         },
                         ["application/x-ndjson"] = new()
@@ -206,6 +218,13 @@ internal static class ApiDocuments
                 };
             }
         }
+    }
+
+    /// <summary>An array of events, or one object: an event or an envelope. OpenAPI 2.0 can say one of the two only.</summary>
+    private static OpenApiSchema BatchSchema(OpenApiSpecVersion version)
+    {
+        var array = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object } };
+        return version == OpenApiSpecVersion.OpenApi2_0 ? array : new OpenApiSchema { OneOf = [array, new OpenApiSchema { Type = JsonSchemaType.Object }] };
     }
 
     private static void Answer(OpenApiOperation operation, JsonNode? example) =>

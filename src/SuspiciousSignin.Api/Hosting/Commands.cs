@@ -1,3 +1,4 @@
+using System.Reflection;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
@@ -5,18 +6,41 @@ namespace SuspiciousSignin.Api.Hosting;
 /// <summary>What the program does instead of serving, where its first argument is a word rather than a setting.</summary>
 internal static class Commands
 {
+    private const string Usage =
+        """
+        Without arguments, or with settings such as --Alerts:Period=04:00:00, the service starts. Else:
+
+        healthcheck [URL]    asks a running service whether it lives, for container health checks without curl; by default at the
+                             address that ASPNETCORE_URLS or ASPNETCORE_HTTP_PORTS names, else at http://127.0.0.1:8080
+        keys new --name NAME --scope SCOPE [--scope ..] [--expires TIME]
+                             prints a new key once, and the settings that let it in
+        journal mend FOLDER  lets the damaged parts of a journal go and keeps every record that is whole
+        version              prints the version
+        """;
+
+    /// <summary>The version with the commit that it was built from.</summary>
+    public static string Version { get; } = typeof(Commands).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
     /// <summary>Does what the arguments say.</summary>
     /// <returns>The exit code: 0, 1 where it failed, 2 where the arguments are not understood; null where they name no command.</returns>
     public static async Task<int?> RunAsync(string[] args, TextWriter output)
     {
         switch (args)
         {
+            case ["--help" or "-h" or "-?"]:
+                await output.WriteLineAsync(Usage);
+                return 0;
+
+            case ["--version" or "version"]:
+                await output.WriteLineAsync(Version);
+                return 0;
+
             case [] or [['-' or '/', ..], ..]:
             case [var setting, ..] when setting.Contains('=', StringComparison.Ordinal):
                 return null;
 
             case ["healthcheck"]:
-                return await CheckHealthAsync("http://127.0.0.1:8080/health/live", output);
+                return await CheckHealthAsync(OwnUrl(Environment.GetEnvironmentVariable), output);
 
             case ["healthcheck", var url]:
                 return await CheckHealthAsync(url, output);
@@ -28,16 +52,22 @@ internal static class Commands
                 return MendJournal(folder, output);
 
             default:
-                await output.WriteLineAsync(
-                    """
-                    Without arguments, or with settings such as --Alerts:Period=04:00:00, the service starts. Else:
-
-                    healthcheck [URL]                asks a running service whether it lives; for container health checks without curl
-                    keys new --name NAME --scope ..  prints a new key once, and the settings that let it in
-                    journal mend FOLDER              lets the damaged parts of a journal go and keeps every record that is whole
-                    """);
+                await output.WriteLineAsync(Usage);
                 return 2;
         }
+    }
+
+    /// <summary>Where a service with these environment variables listens on this machine.</summary>
+    internal static string OwnUrl(Func<string, string?> environment)
+    {
+        var urls = environment("ASPNETCORE_URLS") ?? environment("ASPNETCORE_HTTP_PORTS")?.Split(';')[0] switch
+        {
+            { Length: > 0 } port => $"http://*:{port}",
+            _ => "http://*:8080",
+        };
+        var address = BindingAddress.Parse(urls.Split(';')[0]);
+        var host = address.Host is "*" or "+" or "0.0.0.0" or "[::]" ? "127.0.0.1" : address.Host;
+        return $"{address.Scheme}://{host}:{address.Port}";
     }
 
     private static async Task<int> CheckHealthAsync(string url, TextWriter output)
@@ -45,7 +75,13 @@ internal static class Commands
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
         try
         {
-            using var response = await client.GetAsync(new Uri(url));
+            var asked = new Uri(url);
+            using var response = await client.GetAsync(asked.AbsolutePath == "/" ? new Uri(asked, "/health/live") : asked);
+            if (!response.IsSuccessStatusCode)
+            {
+                await output.WriteLineAsync($"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode}.");
+            }
+
             return response.IsSuccessStatusCode ? 0 : 1;
         }
         catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException or UriFormatException or InvalidOperationException or NotSupportedException)

@@ -70,11 +70,12 @@ internal static class DocumentedBounds
             foreach (var content in (operation.RequestBody?.Content ?? new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)).Values)
             {
                 content.Schema = content.Schema is null ? null : NeverNull(content.Schema);
-                if (content.Schema is OpenApiSchema { Type: JsonSchemaType.Array } array)
+                foreach (var array in (content.Schema?.OneOf ?? []).Append(content.Schema).OfType<OpenApiSchema>().Where(any => any.Type == JsonSchemaType.Array))
                 {
                     array.MaxItems = events.MaxEvents;
                 }
-                else if (content.Schema is OpenApiSchema { Type: JsonSchemaType.String } text)
+
+                if (content.Schema is OpenApiSchema { Type: JsonSchemaType.String } text)
                 {
                     text.MaxLength = (int)Math.Min(int.MaxValue, events.MaxBodyBytes);
                 }
@@ -112,7 +113,6 @@ internal static class DocumentedBounds
                 response.Headers["Link"] = Header("Where the next page is (rel=\"next\", RFC 8288). Absent on the last.", JsonSchemaType.String);
             }
 
-            response.Headers["Access-Control-Allow-Origin"] = Header("Never sent: no page of another origin may read an answer.", JsonSchemaType.String);
             if (status is "409" or "429" or "503")
             {
                 response.Headers["Retry-After"] = Header("Seconds to wait before the next try.", JsonSchemaType.Integer);
@@ -174,8 +174,9 @@ internal static class DocumentedBounds
             var (least, most) = (isRequest, schema.Format) switch
             {
                 (true, _) => (1L, maxLimit),
-                (_, "int64") => (long.MinValue, long.MaxValue),
-                _ => (int.MinValue, int.MaxValue),
+                // By how much a recording was moved; everything else is counted.
+                (_, "int64") => (name == "milliseconds" ? long.MinValue : 0, long.MaxValue),
+                _ => (0, int.MaxValue),
             };
             schema.Minimum ??= least.ToString(CultureInfo.InvariantCulture);
             schema.Maximum ??= most.ToString(CultureInfo.InvariantCulture);

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
@@ -15,7 +16,7 @@ internal static class Observability
     {
         services.AddSingleton<ServiceMetrics>();
         services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
-        services.AddOpenTelemetry().WithMetrics(metrics => metrics
+        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("suspicious-signin", serviceVersion: Commands.Version)).WithMetrics(metrics => metrics
             .AddMeter(StoreMetrics.MeterName, "System.Net.Http")
             .AddAspNetCoreInstrumentation()
             .AddPrometheusExporter());
@@ -62,7 +63,7 @@ internal static class Observability
 }
 
 /// <summary>Says at start where to look and what to know.</summary>
-internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
+internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ServiceMetrics metrics, StoreMetrics storeMetrics, ILogger<Greeting> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -77,6 +78,14 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
 
         lifetime.ApplicationStarted.Register(() =>
         {
+            // Not before: nobody listens yet.
+            metrics.Begin();
+            if (store is MemoryEventStore or DurableEventStore)
+            {
+                storeMetrics.Begin();
+            }
+
+            Log.Started(logger, Commands.Version);
             foreach (var address in server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
             {
                 Log.SwaggerUi(logger, address);
@@ -102,6 +111,9 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
 
     private static partial class Log
     {
+        [LoggerMessage(6, LogLevel.Information, "SuspiciousSignin {Version}")]
+        public static partial void Started(ILogger logger, string version);
+
         [LoggerMessage(1, LogLevel.Information, "Swagger UI: {Address}/swagger")]
         public static partial void SwaggerUi(ILogger logger, string address);
 

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using FluentValidation.Results;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.Abstractions;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.RateLimiting;
 using SuspiciousSignin.Api.Ingest;
@@ -16,6 +17,11 @@ namespace SuspiciousSignin.Api.Hosting;
 internal static partial class Problems
 {
     public const string ContentType = "application/problem+json";
+
+    /// <summary>All that whoever asked is told of a fault of ours.</summary>
+    public const string OurFault = "Something failed on our side. The log has more under this traceId.";
+
+    private const string AnyBodyFault = "Not valid JSON, an unknown or repeated member, or a value of another type than expected.";
 
     public static void UseProblems(this IApplicationBuilder app)
     {
@@ -39,8 +45,8 @@ internal static partial class Problems
         {
             StatusCodes.Status404NotFound => "There is nothing at this path. The API begins at /api/v1; see /swagger.",
             StatusCodes.Status405MethodNotAllowed => "This path does not take this method; the Allow header lists those it takes.",
-            StatusCodes.Status415UnsupportedMediaType => "This path does not take this Content-Type or Content-Encoding. JSON is UTF-8.",
-            StatusCodes.Status500InternalServerError => "Something failed on our side. The log has more under this traceId.",
+            StatusCodes.Status415UnsupportedMediaType => "This path does not take this Content-Type or Content-Encoding. Send application/json in UTF-8.",
+            StatusCodes.Status500InternalServerError => OurFault,
             _ => null,
         };
         // Splunk SOAR and its kin show this member of an answer, whatever the RFC calls it.
@@ -57,7 +63,7 @@ internal static partial class Problems
             .GroupBy(fault => inBody ? ToPointer(fault.PropertyName) : fault.PropertyName, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Select(fault => fault.ErrorMessage).Distinct(StringComparer.Ordinal).ToArray(), StringComparer.Ordinal);
         var isMalformed = invalid.Errors.Exists(fault => fault.ErrorCode == RequestRules.Malformed);
-        return controller.Refuse(isMalformed ? 400 : 422, "The request cannot be carried out as it stands; 'errors' says what to change.", errors);
+        return controller.Refuse(isMalformed ? 400 : 422, Detail("The request cannot be carried out as it stands", errors), errors);
     }
 
     /// <summary>A problem with a detail of its own.</summary>
@@ -84,12 +90,31 @@ internal static partial class Problems
                 var isBody = name.StartsWith('$') || name.Length == 0;
                 errors[isBody ? ToPointer(name.TrimStart('$').TrimStart('.')) : JsonNamingPolicy.CamelCase.ConvertName(name)] =
                 [
-                    isBody ? "Not valid JSON, an unknown or repeated member, or a value of another type than expected." : "Not a value of the expected type.",
+                    isBody ? BodyFault(state, context.ActionDescriptor) : "Not a value of the expected type.",
                 ];
             }
         }
 
-        return Result(context.HttpContext, 400, "The request cannot be read; 'errors' says where.", errors);
+        return Result(context.HttpContext, 400, Detail("The request cannot be read", errors), errors);
+    }
+
+    /// <summary>The only fault in words, for playbooks show nothing else; of several, where they are.</summary>
+    private static string Detail(string what, Dictionary<string, string[]> errors) =>
+        errors.Count == 1 && errors.Single() is { Key: var at, Value: [var error] } ? $"{what}. {(at.Length == 0 ? "" : $"{at}: ")}{error}" : $"{what}; 'errors' says what to change.";
+
+    /// <summary>What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.</summary>
+    private static string BodyFault(ModelStateEntry state, ActionDescriptor action)
+    {
+        var told = state.Errors.FirstOrDefault()?.Exception is JsonException { Message: var message } ? message : "";
+        if (told.Contains("could not be mapped to any .NET member", StringComparison.Ordinal)
+            && action.Parameters.FirstOrDefault(parameter => parameter.BindingInfo?.BindingSource == BindingSource.Body)?.ParameterType is { } body)
+        {
+            return $"There is no such member. The members are: {string.Join(", ", body.GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)))}.";
+        }
+
+        return told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? "Not a value of the expected type."
+            : told.StartsWith("Duplicate property", StringComparison.Ordinal) ? "The member is there more than once."
+            : AnyBodyFault;
     }
 
     public static async ValueTask WriteTooManyAsync(OnRejectedContext context, CancellationToken cancellationToken)
@@ -161,7 +186,7 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 return true;
 
             case StoreUnavailableException unavailable:
-                Log.StoreUnavailable(logger, exception);
+                Log.StoreUnavailable(logger, context.TraceIdentifier, exception);
                 var seconds = Math.Max(1, Math.Ceiling((unavailable.RetryAfter ?? TimeSpan.FromSeconds(5)).TotalSeconds));
                 context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
                 await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
@@ -172,13 +197,18 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 return true;
 
             default:
-                return false;
+                Log.Failed(logger, context.TraceIdentifier, exception);
+                await Problems.WriteAsync(context, StatusCodes.Status500InternalServerError, Problems.OurFault);
+                return true;
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "The store cannot answer")]
-        public static partial void StoreUnavailable(ILogger logger, Exception exception);
+        [LoggerMessage(1, LogLevel.Warning, "The store cannot answer (traceId {TraceId})")]
+        public static partial void StoreUnavailable(ILogger logger, string traceId, Exception exception);
+
+        [LoggerMessage(2, LogLevel.Error, "A request failed for a fault of ours (traceId {TraceId})")]
+        public static partial void Failed(ILogger logger, string traceId, Exception exception);
     }
 }

@@ -19,7 +19,7 @@ public sealed class ServiceMetrics
     public ServiceMetrics(IMeterFactory factory)
     {
         var meter = factory.Create(StoreMetrics.MeterName);
-        _events = meter.CreateCounter<long>("suspicious_signin.events", description: "Accepted events by bucket.");
+        _events = meter.CreateCounter<long>("suspicious_signin.events", description: "Accepted events by bucket, those of batches with store=false left out.");
         _rejected = meter.CreateCounter<long>("suspicious_signin.events.rejected", description: "Events not accepted.");
         _duplicates = meter.CreateCounter<long>("suspicious_signin.events.duplicate", description: "Events of an identity already known.");
         _runs = meter.CreateCounter<long>("suspicious_signin.runs", description: "Runs of the detection and judgements of batches, by status.");
@@ -38,13 +38,31 @@ public sealed class ServiceMetrics
         _duration.Record(run.Took.TotalSeconds);
     }
 
-    internal void Evaluated(Evaluation evaluation)
+    /// <summary>Begins every series at 0: of one that is absent no increase can be asked, nor that there is none.</summary>
+    internal void Begin()
+    {
+        Count(BucketCounts.Of([], RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!));
+        _rejected.Add(0);
+        _duplicates.Add(0);
+        _alerts.Add(0);
+        foreach (var kind in new[] { "run", "batch" })
+        {
+            Count(kind, RunStatus.Succeeded, 0);
+            Count(kind, RunStatus.Partial, 0);
+        }
+    }
+
+    /// <summary>Counts a batch; its events only where they were to be stored, so that trials do not look like a source that sends.</summary>
+    internal void Evaluated(Evaluation evaluation, bool isStored)
     {
         Count("batch", evaluation.Status);
-        Count(evaluation.Buckets);
-        _rejected.Add(evaluation.RejectedTotal);
-        _duplicates.Add(evaluation.Duplicates);
         _alerts.Add(evaluation.Alerts.Count);
+        if (isStored)
+        {
+            Count(evaluation.Buckets);
+            _rejected.Add(evaluation.RejectedTotal);
+            _duplicates.Add(evaluation.Duplicates);
+        }
     }
 
     internal void Ingested(IReadOnlyList<EventRecord> accepted, int rejected, int duplicates)
@@ -54,8 +72,8 @@ public sealed class ServiceMetrics
         _duplicates.Add(duplicates);
     }
 
-    private void Count(string kind, RunStatus status) => _runs.Add(
-        1, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("status", status == RunStatus.Succeeded ? "succeeded" : "partial"));
+    private void Count(string kind, RunStatus status, int runs = 1) => _runs.Add(
+        runs, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("status", status == RunStatus.Succeeded ? "succeeded" : "partial"));
 
     private void Count(BucketCounts buckets)
     {

@@ -33,7 +33,7 @@ public sealed class RunOptions
     /// <summary>Runs that may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
     public int MaxQueued { get; set; } = 16;
 
-    /// <summary>The longest window of a run. Default 3,660 days; 1 hour to 36,600 days.</summary>
+    /// <summary>The longest window of a run. Default 3,660 days; 8 hours to 36,600 days.</summary>
     public TimeSpan MaxWindow { get; set; } = TimeSpan.FromDays(3660);
 
     /// <summary>The most addresses that a run may be confined to. Default 1,000; 1 to 1,000.</summary>

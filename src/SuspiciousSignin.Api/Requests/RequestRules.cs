@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Xml;
 using FluentValidation;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
@@ -46,7 +46,7 @@ internal static class RequestRules
     public static void AddWindowLimit<T>(this AbstractValidator<T> validator, TimeProvider clock, RunOptions runs)
         where T : IWindowRequest => validator.RuleFor(request => request.From)
             .Must((request, _) => request.WindowOrNull(clock) is not { } window || window.To - window.From <= (long)runs.MaxWindow.TotalMilliseconds)
-            .WithMessage(string.Create(CultureInfo.InvariantCulture, $"The window is longer than {runs.MaxWindow.TotalHours} hours. Ask in several requests."));
+            .WithMessage($"The window is longer than {XmlConvert.ToString(runs.MaxWindow)}. Ask in several requests.");
 
     public static void IsTime<T>(this IRuleBuilder<T, string?> rule, TimeProvider clock) => rule
         .Must(text => text is null || TimeExpression.TryParse(text, clock.GetUtcNow(), roundUp: false, out _))

@@ -19,9 +19,15 @@ internal static partial class TimeExpression
             return false;
         }
 
+        // A plus that is not escaped in a URL arrives as a space.
         if (text.StartsWith("now", StringComparison.Ordinal))
         {
-            return TryAddTerms(text, roundUp, ref time);
+            return TryAddTerms(text.Replace(' ', '+'), roundUp, ref time);
+        }
+
+        if (text is [.., ' ', _, _, ':', _, _])
+        {
+            text = $"{text[..^6]}+{text[^5..]}";
         }
 
         return Rfc3339().IsMatch(text)

@@ -194,8 +194,8 @@ internal sealed class EventIndex
 
         var isMore = room <= 0 && Timeline.First is { } first && (first.Begin < cutoff || _count > _options.MaxEvents);
         outcome.TooOld += _leaving.TooOld;
-        _metrics?.Evicted("retention", _leaving.TooOld);
-        _metrics?.Evicted("capacity", _leaving.TooMany);
+        _metrics?.Evicted(StoreMetrics.ForAge, _leaving.TooOld);
+        _metrics?.Evicted(StoreMetrics.ForRoom, _leaving.TooMany);
         if (_leaving.Furthest is { } letGo)
         {
             // Once all is done nothing up to here is held, whether it was let go just now or never came.

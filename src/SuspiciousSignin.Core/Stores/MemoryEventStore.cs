@@ -1,3 +1,4 @@
+using System.Xml;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 
@@ -95,7 +96,7 @@ public sealed class MemoryEventStore : IEventStore
         _metrics?.Stored(Count);
         Warning[] warnings = outcome.TooOld == 0
             ? []
-            : [new Warning("outsideRetention", $"Events older than the store's retention of {_options.Retention} were let go. To judge old events, send them with store=false.", outcome.TooOld)];
+            : [new Warning("outsideRetention", $"Events older than the store's retention of {XmlConvert.ToString(_options.Retention)} were let go. To judge old events, send them with store=false.", outcome.TooOld)];
         return Task.FromResult(new AppendResult(outcome.Duplicates, [], warnings));
     }
 

@@ -8,6 +8,12 @@ public sealed class StoreMetrics
     /// <summary>The meter of the whole service.</summary>
     public const string MeterName = "SuspiciousSignin";
 
+    /// <summary>The reason of events that were older than is kept.</summary>
+    internal const string ForAge = "retention";
+
+    /// <summary>The reason of events for which there was no room.</summary>
+    internal const string ForRoom = "capacity";
+
     private const long NoJournal = -1;
 
     private readonly Counter<long> _evicted;
@@ -25,6 +31,15 @@ public sealed class StoreMetrics
             () => Volatile.Read(ref _journalBytes) is not NoJournal and var bytes ? [new Measurement<long>(bytes)] : Array.Empty<Measurement<long>>(),
             "By",
             "What the journal of the store takes on the disk.");
+    }
+
+    /// <summary>Begins every series of what goes at 0, once somebody listens: of one that is absent no increase can be asked.</summary>
+    public void Begin()
+    {
+        foreach (var reason in new[] { ForAge, ForRoom })
+        {
+            _evicted.Add(0, new KeyValuePair<string, object?>("reason", reason));
+        }
     }
 
     internal void Stored(long count) => Volatile.Write(ref _stored, count);

@@ -48,5 +48,28 @@ public sealed class CommandsTests
         Assert.NotEmpty(output.ToString());
     }
 
+    [Fact]
+    public async Task Help_and_version_are_told_without_starting_the_service()
+    {
+        await using var output = new StringWriter();
+
+        Assert.Equal(0, await RunAsync("--help", output));
+        Assert.Equal(0, await RunAsync("version", output));
+        Assert.Contains("--expires TIME", output.ToString(), StringComparison.Ordinal);
+        Assert.EndsWith(Commands.Version + Environment.NewLine, output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null, null, "http://127.0.0.1:8080")]
+    [InlineData(null, "", "http://127.0.0.1:8080")]
+    [InlineData(null, "9090;9091", "http://127.0.0.1:9090")]
+    [InlineData("http://+:5000", "9090", "http://127.0.0.1:5000")]
+    [InlineData("http://*:5000;https://*:5001", null, "http://127.0.0.1:5000")]
+    [InlineData("http://[::]:5000", null, "http://127.0.0.1:5000")]
+    [InlineData("http://[::1]:5000", null, "http://[::1]:5000")]
+    [InlineData("http://0.0.0.0:5000", null, "http://127.0.0.1:5000")]
+    public void The_health_check_asks_where_the_settings_say_that_the_service_listens(string? urls, string? ports, string url) =>
+        Assert.Equal(url, Commands.OwnUrl(name => name == "ASPNETCORE_URLS" ? urls : name == "ASPNETCORE_HTTP_PORTS" ? ports : null));
+
     private static Task<int?> RunAsync(string arguments, TextWriter output) => Commands.RunAsync(arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries), output);
 }

@@ -248,6 +248,33 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
+    [InlineData("""{"revison":"x"}""", "The request cannot be read. /revison: There is no such member. The members are: from, to, ingestedAfter, revision, promote, sourceIps, limit, includeEvents.")]
+    [InlineData("""{"limit":"ten"}""", "The request cannot be read. /limit: Not a value of the expected type.")]
+    [InlineData("""{"limit":1,"limit":2}""", "The request cannot be read. /limit: The member is there more than once.")]
+    [InlineData("""{"limit":0}""", "The request cannot be carried out as it stands. /limit: 'limit' is 1 to 10000.")]
+    [InlineData("""{"limit":0,"revision":"x"}""", "The request cannot be carried out as it stands; 'errors' says what to change.")]
+    public async Task The_only_fault_of_a_request_is_told_in_the_detail_too_for_playbooks_that_show_nothing_else(string body, string detail)
+    {
+        using var service = new TestService();
+
+        var answer = (await service.RunAsync(body)).Json!;
+
+        Assert.Equal((detail, detail), ((string?)answer["detail"], (string?)answer["message"]));
+    }
+
+    [Fact]
+    public async Task A_plus_that_a_url_did_not_escape_is_one()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+
+        var window = (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?from=2026-03-14T05:30:00+01:00&to=now+1h")).Json!["window"]!;
+
+        Assert.Equal("2026-03-14T04:30:00Z", (string?)window["from"]);
+        Assert.Equal(TestService.Now.AddHours(1).UtcDateTime, (DateTime?)window["to"]);
+    }
+
+    [Theory]
     [InlineData("y")]
     [InlineData("M")]
     [InlineData("d")]

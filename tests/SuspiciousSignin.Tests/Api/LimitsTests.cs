@@ -57,7 +57,7 @@ public sealed class LimitsTests : IDisposable
         {
             Assert.Equal(["/from"], run.Problem(422));
             Assert.Equal(["from"], alerts.Problem(422));
-            Assert.Contains("48 hours", run.Text, StringComparison.Ordinal);
+            Assert.Contains("longer than P2D.", run.Text, StringComparison.Ordinal);
         }
     }
 
