@@ -201,11 +201,20 @@ public sealed record Alert
         var by = named == 0 ? "accounts that the events do not name"
             : named == finding.Users.Count ? Some(named, "account")
             : $"{Some(named, "account")} and others that the events do not name";
-        return $"{accesses} by {by} from {sourceIp}, which has {Some(finding.Counts.NetworkAlert, "network alert")}; {when}, closest {Duration(finding.SmallestGap)} apart.";
+        return $"{accesses} by {by} from {sourceIp}, which has {Some(finding.Counts.NetworkAlert, "network alert")}; {when}, closest {InWords(finding.SmallestGap)} apart.";
     }
 
     private static string? Some(long count, string one, string? many = null) =>
         count == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"{count} {(count == 1 ? one : many ?? one + "s")}");
+
+    /// <summary>The largest unit that there is any of, and the next smaller one.</summary>
+    private static string InWords(long milliseconds)
+    {
+        var time = TimeSpan.FromMilliseconds(milliseconds);
+        var units = new[] { Some(time.Days, "day"), Some(time.Hours, "hour"), Some(time.Minutes, "minute"), Some(time.Seconds, "second") }
+            .SkipWhile(unit => unit is null).Take(2).OfType<string>().ToArray();
+        return units.Length == 0 ? "less than a second" : string.Join(' ', units);
+    }
 
     private static string Duration(long milliseconds) => XmlConvert.ToString(TimeSpan.FromMilliseconds(milliseconds));
 }

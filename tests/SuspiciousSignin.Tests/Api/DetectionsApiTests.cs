@@ -69,9 +69,9 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
-    [InlineData(1, 1, 0, "1 successful Entra ID sign-in by 1 account from 81.2.69.144, which has 1 network alert; after the network alerts began, closest PT20M apart.")]
-    [InlineData(2, 0, 1, "1 mail access by 1 account from 81.2.69.144, which has 2 network alerts; after the network alerts began, closest PT25M apart.")]
-    [InlineData(1, 2, 2, "2 successful Entra ID sign-ins and 2 mail accesses by 2 accounts from 81.2.69.144, which has 1 network alert; after the network alerts began, closest PT20M apart.")]
+    [InlineData(1, 1, 0, "1 successful Entra ID sign-in by 1 account from 81.2.69.144, which has 1 network alert; after the network alerts began, closest 20 minutes apart.")]
+    [InlineData(2, 0, 1, "1 mail access by 1 account from 81.2.69.144, which has 2 network alerts; after the network alerts began, closest 25 minutes apart.")]
+    [InlineData(1, 2, 2, "2 successful Entra ID sign-ins and 2 mail accesses by 2 accounts from 81.2.69.144, which has 1 network alert; after the network alerts began, closest 20 minutes apart.")]
     public async Task The_reason_says_in_one_sentence_who_did_what_after_what(int alerts, int signIns, int mailAccesses, string reason)
     {
         using var service = new TestService();
@@ -245,6 +245,26 @@ public sealed class DetectionsApiTests
         using var service = new TestService();
 
         Assert.Equal([pointer], (await service.RunAsync(body)).Problem(status));
+    }
+
+    [Theory]
+    [InlineData(0, "less than a second")]
+    [InlineData(0.5 / 60, "less than a second")]
+    [InlineData(1.9 / 60, "1 second")]
+    [InlineData(1, "1 minute")]
+    [InlineData(8.99, "8 minutes 59 seconds")]
+    [InlineData(60, "1 hour")]
+    [InlineData(61.5, "1 hour 1 minute")]
+    [InlineData((24 * 60) + 5, "1 day")]
+    [InlineData(51 * 60, "2 days 3 hours")]
+    public async Task The_gap_between_the_legs_is_told_in_words(double minutes, string words)
+    {
+        using var service = new TestService(settings: ("Store:Memory:Retention", "10.00:00:00"));
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: minutes + 1), Ecs.SignIn(minutesAgo: 1)));
+
+        var alert = (await service.RunAsync("""{"from":"now-9d"}""")).Json!["alerts"]![0]!;
+
+        Assert.EndsWith($", closest {words} apart.", (string?)alert["reason"], StringComparison.Ordinal);
     }
 
     [Theory]
