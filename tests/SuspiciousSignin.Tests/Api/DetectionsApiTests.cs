@@ -329,6 +329,19 @@ public sealed class DetectionsApiTests
         Assert.Equal(["limt"], (await service.SendAsync(HttpMethod.Post, "/api/v1/detections?limt=1", TestService.Content("{}"))).Problem(400));
     }
 
+    [Fact]
+    public async Task A_fault_of_ours_is_in_the_log_once_under_the_trace_id_of_the_answer()
+    {
+        using var service = new TestService(store: InterceptedStore.Before(() => throw new InvalidOperationException("What nobody outside may read.")));
+
+        var answer = await service.RunAsync();
+
+        answer.Problem(500);
+        Assert.DoesNotContain("nobody outside", answer.Text, StringComparison.Ordinal);
+        var line = Assert.Single(service.Log, line => line.Contains("nobody outside", StringComparison.Ordinal));
+        Assert.Contains($"(traceId {(string?)answer.Json!["traceId"]})", line, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(7000, 7)]
     [InlineData(7001, 8)]
