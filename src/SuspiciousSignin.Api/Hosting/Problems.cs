@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using FluentValidation.Results;
@@ -90,7 +91,7 @@ internal static partial class Problems
                 var isBody = name.StartsWith('$') || name.Length == 0;
                 errors[isBody ? ToPointer(name.TrimStart('$').TrimStart('.')) : JsonNamingPolicy.CamelCase.ConvertName(name)] =
                 [
-                    isBody ? BodyFault(state, context.ActionDescriptor) : "Not a value of the expected type.",
+                    isBody ? BodyFault(state, name, context.ActionDescriptor) : Expected(name, context.ActionDescriptor),
                 ];
             }
         }
@@ -103,7 +104,7 @@ internal static partial class Problems
         errors.Count == 1 && errors.Single() is { Key: var at, Value: [var error] } ? $"{what}. {(at.Length == 0 ? "" : $"{at}: ")}{error}" : $"{what}; 'errors' says what to change.";
 
     /// <summary>What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.</summary>
-    private static string BodyFault(ModelStateEntry state, ActionDescriptor action)
+    private static string BodyFault(ModelStateEntry state, string path, ActionDescriptor action)
     {
         var told = state.Errors.FirstOrDefault()?.Exception is JsonException { Message: var message } ? message : "";
         if (told.Contains("could not be mapped to any .NET member", StringComparison.Ordinal)
@@ -112,9 +113,21 @@ internal static partial class Problems
             return $"There is no such member. The members are: {string.Join(", ", body.GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)))}.";
         }
 
-        return told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? "Not a value of the expected type."
+        return told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? Expected(PathSegment().Match(path.TrimStart('$')).Groups["name"].Value, action)
             : told.StartsWith("Duplicate property", StringComparison.Ordinal) ? "The member is there more than once."
             : AnyBodyFault;
+    }
+
+    /// <summary>What a parameter or member takes.</summary>
+    private static string Expected(string name, ActionDescriptor action)
+    {
+        var type = action.Parameters.Select(parameter => parameter.ParameterType.GetProperties().FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
+            .OfType<PropertyInfo>().FirstOrDefault()?.PropertyType;
+        return type == typeof(int?) ? "Expected a whole number."
+            : type == typeof(bool?) ? "Expected true or false."
+            : type == typeof(string) ? "Expected text."
+            : type == typeof(IReadOnlyList<string>) ? "Expected a list of texts."
+            : "Not a value of the expected type.";
     }
 
     public static async ValueTask WriteTooManyAsync(OnRejectedContext context, CancellationToken cancellationToken)

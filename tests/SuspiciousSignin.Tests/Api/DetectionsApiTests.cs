@@ -269,7 +269,12 @@ public sealed class DetectionsApiTests
 
     [Theory]
     [InlineData("""{"revison":"x"}""", "The request cannot be read. /revison: There is no such member. The members are: from, to, ingestedAfter, revision, promote, sourceIps, limit, includeEvents.")]
-    [InlineData("""{"limit":"ten"}""", "The request cannot be read. /limit: Not a value of the expected type.")]
+    [InlineData("""{"limit":"ten"}""", "The request cannot be read. /limit: Expected a whole number.")]
+    [InlineData("""{"limit":1.5}""", "The request cannot be read. /limit: Expected a whole number.")]
+    [InlineData("""{"promote":"yes"}""", "The request cannot be read. /promote: Expected true or false.")]
+    [InlineData("""{"from":7}""", "The request cannot be read. /from: Expected text.")]
+    [InlineData("""{"sourceIps":"8.8.8.8"}""", "The request cannot be read. /sourceIps: Expected a list of texts.")]
+    [InlineData("""{"sourceIps":[8]}""", "The request cannot be read. /sourceIps/0: Expected a list of texts.")]
     [InlineData("""{"limit":1,"limit":2}""", "The request cannot be read. /limit: The member is there more than once.")]
     [InlineData("""{"limit":0}""", "The request cannot be carried out as it stands. /limit: 'limit' is 1 to 10000.")]
     [InlineData("""{"limit":0,"revision":"x"}""", "The request cannot be carried out as it stands; 'errors' says what to change.")]

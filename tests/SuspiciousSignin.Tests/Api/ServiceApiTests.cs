@@ -86,6 +86,16 @@ public sealed class ServiceApiTests
         Assert.Equal(["includeEvents"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?includeEvents=maybe")).Problem(400));
     }
 
+    [Theory]
+    [InlineData("limit=abc", "The request cannot be read. limit: Expected a whole number.")]
+    [InlineData("promote=maybe", "The request cannot be read. promote: Expected true or false.")]
+    public async Task A_parameter_of_another_type_is_told_what_it_takes(string query, string detail)
+    {
+        using var service = new TestService();
+
+        Assert.Equal(detail, (string?)(await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?{query}")).Json!["message"]);
+    }
+
     [Fact]
     public async Task The_link_of_a_page_leads_to_the_next_and_the_last_has_none()
     {
