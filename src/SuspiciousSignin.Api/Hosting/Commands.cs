@@ -40,7 +40,7 @@ internal static class Commands
                 return null;
 
             case ["healthcheck"]:
-                return await CheckHealthAsync(OwnUrl(Environment.GetEnvironmentVariable), output);
+                return await CheckHealthAsync(null, output);
 
             case ["healthcheck", var url]:
                 return await CheckHealthAsync(url, output);
@@ -70,12 +70,12 @@ internal static class Commands
         return $"{address.Scheme}://{host}:{address.Port}";
     }
 
-    private static async Task<int> CheckHealthAsync(string url, TextWriter output)
+    private static async Task<int> CheckHealthAsync(string? url, TextWriter output)
     {
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
         try
         {
-            var asked = new Uri(url);
+            var asked = new Uri(url ?? OwnUrl(Environment.GetEnvironmentVariable));
             using var response = await client.GetAsync(asked.AbsolutePath == "/" ? new Uri(asked, "/health/live") : asked);
             if (!response.IsSuccessStatusCode)
             {
@@ -84,7 +84,7 @@ internal static class Commands
 
             return response.IsSuccessStatusCode ? 0 : 1;
         }
-        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException or UriFormatException or InvalidOperationException or NotSupportedException)
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException or FormatException or InvalidOperationException or NotSupportedException)
         {
             await output.WriteLineAsync(exception.Message);
             return 1;
