@@ -12,6 +12,9 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 {
     private const long MaxBytesPerWrite = 32L * 1024 * 1024;
 
+    /// <summary>How long a write may take before the store is called not ready.</summary>
+    private static readonly TimeSpan LongestWrite = TimeSpan.FromSeconds(10);
+
     private readonly MemoryEventStore _memory;
     private readonly EventJournal _journal;
     private readonly StoreMetrics? _metrics;
@@ -22,6 +25,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     private volatile string? _pruneFault;
     private volatile Exception? _lost;
     private long _journalBytes;
+    private long _writingSince;
     private bool _isDisposed;
 
     private DurableEventStore(MemoryEventStore memory, EventJournal journal, StoreMetrics? metrics)
@@ -101,7 +105,8 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             throw new StoreUnavailableException("The service is stopping. Nothing of this batch was stored; send it again.");
         }
 
-        return waiting.Done.Task;
+        // Whoever has gone does not wait for a disk that hangs; what is written then is found known when it is sent again.
+        return waiting.Done.Task.WaitAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -113,7 +118,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     /// <inheritdoc/>
     public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
     {
-        if (_fault is not null && _lost is null)
+        if (_fault is not null && _lost is null && Volatile.Read(ref _writingSince) == 0)
         {
             // Nobody may send to a store that is not ready, so it has to find out by itself when the disk takes writes again.
             try
@@ -135,6 +140,11 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         if (_pruneFault is { } kept)
         {
             facts["notPruned"] = kept;
+        }
+
+        if (Volatile.Read(ref _writingSince) is not 0 and var since && Stopwatch.GetElapsedTime(since) is var waited && waited > LongestWrite)
+        {
+            return new StoreHealth(false, $"The disk has not taken a batch for {(int)waited.TotalSeconds} seconds; does it hang?", facts);
         }
 
         return new StoreHealth(_fault is null, _fault ?? "Events are held in memory, and on the disk before they are acknowledged.", facts);
@@ -177,11 +187,16 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         if (_lost is { } lost)
         {
             group.ForEach(waiting => waiting.Done.TrySetException(NotInMemory(lost)));
+            return;
         }
-        else if (TryWriteDown(group))
+
+        Volatile.Write(ref _writingSince, Stopwatch.GetTimestamp());
+        if (TryWriteDown(group))
         {
             TakeIn(group);
         }
+
+        Volatile.Write(ref _writingSince, 0);
     }
 
     private bool TryWriteDown(List<Waiting> group)

@@ -37,6 +37,7 @@ internal sealed class EventJournal : IDisposable
     private readonly long _segmentLength;
     private readonly FileStream _lock;
     private readonly MemoryStream _buffer = new();
+    private readonly List<string> _replaced = [];
     private List<JournalSegment> _closed = [];
     private JournalSegment? _current;
     private SafeFileHandle? _file;
@@ -151,6 +152,7 @@ internal sealed class EventJournal : IDisposable
     /// <exception cref="IOException">The disk is full or failed; nothing was removed.</exception>
     public void Prune(Evictions evictions)
     {
+        DeleteReplaced();
         if (evictions.Timestamp < _prunedThrough + PruneStep)
         {
             return;
@@ -174,7 +176,18 @@ internal sealed class EventJournal : IDisposable
             : Read(worn).Where(entry => !evictions.Include(entry.Event.Timestamp, entry.Sequence)).Select(Copy).ToList();
         Replace(gone, evictions, left);
         _prunedThrough = worn is null ? evictions.Timestamp : _prunedThrough;
-        gone.ForEach(segment => File.Delete(segment.FilePath));
+        _replaced.AddRange(gone.Select(segment => segment.FilePath));
+        DeleteReplaced();
+    }
+
+    /// <summary>Deletes what no list names any more; what cannot be deleted now is tried again with the next batch, and by the next start.</summary>
+    private void DeleteReplaced()
+    {
+        for (var i = _replaced.Count - 1; i >= 0; i--)
+        {
+            File.Delete(_replaced[i]);
+            _replaced.RemoveAt(i);
+        }
     }
 
     /// <summary>
@@ -262,7 +275,7 @@ internal sealed class EventJournal : IDisposable
                 Append(Evictions, []);
             }
         }
-        catch (IOException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             // Whatever was acknowledged is on the disk already.
         }
@@ -420,11 +433,16 @@ internal sealed class EventJournal : IDisposable
             RandomAccess.FlushToDisk(_file!);
             Flushes++;
         }
-        catch (Exception fault) when (fault is IOException or ArgumentOutOfRangeException)
+        catch (ArgumentOutOfRangeException fault)
+        {
+            // How .NET tells EFBIG: the system limits the length of files.
+            TakeBack(segment, flushFailed: isWritten);
+            throw new IOException("The file cannot grow.", fault);
+        }
+        catch
         {
             TakeBack(segment, flushFailed: isWritten);
-            // The second is how .NET tells EFBIG: the system limits the length of files.
-            throw fault as IOException ?? new IOException("The file cannot grow.", fault);
+            throw;
         }
     }
 
@@ -456,8 +474,9 @@ internal sealed class EventJournal : IDisposable
         {
             Append(evictions, left);
         }
-        catch (IOException)
+        catch
         {
+            // Whatever the fault is: else the next record would tell a list without files that hold what is kept.
             _closed = [.. before, .. _closed.Except(before)];
             throw;
         }

@@ -108,7 +108,7 @@ internal sealed class JournalSegment
         var start = new byte[FixedHeaderLength];
         var isReadable = RandomAccess.Read(file, start, 0) == start.Length && start.AsSpan().StartsWith(Magic);
         var headerLength = BinaryPrimitives.ReadInt32LittleEndian(start.AsSpan(Magic.Length));
-        if (!isReadable || headerLength < FixedHeaderLength || headerLength + sizeof(ulong) > length)
+        if (!isReadable || headerLength < FixedHeaderLength || headerLength > length - sizeof(ulong))
         {
             return null;
         }

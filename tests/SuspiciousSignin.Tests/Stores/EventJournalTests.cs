@@ -314,6 +314,57 @@ public sealed class EventJournalTests : IDisposable
     }
 
     [Theory]
+    [InlineData(typeof(IOException))]
+    [InlineData(typeof(UnauthorizedAccessException))]
+    [InlineData(typeof(OutOfMemoryException))]
+    public async Task A_file_that_could_not_be_written_anew_is_kept_whatever_the_fault(Type fault)
+    {
+        // One file of which most is let go and another that is young: what is left of the first is to be written anew.
+        var (sequence, folder) = (0L, Image($"unpruned-{fault.Name}"));
+        var evictions = new Evictions(Now + (5 * 60_000), long.MaxValue, 60, Now, 20, long.MinValue, 0);
+        using (var journal = EventJournal.Open(folder, segmentLength: 2_000))
+        {
+            Append(journal, Evictions.None, [.. await BatchAsync(20, Now), .. await BatchAsync(10, Now + (10 * 60_000))]);
+            Append(journal, Evictions.None, await BatchAsync(30, Now + (10 * 60_000)));
+            journal.BeforeFlush = () => throw (Exception)Activator.CreateInstance(fault)!;
+            Assert.Throws(fault, () => journal.Prune(evictions));
+            journal.BeforeFlush = null;
+            Append(journal, evictions, await BatchAsync(1, Now + (11 * 60_000)));
+        }
+
+        using var again = EventJournal.Open(folder, segmentLength: 2_000);
+        Assert.Equal(10 + 30 + 1, again.ReadBack().Count());
+
+        void Append(EventJournal journal, Evictions evictions, IReadOnlyList<EventRecord> events) =>
+            journal.Append(evictions, [.. events.Select(record => (sequence++, record))]);
+    }
+
+    [Fact]
+    public async Task Whoever_goes_away_does_not_wait_for_a_disk_that_hangs()
+    {
+        var options = new MemoryStoreOptions { Path = Image("hung") };
+        using var isOpen = new ManualResetEventSlim();
+        using var gone = new CancellationTokenSource();
+        using var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        using var isFlushing = new ManualResetEventSlim();
+        store.Journal.BeforeFlush = () =>
+        {
+            isFlushing.Set();
+            isOpen.Wait();
+        };
+        var waiting = store.AppendAsync(await BatchAsync(1), gone.Token);
+        isFlushing.Wait(TestContext.Current.CancellationToken);
+        await gone.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+
+        // What the disk was at when they went it takes after all.
+        isOpen.Set();
+        await store.AppendAsync(await BatchAsync(1, Now + 1), default);
+        Assert.Equal(2, store.Count);
+    }
+
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(11)]
