@@ -40,7 +40,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             }
 
             var rest = start is { } place ? query with { Window = query.Window with { From = Math.Max(query.Window.From, place.Timestamp - 1) } } : query;
-            var size = Math.Min(query.Limit + 1, HitsPerSearch);
+            // Where only some of the hits count, a page of few events may take many.
+            var size = query.IsOfAll ? Math.Min(query.Limit + 1, HitsPerSearch) : HitsPerSearch;
             string? after = null;
             while (true)
             {

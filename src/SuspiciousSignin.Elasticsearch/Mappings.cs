@@ -226,15 +226,26 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     private async Task<(bool Any, Dictionary<string, Dictionary<string, string[]>> Fields, Warning? Unread)> FieldCapsAsync(
         IReadOnlyList<string> patterns, IReadOnlyList<string> paths, int retries, CancellationToken cancellationToken)
     {
-        for (var attempt = 0; ; attempt++)
+        try
         {
-            var found = await FieldCapsOnceAsync(patterns, paths, cancellationToken);
-            if (found.Unread is null || attempt >= retries)
+            for (var attempt = 0; ; attempt++)
             {
-                return found;
-            }
+                var found = await FieldCapsOnceAsync(patterns, paths, cancellationToken);
+                if (found.Unread is null || attempt >= retries)
+                {
+                    return found;
+                }
 
-            await Task.Delay(ElasticsearchClient.PauseAfter(attempt), clock, cancellationToken);
+                await Task.Delay(ElasticsearchClient.PauseAfter(attempt), clock, cancellationToken);
+            }
+        }
+        catch (ElasticsearchException refused) when (refused.Status is 403 or 404)
+        {
+            // One remote cluster that is not connected, or says no, makes the cluster refuse them all, its own indices included.
+            return (false, [], !patterns.Any(RemoteClusters.IsOfRemote) ? null : new Warning(
+                "mappingsIncomplete",
+                $"The cluster refused to tell the mappings of {string.Join(", ", patterns)} ({refused.Message}), so nothing there was looked at. Connect the remote clusters, or leave them out (Store:Elasticsearch:Indices).",
+                patterns.Count));
         }
     }
 
@@ -262,33 +273,21 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     private async Task<(bool Any, Dictionary<string, Dictionary<string, string[]>> Fields, Warning? Unread)> FieldCapsOnceAsync(
         IReadOnlyList<string> patterns, IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
-        ElasticsearchClient.Answer answer;
-        try
+        using var answer = await client.SendAsync(
+            HttpMethod.Post,
+            $"{string.Join(',', patterns)}/_field_caps?ignore_unavailable=true&allow_no_indices=true",
+            JsonSerializer.SerializeToUtf8Bytes(new { fields = paths }),
+            cancellationToken);
+        var fields = new Dictionary<string, Dictionary<string, string[]>>(StringComparer.Ordinal);
+        foreach (var field in answer.Root.GetProperty("fields").EnumerateObject())
         {
-            answer = await client.SendAsync(
-                HttpMethod.Post,
-                $"{string.Join(',', patterns)}/_field_caps?ignore_unavailable=true&allow_no_indices=true",
-                JsonSerializer.SerializeToUtf8Bytes(new { fields = paths }),
-                cancellationToken);
-        }
-        catch (ElasticsearchException refused) when (refused.Status is 403 or 404)
-        {
-            return (false, [], null);
+            fields[field.Name] = field.Value.EnumerateObject().Where(type => type.Name != "unmapped").ToDictionary(
+                type => type.Name,
+                type => type.Value.TryGetProperty("indices", out var indices) ? indices.EnumerateArray().Select(index => index.GetString()!).ToArray() : [],
+                StringComparer.Ordinal);
         }
 
-        using (answer)
-        {
-            var fields = new Dictionary<string, Dictionary<string, string[]>>(StringComparer.Ordinal);
-            foreach (var field in answer.Root.GetProperty("fields").EnumerateObject())
-            {
-                fields[field.Name] = field.Value.EnumerateObject().Where(type => type.Name != "unmapped").ToDictionary(
-                    type => type.Name,
-                    type => type.Value.TryGetProperty("indices", out var indices) ? indices.EnumerateArray().Select(index => index.GetString()!).ToArray() : [],
-                    StringComparer.Ordinal);
-            }
-
-            return (answer.Root.GetProperty("indices").GetArrayLength() > 0, fields, UnreadIn(answer.Root));
-        }
+        return (answer.Root.GetProperty("indices").GetArrayLength() > 0, fields, UnreadIn(answer.Root));
     }
 
     /// <summary>Mappings that were asked for.</summary>

@@ -109,7 +109,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
                 response = await base.SendAsync(request, either.Token);
                 await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, either.Token);
             }
-            catch (Exception fault) when (fault is HttpRequestException or IOException or OperationCanceledException)
+            catch (Exception fault) when (fault is HttpRequestException or IOException or OperationCanceledException or InvalidDataException or InvalidOperationException { Source: "System.IO.Compression.Brotli" })
             {
                 response?.Dispose();
                 cancellationToken.ThrowIfCancellationRequested();

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using SuspiciousSignin.Elasticsearch;
+using SuspiciousSignin.Events;
 using SuspiciousSignin.FakeElasticsearch;
 using SuspiciousSignin.Stores;
 using SuspiciousSignin.Tests.Api;
@@ -497,6 +498,34 @@ public sealed class FaultTests : IAsyncLifetime
     {
         using var service = await NewServiceAsync();
         Assert.Equal(3, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+        Assert.Single(_cluster.Server.Requests, request => request.Path.EndsWith("/_search", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    public async Task An_answer_that_is_not_what_its_encoding_says_is_no_fault_of_the_caller(string encoding)
+    {
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add(Fault.Reply(200, "application/json", "this is neither").WithHeader("Content-Encoding", encoding).On("POST", "*").Always());
+
+        (await service.RunAsync()).Problem(503);
+        (await service.PostAsync(Ecs.Batch(Ecs.SignIn()))).Problem(503);
+    }
+
+    [Fact]
+    public async Task Few_events_that_count_among_many_that_do_not_take_one_search()
+    {
+        using var service = await NewServiceAsync();
+        var others = Enumerable.Range(0, 300).Select(i => $$"""{"@timestamp":"{{Ecs.Time(60)}}","source.ip":"{{Ecs.Address}}","event.dataset":"other","event.id":"{{i}}"}""");
+        await service.PostAsync(Ecs.Batch([.. others]));
+        _cluster.Fake.ForgetRequests();
+
+        var page = await _cluster.NewStore().ReadEventsAsync(
+            new EventQuery { Address = SourceAddress.Parse(Ecs.Address), Window = TimeWindow.All, Revision = Engine.Revision(), CountedOnly = true, Limit = 1 },
+            TestContext.Current.CancellationToken);
+
+        Assert.Single(page!.Events);
         Assert.Single(_cluster.Server.Requests, request => request.Path.EndsWith("/_search", StringComparison.Ordinal));
     }
 

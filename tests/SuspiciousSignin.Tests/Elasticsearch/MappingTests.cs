@@ -81,6 +81,23 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.Single((await RunAsync(store)).Findings);
     }
 
+    [Theory]
+    [InlineData("gone:logs-*")]
+    [InlineData("gone:.alerts-security.*")]
+    public async Task A_remote_cluster_that_is_not_connected_any_more_makes_a_run_partial_and_evidence_unavailable(string pattern)
+    {
+        FillEvents();
+        Fake.Index("logs-suspicious_signin.events-default", Ecs.NetworkAlert());
+        var store = _cluster.NewStore(options => options.Indices["2025-04-29"] = [.. Engine.Revision().Indices, pattern]);
+
+        var result = await RunAsync(store);
+
+        Assert.True(result.IsPartial);
+        Assert.Contains(result.Warnings, warning => warning.Code == "mappingsIncomplete" && warning.Message.Contains(pattern, StringComparison.Ordinal));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.ReadEventsAsync(
+            new EventQuery { Address = SourceAddress.Parse(Ip), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10 }, TestContext.Current.CancellationToken));
+    }
+
     [Fact]
     public async Task Without_an_alerts_index_the_answer_says_why_it_is_empty()
     {
