@@ -494,7 +494,7 @@ public sealed class EventBatchReader
             }
 
             if (reader.TokenType == JsonTokenType.StartArray
-                && (envelope == "events" || (!isEcs && (envelope == "records" || (envelope == "value" && isGraphPage) || (envelope == "hits" && isInHits)))))
+                && !isEcs && (envelope is "events" or "records" || (envelope == "value" && isGraphPage) || (envelope == "hits" && isInHits)))
             {
                 (_phase, _envelope, _batch.HasEnvelopes) = (Phase.Events, envelope, true);
                 _isIncomplete = saysIncomplete;

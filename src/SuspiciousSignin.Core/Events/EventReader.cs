@@ -68,7 +68,7 @@ public sealed class EventReader
 
     /// <summary>Whether its <c>message</c> is such a record: it belongs to an integration that ships them so.</summary>
     public bool IsRecordMessage =>
-        IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1 && _document.First(EcsField.Message).StartsWith("{"u8)
+        IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1 && _document.First(EcsField.Message).TrimStart(" \t\r\n"u8).StartsWith("{"u8)
         && Array.Exists(MessageDatasets, dataset => _document.First(DatasetField).SequenceEqual(dataset));
 
     /// <summary>Whether the last document is a Kibana alert.</summary>

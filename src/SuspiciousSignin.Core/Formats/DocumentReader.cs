@@ -166,7 +166,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         var utf8 = System.Text.Encoding.UTF8.GetBytes(text);
         if (Parse(utf8, out _) is not { } document)
         {
-            Reject(place, RejectionCodes.UnexpectedType, "", "Expected an audit record as JSON text.");
+            Reject(place, RejectionCodes.UnexpectedType, "", "Expected a record as JSON text.");
             return;
         }
 

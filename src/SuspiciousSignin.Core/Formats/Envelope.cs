@@ -60,12 +60,28 @@ internal static class Envelope
         };
     }
 
-    /// <summary>What the <c>message</c> of a shipped record holds, or null where that is none.</summary>
-    public static IEnumerable<Content>? OpenMessage(JsonElement root) =>
-        root.Get("message") is { ValueKind: JsonValueKind.String } message && message.Unwrapped() is { ValueKind: JsonValueKind.Object } record
-        && RecordShapes.All.Any(shape => shape.Matches(record))
-            ? [new Content(default, default, message.GetString(), "/message")]
-            : null;
+    /// <summary>
+    /// What the <c>message</c> of a shipped record holds, or null where that is JSON of no known shape. Text that is no JSON is a record too, one
+    /// that was cut off; whoever reads it says so.
+    /// </summary>
+    public static IEnumerable<Content>? OpenMessage(JsonElement root)
+    {
+        if (root.Get("message") is not { ValueKind: JsonValueKind.String } message)
+        {
+            return null;
+        }
+
+        var content = new Content(default, default, message.GetString(), "/message");
+        try
+        {
+            using var record = JsonDocument.Parse(content.Text!, new JsonDocumentOptions { MaxDepth = EcsBuilder.MaxDepth });
+            return RecordShapes.All.Any(shape => shape.Matches(record.RootElement)) ? [content] : null;
+        }
+        catch (JsonException)
+        {
+            return [content];
+        }
+    }
 
     /// <summary>Whether the envelope says that it holds less than there is: failed shards, a time-out, a next page.</summary>
     public static bool IsIncomplete(JsonElement root) =>
