@@ -103,7 +103,7 @@ internal static class ApiDocuments
                 new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("apiKey", document)] = [] },
                 new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("bearer", document)] = [] },
             ];
-            DocumentedBounds.Apply(document, context.ApplicationServices.GetRequiredService<EventReaderOptions>());
+            DocumentedBounds.Apply(document, context.ApplicationServices.GetRequiredService<EventReaderOptions>(), context.ApplicationServices.GetRequiredService<RunOptions>());
             return Task.CompletedTask;
         });
         options.AddOperationTransformer(AddExamples);

@@ -278,7 +278,7 @@ internal sealed partial class ApiKeyHandler(
     }
 
     private static bool IsBearer(HttpRequest request) =>
-        request.Headers["X-API-Key"].Count == 0 && request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
+        request.Headers["X-API-Key"] is not [{ Length: > 0 }] && request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
 
     private static string Printable(string name) =>
         string.Concat(name.Take(64).Select(character => character is >= ' ' and <= '~' ? character : '?'));

@@ -60,9 +60,10 @@ internal static class Commands
     /// <summary>Where a service with these environment variables listens on this machine.</summary>
     internal static string OwnUrl(Func<string, string?> environment)
     {
-        var urls = environment("ASPNETCORE_URLS") ?? environment("ASPNETCORE_HTTP_PORTS")?.Split(';')[0] switch
+        var urls = (environment("ASPNETCORE_URLS"), environment("ASPNETCORE_HTTP_PORTS")?.Split(';')[0]) switch
         {
-            { Length: > 0 } port => $"http://*:{port}",
+            ({ Length: > 0 } given, _) => given,
+            (_, { Length: > 0 } port) => $"http://*:{port}",
             _ => "http://*:8080",
         };
         var address = BindingAddress.Parse(urls.Split(';')[0]);
@@ -101,7 +102,7 @@ internal static class Commands
                 : $"Damaged or missing: {string.Join(", ", damaged)}. What is whole was written anew; the damaged files are kept as NAME.damaged.");
             return 0;
         }
-        catch (EventJournalException refused)
+        catch (Exception refused) when (refused is EventJournalException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             output.WriteLine(refused.Message);
             return 1;

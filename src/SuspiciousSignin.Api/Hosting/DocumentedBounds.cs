@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
+using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 
@@ -29,7 +30,6 @@ internal static class DocumentedBounds
 
     private static readonly Dictionary<string, int> MaxItems = new(StringComparer.Ordinal)
     {
-        ["sourceIps"] = 1000,
         ["alerts"] = 10_000,
         ["events"] = 10_000,
         ["rejected"] = EventBatch.MaxRejectionsTold,
@@ -42,7 +42,7 @@ internal static class DocumentedBounds
         ["getEventsOfAddress"] = 10_000,
     };
 
-    public static void Apply(OpenApiDocument document, EventReaderOptions events)
+    public static void Apply(OpenApiDocument document, EventReaderOptions events, RunOptions runs)
     {
         var longest = Math.Max(LongestOwnText, events.MaxEventBytes);
         foreach (var (name, schema) in document.Components?.Schemas ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal))
@@ -50,6 +50,11 @@ internal static class DocumentedBounds
             if (name == "ProblemDetails" && schema is OpenApiSchema { Properties: { } members })
             {
                 AddExtensions(members);
+            }
+
+            if (name == nameof(DetectionRequest) && schema.Properties?["sourceIps"] is OpenApiSchema addresses)
+            {
+                addresses.MaxItems = runs.MaxAddresses;
             }
 
             Bound(schema, name: "", longest, isRequest: name.EndsWith("Request", StringComparison.Ordinal));

@@ -100,7 +100,7 @@ internal static partial class Problems
     }
 
     /// <summary>The only fault in words, for playbooks show nothing else; of several, where they are.</summary>
-    private static string Detail(string what, Dictionary<string, string[]> errors) =>
+    internal static string Detail(string what, Dictionary<string, string[]> errors) =>
         errors.Count == 1 && errors.Single() is { Key: var at, Value: [var error] } ? $"{what}. {(at.Length == 0 ? "" : $"{at}: ")}{error}" : $"{what}; 'errors' says what to change.";
 
     /// <summary>What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.</summary>
@@ -113,20 +113,20 @@ internal static partial class Problems
             return $"There is no such member. The members are: {string.Join(", ", body.GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)))}.";
         }
 
-        return told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? Expected(PathSegment().Match(path.TrimStart('$')).Groups["name"].Value, action)
+        return told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? Expected(PathSegment().Match(path.TrimStart('$')).Groups["name"].Value, action, isElement: path.EndsWith(']'))
             : told.StartsWith("Duplicate property", StringComparison.Ordinal) ? "The member is there more than once."
             : AnyBodyFault;
     }
 
     /// <summary>What a parameter or member takes.</summary>
-    private static string Expected(string name, ActionDescriptor action)
+    private static string Expected(string name, ActionDescriptor action, bool isElement = false)
     {
         var type = action.Parameters.Select(parameter => parameter.ParameterType.GetProperties().FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
             .OfType<PropertyInfo>().FirstOrDefault()?.PropertyType;
-        return type == typeof(int?) ? "Expected a whole number."
+        return type == typeof(int?) ? "Expected a whole number of at most nine digits."
             : type == typeof(bool?) ? "Expected true or false."
-            : type == typeof(string) ? "Expected text."
-            : type == typeof(IReadOnlyList<string>) ? "Expected a list of texts."
+            : type == typeof(string) || (isElement && type == typeof(IReadOnlyList<string>)) ? "Expected text, in valid Unicode."
+            : type == typeof(IReadOnlyList<string>) ? "Expected a list of texts, in valid Unicode."
             : "Not a value of the expected type.";
     }
 
@@ -137,7 +137,12 @@ internal static partial class Problems
         await WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "Too many runs are going on. Try again after the time in Retry-After.");
     }
 
-    public static async Task WriteAsync(HttpContext context, int status, string detail)
+    /// <summary>Writes a problem.</summary>
+    /// <param name="context">Of the request.</param>
+    /// <param name="status">The status.</param>
+    /// <param name="detail">What is wrong.</param>
+    /// <param name="at">Where, as a JSON pointer; null where no input is at fault.</param>
+    public static async Task WriteAsync(HttpContext context, int status, string detail, string? at = null)
     {
         if (ElasticsearchErrors.AreFor(context))
         {
@@ -149,7 +154,12 @@ internal static partial class Problems
         await context.RequestServices.GetRequiredService<IProblemDetailsService>().TryWriteAsync(new ProblemDetailsContext
         {
             HttpContext = context,
-            ProblemDetails = new ProblemDetails { Status = status, Detail = detail },
+            ProblemDetails = new ProblemDetails
+            {
+                Status = status,
+                Detail = detail,
+                Extensions = at is null ? [] : new Dictionary<string, object?>(StringComparer.Ordinal) { ["errors"] = new Dictionary<string, string[]>(StringComparer.Ordinal) { [at] = [detail] } },
+            },
         });
     }
 
@@ -195,7 +205,7 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
 
             // The Brotli stream says so in its own way.
             case InvalidDataException or InvalidOperationException { Source: "System.IO.Compression.Brotli" }:
-                await Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "The body is not what its Content-Encoding says, or breaks off. Nothing of it was stored.");
+                await Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "The body is not what its Content-Encoding says, or breaks off. Nothing of it was stored.", at: "");
                 return true;
 
             case StoreUnavailableException unavailable:

@@ -44,7 +44,7 @@ internal sealed class KnownQueryParametersFilter : IActionFilter
 
         if (errors.Count > 0 && context.Controller is ControllerBase controller)
         {
-            context.Result = controller.Refuse(StatusCodes.Status400BadRequest, "The request cannot be read; 'errors' says where.", errors);
+            context.Result = controller.Refuse(StatusCodes.Status400BadRequest, Problems.Detail("The request cannot be read", errors), errors);
         }
     }
 

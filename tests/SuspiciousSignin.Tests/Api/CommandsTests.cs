@@ -62,6 +62,7 @@ public sealed class CommandsTests
     [Theory]
     [InlineData(null, null, "http://127.0.0.1:8080")]
     [InlineData(null, "", "http://127.0.0.1:8080")]
+    [InlineData("", "9090", "http://127.0.0.1:9090")]
     [InlineData(null, "9090;9091", "http://127.0.0.1:9090")]
     [InlineData("http://+:5000", "9090", "http://127.0.0.1:5000")]
     [InlineData("http://*:5000;https://*:5001", null, "http://127.0.0.1:5000")]

@@ -528,7 +528,7 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit","kind":"alert"},"message":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"nginx.access"},"message":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"any\":\"json\"}"}""", "ecs")]
-    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{no json"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":" \n{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "o365Audit")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","source":{"ip":"8.8.8.8"},"records":[1,2]}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert":{"uuid":"1"}},"event_type":"alert","src_ip":"8.8.8.8"}""", "kibanaAlert")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z"}""", "ecs")]
@@ -546,6 +546,39 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":null,"foo":1}""", "missingTimestamp")]
     public async Task What_is_neither_ecs_nor_of_a_known_shape_is_rejected_as_such(string record, string code) =>
         Assert.Equal(code, Assert.Single((await Engine.ReadAsync($"[{record}]")).Rejected).Code);
+
+    [Theory]
+    [InlineData("""{\"event_type\":\"alert\",\"src_ip\":\"8.8.8.8\",\"timest""", "unexpectedType", "/message")]
+    [InlineData("""{\"event_type\":\"alert\",\"src_ip\":\"8.8.8.8\",\"src_ip\":\"9.9.9.9\",\"timestamp\":\"2026-03-14T05:00:00Z\"}""", "duplicateKey", "/message")]
+    [InlineData("""{\"event_type\":\"alert\",\"src_ip\":\"8.8.8.8\",\"timestamp\":\"yesterday\"}""", "invalidTimestamp", "/message/timestamp")]
+    public async Task A_record_in_message_that_cannot_be_read_is_rejected_like_any_other(string message, string code, string pointer)
+    {
+        var rejected = Assert.Single((await Engine.ReadAsync($$"""[{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"suricata.eve"},"message":"{{message}}"}]""")).Rejected);
+
+        Assert.Equal((code, pointer), (rejected.Code, rejected.Pointer));
+    }
+
+    [Fact]
+    public async Task A_record_in_message_that_nests_too_deep_is_rejected_as_such()
+    {
+        var record = "{\\\"event_type\\\":\\\"alert\\\",\\\"src_ip\\\":\\\"8.8.8.8\\\",\\\"x\\\":" + new string('[', 70) + new string(']', 70) + "}";
+
+        Assert.Equal("tooDeep", Assert.Single((await Engine.ReadAsync($$"""[{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"suricata.eve"},"message":"{{record}}"}]""")).Rejected).Code);
+    }
+
+    [Theory]
+    [InlineData("events", "[]")]
+    [InlineData("records", "[]")]
+    [InlineData("events", "[{\"a\":1}]")]
+    public async Task An_event_with_a_list_of_its_own_is_one_event_however_it_is_sent(string name, string list)
+    {
+        var one = $$"""{"@timestamp":"2026-03-14T05:00:00Z","source":{"ip":"8.8.8.8"},"event":{"dataset":"o365.audit"},"{{name}}":{{list}}}""";
+        foreach (var (text, format) in new[] { (one, BatchFormat.Json), ($"[{one}]", BatchFormat.Json), (one + "\n", BatchFormat.NdJson) })
+        {
+            var batch = await Engine.ReadAsync(text, format);
+            Assert.Equal((1, 1, 0), (batch.Received, batch.Events.Count, batch.RejectedTotal));
+        }
+    }
 
     [Fact]
     public async Task A_known_record_that_the_rule_does_not_count_is_accepted_and_ignored()
