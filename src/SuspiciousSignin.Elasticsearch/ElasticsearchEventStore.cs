@@ -354,7 +354,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
         : [];
 
     /// <summary>A time as Elasticsearch takes it, in its bounds.</summary>
-    internal static string Iso(long milliseconds) => EcsTime.ToDateTime(Math.Clamp(milliseconds, EcsTime.Earliest, EcsTime.Latest)).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    internal static string Iso(long milliseconds) => EcsTime.ToText(Math.Clamp(milliseconds, EcsTime.Earliest, EcsTime.Latest));
 
     /// <summary>One question on its way through several queries.</summary>
     private sealed class Run(CorrelationQuery query, MappedIndices indices)

@@ -106,14 +106,15 @@ internal static class ApiDocuments
             DocumentedBounds.Apply(document, context.ApplicationServices.GetRequiredService<EventReaderOptions>(), context.ApplicationServices.GetRequiredService<RunOptions>());
             return Task.CompletedTask;
         });
-        options.AddOperationTransformer(AddExamples);
+        options.AddOperationTransformer((operation, context, cancellationToken) => AddExamples(operation, context, version, cancellationToken));
     }
 
     /// <summary>
     /// Examples that work as they stand: the requests are dated from the moment the document is read, and the answers are what the sample
     /// scenario gives.
     /// </summary>
-    private static async Task AddExamples(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    private static async Task AddExamples(
+        OpenApiOperation operation, OpenApiOperationTransformerContext context, OpenApiSpecVersion version, CancellationToken cancellationToken)
     {
         foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>())
         {
@@ -186,7 +187,7 @@ internal static class ApiDocuments
                     {
                         ["application/json"] = new()
                         {
-                            Schema = BatchSchema(context.ApplicationServices.GetRequiredService<IOptionsMonitor<OpenApiOptions>>().Get(context.DocumentName).OpenApiVersion),
+                            Schema = BatchSchema(version),
                             Example = new JsonArray([.. lines.Select(line => JsonNode.Parse(line))]),
                         },
                         ["application/x-ndjson"] = new()

@@ -277,8 +277,10 @@ internal sealed partial class ApiKeyHandler(
         }
     }
 
+    private static string? HeaderKeyOf(HttpRequest request) => request.Headers["X-API-Key"] is [{ Length: > 0 } key] ? key : null;
+
     private static bool IsBearer(HttpRequest request) =>
-        request.Headers["X-API-Key"] is not [{ Length: > 0 }] && request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
+        HeaderKeyOf(request) is null && request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
 
     private static string Printable(string name) =>
         string.Concat(name.Take(64).Select(character => character is >= ' ' and <= '~' ? character : '?'));
@@ -286,7 +288,7 @@ internal sealed partial class ApiKeyHandler(
     /// <summary>What the request may mean as a key, with the owner's name where it came with one.</summary>
     private static List<(string? Name, string Key)> KeysOf(HttpRequest request)
     {
-        if (request.Headers["X-API-Key"] is [{ Length: > 0 } header])
+        if (HeaderKeyOf(request) is { } header)
         {
             return [(null, header)];
         }

@@ -28,6 +28,17 @@ internal static class Observability
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync }).WithMetadata(new HttpMethodMetadata(["GET", "HEAD"]));
         app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = WriteAsync }).WithMetadata(new HttpMethodMetadata(["GET", "HEAD"]));
         app.MapPrometheusScrapingEndpoint("/metrics").RequireAuthorization(Scopes.MetricsRead).WithMetadata(new HttpMethodMetadata(["GET"]));
+        // Not before: nobody listens yet.
+        app.Lifetime.ApplicationStarted.Register(() => BeginSeries(app.Services));
+    }
+
+    private static void BeginSeries(IServiceProvider services)
+    {
+        services.GetRequiredService<ServiceMetrics>().Begin();
+        if (services.GetRequiredService<IEventStore>() is MemoryEventStore or DurableEventStore)
+        {
+            services.GetRequiredService<StoreMetrics>().Begin();
+        }
     }
 
     private static Task WriteAsync(HttpContext context, HealthReport report) => context.Response.WriteAsJsonAsync(
@@ -63,7 +74,7 @@ internal static class Observability
 }
 
 /// <summary>Says at start where to look and what to know.</summary>
-internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ServiceMetrics metrics, StoreMetrics storeMetrics, ILogger<Greeting> logger) : IHostedService
+internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -78,13 +89,6 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
 
         lifetime.ApplicationStarted.Register(() =>
         {
-            // Not before: nobody listens yet.
-            metrics.Begin();
-            if (store is MemoryEventStore or DurableEventStore)
-            {
-                storeMetrics.Begin();
-            }
-
             Log.Started(logger, Commands.Version);
             foreach (var address in server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
             {

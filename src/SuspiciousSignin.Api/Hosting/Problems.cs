@@ -100,7 +100,7 @@ internal static partial class Problems
     }
 
     /// <summary>The only fault in words, for playbooks show nothing else; of several, where they are.</summary>
-    internal static string Detail(string what, Dictionary<string, string[]> errors) =>
+    public static string Detail(string what, Dictionary<string, string[]> errors) =>
         errors.Count == 1 && errors.Single() is { Key: var at, Value: [var error] } ? $"{what}. {(at.Length == 0 ? "" : $"{at}: ")}{error}" : $"{what}; 'errors' says what to change.";
 
     /// <summary>What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.</summary>

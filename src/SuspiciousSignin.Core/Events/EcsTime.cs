@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Buffers.Text;
+using System.Globalization;
 
 namespace SuspiciousSignin.Events;
 
@@ -20,6 +21,9 @@ public static class EcsTime
 
     /// <summary>The wire form of a stored time.</summary>
     public static DateTime ToDateTime(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime;
+
+    /// <summary>The wire form of a stored time as text, always with milliseconds.</summary>
+    public static string ToText(long milliseconds) => ToDateTime(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>Reads a date from text such as <c>2026-05-22</c>, <c>2026-05-22T10:00:00.123+02:00</c>, <c>1790000000000</c> or <c>1790000000000.5</c>.</summary>
     /// <param name="text">The text in UTF-8.</param>

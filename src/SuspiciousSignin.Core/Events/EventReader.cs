@@ -64,10 +64,10 @@ public sealed class EventReader
     /// <summary>
     /// Whether the last document, though ECS, may be what a shipper sends to a pipeline: its own fields around a record that nobody has mapped.
     /// </summary>
-    public bool MayHoldRecord => !IsKibanaAlert && !_document.HasSourceIpText && (_document.Marks.HasFlag(DocumentMarks.Envelope) || IsUnmapped);
+    internal bool MayHoldRecord => !IsKibanaAlert && !_document.HasSourceIpText && (_document.Marks.HasFlag(DocumentMarks.Envelope) || IsUnmapped);
 
     /// <summary>Whether its <c>message</c> is such a record: it belongs to an integration that ships them so.</summary>
-    public bool IsRecordMessage =>
+    internal bool IsRecordMessage =>
         IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1 && _document.First(EcsField.Message).TrimStart(" \t\r\n"u8).StartsWith("{"u8)
         && Array.Exists(MessageDatasets, dataset => _document.First(DatasetField).SequenceEqual(dataset));
 

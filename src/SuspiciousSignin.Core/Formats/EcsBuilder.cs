@@ -99,8 +99,7 @@ internal sealed class EcsBuilder
 
     public void SetTimestamp(long milliseconds) => SetTime("@timestamp", milliseconds);
 
-    public void SetTime(string path, long milliseconds) =>
-        _values[path] = EcsTime.ToDateTime(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture);
+    public void SetTime(string path, long milliseconds) => _values[path] = EcsTime.ToText(milliseconds);
 
     public void Refuse(string code, string pointer, string message) => Refusal ??= (code, pointer, message);
 

@@ -6,11 +6,9 @@ namespace SuspiciousSignin.Formats;
 /// <summary>A <c>signIn</c> of Microsoft Graph, <c>/auditLogs/signIns</c>: the properties of a diagnostic record, without the record.</summary>
 internal sealed class GraphSignIn : IRecordShape
 {
-    private static readonly string[] Names = ["createdDateTime", "ipAddress", "status"];
-
     public string Name => "graphSignIn";
 
-    public bool Matches(JsonElement record) => Names.All(name => record.GetAnyCase(name).ValueKind != JsonValueKind.Undefined);
+    public bool Matches(JsonElement record) => record.HasAnyCase("createdDateTime") && record.HasAnyCase("ipAddress") && record.HasAnyCase("status");
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {

@@ -34,6 +34,9 @@ internal static class RawJson
     /// <summary>Whether the element has a member of that name, null or not.</summary>
     public static bool Has(this JsonElement element, string name) => element.Get(name).ValueKind != JsonValueKind.Undefined;
 
+    /// <summary>As <see cref="Has"/>, the name in any casing.</summary>
+    public static bool HasAnyCase(this JsonElement element, string name) => element.GetAnyCase(name).ValueKind != JsonValueKind.Undefined;
+
     /// <summary>The text of a string, number or boolean; null for everything else, empty text included.</summary>
     public static string? Text(this JsonElement element) => element.TextOrEmpty() is { Length: > 0 } text ? text : null;
 

@@ -53,9 +53,14 @@ internal sealed class SuricataEve : IRecordShape
             ecs.SetTime("event.start", start);
         }
 
-        if (record.Get("flow").Get("state").Text() is "new" or "closed")
+        switch (record.Get("flow").Get("state").Text())
         {
-            types.Add(record.Get("flow").Get("state").Text() == "new" ? "start" : "end");
+            case "new":
+                types.Add("start");
+                break;
+            case "closed":
+                types.Add("end");
+                break;
         }
 
         SetAlert(ecs, record.Get("alert"), types);
@@ -77,9 +82,9 @@ internal sealed class SuricataEve : IRecordShape
     {
         (not (null or "failed" or "template" or "template-rust"), _) => appProto,
         (_, "ftp_data") => "ftp",
-        (_, "http2") => "http",
+        (_, "http" or "http2") => "http",
         (_, "rfb") => "rdp",
-        (_, not null) when eventType == "http" || Protocols.Contains(eventType) => eventType,
+        (_, not null) when Protocols.Contains(eventType) => eventType,
         _ => null,
     };
 

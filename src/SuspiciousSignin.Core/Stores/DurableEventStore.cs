@@ -105,7 +105,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             throw new StoreUnavailableException("The service is stopping. Nothing of this batch was stored; send it again.");
         }
 
-        // Whoever has gone does not wait for a disk that hangs; what is written then is found known when it is sent again.
+        // Whoever has gone does not wait for a disk that hangs. What is written then is a duplicate when it is sent again, where it has an identity.
         return waiting.Done.Task.WaitAsync(cancellationToken);
     }
 

@@ -433,15 +433,15 @@ internal sealed class EventJournal : IDisposable
             RandomAccess.FlushToDisk(_file!);
             Flushes++;
         }
-        catch (ArgumentOutOfRangeException fault)
-        {
-            // How .NET tells EFBIG: the system limits the length of files.
-            TakeBack(segment, flushFailed: isWritten);
-            throw new IOException("The file cannot grow.", fault);
-        }
-        catch
+        catch (Exception fault)
         {
             TakeBack(segment, flushFailed: isWritten);
+            if (fault is ArgumentOutOfRangeException)
+            {
+                // How .NET tells EFBIG: the system limits the length of files.
+                throw new IOException("The file cannot grow.", fault);
+            }
+
             throw;
         }
     }

@@ -30,12 +30,12 @@ internal readonly record struct Evictions(
         var warnings = new List<Warning>();
         if (CapacityThrough > window.From)
         {
-            warnings.Add(new Warning("evictedByCapacity", $"The store holds at most {maxEvents} events and let older ones of any address go, up to {EcsTime.ToDateTime(CapacityThrough):yyyy-MM-dd'T'HH:mm:ss.fff'Z'}: this answer may lack some of them. Raise Store:Memory:MaxEvents or shorten the window.", Capacity));
+            warnings.Add(new Warning("evictedByCapacity", $"The store holds at most {maxEvents} events and let older ones of any address go, up to {EcsTime.ToText(CapacityThrough)}: this answer may lack some of them. Raise Store:Memory:MaxEvents or shorten the window.", Capacity));
         }
 
         if (RetentionThrough > window.From)
         {
-            warnings.Add(new Warning("windowBeyondRetention", $"The window reaches back beyond what the store keeps: events up to {EcsTime.ToDateTime(RetentionThrough):yyyy-MM-dd'T'HH:mm:ss.fff'Z'} of any address were let go, and this answer may lack some of them.", Retention));
+            warnings.Add(new Warning("windowBeyondRetention", $"The window reaches back beyond what the store keeps: events up to {EcsTime.ToText(RetentionThrough)} of any address were let go, and this answer may lack some of them.", Retention));
         }
 
         return warnings;
