@@ -106,17 +106,23 @@ internal static partial class Problems
     /// <summary>What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.</summary>
     private static string BodyFault(ModelStateEntry state, string path, ActionDescriptor action)
     {
-        var told = state.Errors.FirstOrDefault()?.Exception is JsonException { Message: var message } ? message : "";
-        if (told.Contains("could not be mapped to any .NET member", StringComparison.Ordinal)
-            && action.Parameters.FirstOrDefault(parameter => parameter.BindingInfo?.BindingSource == BindingSource.Body)?.ParameterType is { } body)
+        var fault = state.Errors.FirstOrDefault()?.Exception as JsonException;
+        if (fault is { InnerException: JsonException, LineNumber: { } line, BytePositionInLine: { } at })
         {
-            return $"There is no such member. The members are: {string.Join(", ", body.GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)))}.";
+            // The reader's own fault is inside the serializer's.
+            return $"Not valid JSON at line {line + 1}, byte {at + 1}.";
         }
 
-        return told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? Expected(PathSegment().Match(path.TrimStart('$')).Groups["name"].Value, action, isElement: path.EndsWith(']'))
+        var told = fault?.Message ?? "";
+        return told.Contains("could not be mapped to any .NET member", StringComparison.Ordinal) ? $"There is no such member. The members are: {MembersOfBody(action)}."
+            : told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? Expected(PathSegment().Match(path.TrimStart('$')).Groups["name"].Value, action, isElement: path.EndsWith(']'))
             : told.StartsWith("Duplicate property", StringComparison.Ordinal) ? "The member is there more than once."
             : AnyBodyFault;
     }
+
+    private static string MembersOfBody(ActionDescriptor action) => string.Join(", ", action.Parameters
+        .Where(parameter => parameter.BindingInfo?.BindingSource == BindingSource.Body)
+        .SelectMany(parameter => parameter.ParameterType.GetProperties(), (_, property) => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
 
     /// <summary>What a parameter or member takes.</summary>
     private static string Expected(string name, ActionDescriptor action, bool isElement = false)
@@ -127,6 +133,7 @@ internal static partial class Problems
             : type == typeof(bool?) ? "Expected true or false."
             : type == typeof(string) || (isElement && type == typeof(IReadOnlyList<string>)) ? "Expected text, in valid Unicode."
             : type == typeof(IReadOnlyList<string>) ? "Expected a list of texts, in valid Unicode."
+            : name.Length == 0 ? $"Expected an object with any of the members: {MembersOfBody(action)}."
             : "Not a value of the expected type.";
     }
 

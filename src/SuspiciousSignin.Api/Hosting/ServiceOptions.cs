@@ -183,6 +183,11 @@ internal static class ServiceOptionsSetup
         }
 
         faults.AddRange(MisspeltSections(configuration, [.. services.GetServices<Section>().Select(section => section.Name)]));
+        if (LogLines.FaultOf(configuration) is { } formOfLog)
+        {
+            faults.Add(formOfLog);
+        }
+
         if (faults.Count > 0)
         {
             throw new OptionsValidationException("Settings", typeof(ServiceOptionsSetup), faults);

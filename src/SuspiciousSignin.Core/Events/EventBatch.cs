@@ -1,4 +1,3 @@
-
 namespace SuspiciousSignin.Events;
 
 /// <summary>The stable codes of <see cref="RejectedEvent.Code"/>.</summary>

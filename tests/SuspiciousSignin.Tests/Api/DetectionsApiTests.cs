@@ -276,6 +276,12 @@ public sealed class DetectionsApiTests
     [InlineData("""{"sourceIps":"8.8.8.8"}""", "The request cannot be read. /sourceIps: Expected a list of texts, in valid Unicode.")]
     [InlineData("""{"sourceIps":[8]}""", "The request cannot be read. /sourceIps/0: Expected text, in valid Unicode.")]
     [InlineData("""{"limit":1,"limit":2}""", "The request cannot be read. /limit: The member is there more than once.")]
+    [InlineData("""{"from":"now-1d",}""", "The request cannot be read. Not valid JSON at line 1, byte 18.")]
+    [InlineData("{\n  \"from\": \"now-1d\"\n  \"to\": \"now\"\n}", "The request cannot be read. Not valid JSON at line 3, byte 3.")]
+    [InlineData("""{"from":now}""", "The request cannot be read. /from: Not valid JSON at line 1, byte 10.")]
+    [InlineData("""{"limit":5""", "The request cannot be read. /limit: Not valid JSON at line 1, byte 11.")]
+    [InlineData("""{} {}""", "The request cannot be read. Not valid JSON at line 1, byte 4.")]
+    [InlineData("[]", "The request cannot be read. Expected an object with any of the members: from, to, ingestedAfter, revision, promote, sourceIps, limit, includeEvents.")]
     [InlineData("""{"limit":0}""", "The request cannot be carried out as it stands. /limit: 'limit' is 1 to 10000.")]
     [InlineData("""{"limit":0,"revision":"x"}""", "The request cannot be carried out as it stands; 'errors' says what to change.")]
     public async Task The_only_fault_of_a_request_is_told_in_the_detail_too_for_playbooks_that_show_nothing_else(string body, string detail)

@@ -431,6 +431,9 @@ public sealed class ServiceApiTests
     [InlineData("Idempotency:MaxBytes", "99999999999999999999", "must be a whole number.")]
     [InlineData("Auth:ApiKeys:0:Scope:0", "alerts:read", "no such setting; did you mean 'Scopes'?")]
     [InlineData("Ingest:Enabled", "on", "must be true or false.")]
+    [InlineData("Logging:Console:FormatterName", "jsom", "must be 'lines' or 'json'.")]
+    [InlineData("Logging:Console:FormatterName", "", "must be 'lines' or 'json'.")]
+    [InlineData("Logging:Console:FormatterName", "simple", "must be 'lines' or 'json'.")]
     public void A_setting_that_cannot_be_read_is_told_by_its_key_with_what_it_should_be(string key, string value, string told)
     {
         var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: (key, value)));
