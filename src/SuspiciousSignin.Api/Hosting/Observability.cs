@@ -17,7 +17,7 @@ internal static class Observability
         services.AddSingleton<ServiceMetrics>();
         services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
         services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("suspicious-signin", serviceVersion: Commands.Version)).WithMetrics(metrics => metrics
-            .AddMeter(StoreMetrics.MeterName, "System.Net.Http")
+            .AddMeter(StoreMetrics.MeterName, "System.Net.Http", "System.Runtime")
             .AddAspNetCoreInstrumentation()
             .AddPrometheusExporter());
         return services.AddHostedService<Greeting>();

@@ -129,7 +129,8 @@ public sealed class ServiceApiTests
         Assert.All(["batch", "run"], kind => Assert.Contains(
             metrics.Split('\n'), line => line.StartsWith("suspicious_signin_runs_total{", StringComparison.Ordinal) && line.Contains($"kind=\"{kind}\",status=\"succeeded\"", StringComparison.Ordinal)));
         Assert.All(
-            ["suspicious_signin_events_total", "suspicious_signin_store_events", "suspicious_signin_runs_total", "suspicious_signin_run_duration_seconds_count", "suspicious_signin_alerts_total"],
+            ["suspicious_signin_events_total", "suspicious_signin_store_events", "suspicious_signin_runs_total", "suspicious_signin_run_duration_seconds_count", "suspicious_signin_alerts_total",
+                "dotnet_process_memory_working_set_bytes", "dotnet_gc_pause_time_seconds_total"],
             name => Assert.Contains(name, metrics, StringComparison.Ordinal));
     }
 
