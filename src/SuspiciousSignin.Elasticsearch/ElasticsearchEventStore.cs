@@ -144,7 +144,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
     /// <summary>The addresses in portions of what fits one query; one portion of null for all addresses.</summary>
     private static IReadOnlyList<SourceAddress[]?> ChunksOf(IEnumerable<SourceAddress>? addresses) =>
-        addresses is null ? [null] : [.. addresses.Distinct().Order().Chunk(AddressesPerQuery)];
+        addresses is null ? [null] : [.. addresses.Order().Chunk(AddressesPerQuery)];
 
     private async Task DetectAsync(Run run, SourceAddress[]? addresses, CancellationToken cancellationToken)
     {

@@ -196,7 +196,7 @@ internal static class StoreBenchmark
         var bytes = new byte[16];
         BinaryPrimitives.WriteUInt128BigEndian(bytes, SomeAddress.Value);
         var (inDuck, inPostgres, inSqlite) = ($"ip = {Huge(SomeAddress)}", $"ip = '{SomeAddress}'", $"ip = x'{Convert.ToHexString(bytes)}'");
-        var query = new CorrelationQuery { Revision = Revision, Window = LastEightHours, Addresses = [SomeAddress], Limit = 1 };
+        var query = new CorrelationQuery { Revision = Revision, Window = LastEightHours, Addresses = new HashSet<SourceAddress> { SomeAddress }, Limit = 1 };
         Compare(
             "The verdict on one address over 8 hours: sign-ins, mail accesses and alerts counted",
             () => Correlate(store, query).Coverage is var coverage ? coverage.AzureSignIn.Events + coverage.MailAccess.Events + coverage.NetworkAlert.Events : 0,

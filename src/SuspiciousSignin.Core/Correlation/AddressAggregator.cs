@@ -9,7 +9,7 @@ namespace SuspiciousSignin.Correlation;
 /// event; who it was and in which order is found out of those addresses only that are shown.
 /// </summary>
 internal sealed class AddressAggregator(
-    RuleRevision revision, InternTable<EventTraits>.Reader traits, InternTable<EventAccount>.Reader accounts, AggregatorMemory memory)
+    RuleRevision revision, InternTable<EventTraits>.Reader traits, InternTable<EventAccount>.Reader accounts, QueryMemory memory)
 {
     private readonly EcsField[] _datasetFields = [.. revision.Dataset.Fields];
     private readonly DistinctTexts _datasets = new();
@@ -201,11 +201,13 @@ internal sealed class AddressAggregator(
     }
 }
 
-/// <summary>What addresses are added up in: it grows with the busiest of them, so it is handed on from query to query.</summary>
-internal sealed class AggregatorMemory
+/// <summary>What a query takes addresses to and adds them up in: it grows with how many they are and with the busiest of them, so it is handed on from query to query.</summary>
+internal sealed class QueryMemory
 {
-    /// <summary>More than one address has in any but the strangest networks.</summary>
-    private const int UsualAccounts = 100_000;
+    /// <summary>More accounts than one address has in any but the strangest networks, and more addresses than a batch has.</summary>
+    private const int UsualLength = 100_000;
+
+    public List<AddressSlice> Slices { get; } = [];
 
     public CountTable ByTraits { get; } = new();
 
@@ -221,7 +223,7 @@ internal sealed class AggregatorMemory
     public Accounts Users { get; } = new();
 
     /// <summary>Whether it has not grown beyond what others will need.</summary>
-    public bool IsWorthKeeping => new[] { ByTraits, Total, SignInsByAccount, MailAccessesByAccount }.All(static table => table.Capacity <= UsualAccounts);
+    public bool IsWorthKeeping => Slices.Capacity <= UsualLength && new[] { ByTraits, Total, SignInsByAccount, MailAccessesByAccount }.All(static table => table.Capacity <= UsualLength);
 }
 
 /// <summary>

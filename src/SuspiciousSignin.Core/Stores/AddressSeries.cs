@@ -215,7 +215,7 @@ internal struct AddressSeries
         // Nobody was given what is late, but perhaps what it goes between.
         var entries = pool[_block].Span[_start.._count];
         var late = entries[(_ordered - _start)..];
-        late.Sort(order);
+        late.Sort(order.Comparison);
         var ordered = entries[..(_ordered - _start)];
         var keep = FirstAfter(ordered, late[0].Timestamp - 1);
         while (keep < ordered.Length && order.Compare(ordered[keep], late[0]) < 0)
@@ -251,10 +251,17 @@ internal struct AddressSeries
 }
 
 /// <summary>By time, then by number, up to where the store has let all go. Within a minute places are in the order of the numbers, unless a journal told them in another.</summary>
-internal sealed class SeriesOrder(Timeline timeline) : IComparer<SeriesEntry>
+internal sealed class SeriesOrder
 {
     /// <summary>Nothing.</summary>
     public static readonly (long Timestamp, long Sequence) Nothing = (long.MinValue, long.MinValue);
+
+    private readonly Timeline _timeline;
+
+    public SeriesOrder(Timeline timeline) => (_timeline, Comparison) = (timeline, Compare);
+
+    /// <summary><see cref="Compare"/> as sorting takes it; one for all, since many short lists are sorted.</summary>
+    public Comparison<SeriesEntry> Comparison { get; }
 
     /// <summary>Events up to this time and number are let go, though those of addresses may still be there.</summary>
     public (long Timestamp, long Sequence) Gone { get; set; } = Nothing;
@@ -267,7 +274,7 @@ internal sealed class SeriesOrder(Timeline timeline) : IComparer<SeriesEntry>
         }
 
         // What is gone has to go, in whatever order; its minute may be another by now.
-        var minute = IsAllGone(left.Timestamp) ? null : timeline.Find(left.Timestamp);
+        var minute = IsAllGone(left.Timestamp) ? null : _timeline.Find(left.Timestamp);
         return minute is null || minute.IsInSequence
             ? left.Place.CompareTo(right.Place)
             : EvidenceLog.At(minute.Chunks, left.Place).Sequence.CompareTo(EvidenceLog.At(minute.Chunks, right.Place).Sequence);
@@ -281,7 +288,7 @@ internal sealed class SeriesOrder(Timeline timeline) : IComparer<SeriesEntry>
     public bool IsGone(in SeriesEntry entry) => IsAllGone(entry.Timestamp) || (entry.Timestamp == Gone.Timestamp && SequenceOf(entry) <= Gone.Sequence);
 
     /// <summary>The number of an event that is held.</summary>
-    public long SequenceOf(in SeriesEntry entry) => EvidenceLog.At(timeline.Find(entry.Timestamp)!.Chunks, entry.Place).Sequence;
+    public long SequenceOf(in SeriesEntry entry) => EvidenceLog.At(_timeline.Find(entry.Timestamp)!.Chunks, entry.Place).Sequence;
 
     private bool IsAllGone(long timestamp) => IsGone(timestamp, long.MaxValue);
 }

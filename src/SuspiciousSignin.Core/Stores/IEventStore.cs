@@ -29,7 +29,7 @@ public sealed record CorrelationQuery
     public long? IngestedAfter { get; init; }
 
     /// <summary>Only these addresses; null for all.</summary>
-    public IReadOnlyCollection<SourceAddress>? Addresses { get; init; }
+    public IReadOnlySet<SourceAddress>? Addresses { get; init; }
 
     /// <summary>How many addresses to return at most, in the order of the addresses.</summary>
     public required int Limit { get; init; }

@@ -6,7 +6,7 @@ namespace SuspiciousSignin.Stores;
 /// The identities of the events held, in groups that go at once: what a group had is not found any more, and swept part by part. Of the 128
 /// bits of an identity it keeps 72: 64 as the key, 8 by the shard. The hash is seeded in each process, so nobody can prepare two that meet;
 /// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 13 bytes per identity. Each shard grows by
-/// itself and by an eighth, so that growing is no pause. Not safe to call at once.
+/// itself and, once it is not small, by an eighth, so that growing is no pause. Not safe to call at once.
 /// </summary>
 internal sealed class IdentitySet
 {
@@ -17,6 +17,9 @@ internal sealed class IdentitySet
     public const ushort Ungrouped = 0;
 
     private const int FirstCapacity = 16;
+
+    /// <summary>Up to here a shard grows by half: a store of one batch, or of the first million events, would spend its time on growing.</summary>
+    private const int SmallCapacity = 12_288;
 
     private readonly Shard[] _shards = new Shard[Shards];
     private readonly Stack<ushort> _free = new();
@@ -202,7 +205,7 @@ internal sealed class IdentitySet
             var length = Keys?.Length ?? 0;
             if (Count * 10L >= length * 7L)
             {
-                Resize(Math.Max(FirstCapacity, length + (length / 8) + 1));
+                Resize(length < SmallCapacity ? Math.Max(FirstCapacity, length * 3 / 2) : length + (length / 8));
             }
         }
 

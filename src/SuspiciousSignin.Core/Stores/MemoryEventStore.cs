@@ -34,12 +34,14 @@ public sealed class MemoryEventStore : IEventStore
 
     private const int AddressesPerHold = 2_048;
 
+    // Of all stores, for a batch that is judged alone has one of its own.
+    private static QueryMemory? _queryMemory;
+
     private readonly MemoryStoreOptions _options;
     private readonly StoreMetrics? _metrics;
     private readonly Lock _gate = new();
     private readonly RunningQueries _queries = new();
     private readonly EventIndex _index;
-    private AggregatorMemory? _aggregatorMemory;
     private int _waiting;
 
     /// <summary>Creates an empty store.</summary>
@@ -286,7 +288,8 @@ public sealed class MemoryEventStore : IEventStore
     private CorrelationResult Correlate(CorrelationQuery query, long number, CancellationToken cancellationToken)
     {
         var summary = new WindowSummary(query);
-        var slices = new List<AddressSlice>();
+        var memory = Interlocked.Exchange(ref _queryMemory, null) ?? new QueryMemory();
+        var slices = memory.Slices;
         var cut = new List<MinuteSlice>();
         InternTable<EventTraits>.Reader traits;
         InternTable<EventAccount>.Reader accounts;
@@ -300,7 +303,7 @@ public sealed class MemoryEventStore : IEventStore
             {
                 addresses ??= query.Addresses is null
                     ? _index.Candidates(query.Revision)
-                    : [.. query.Addresses.Distinct().Select(address => (address, AddressTable.Unknown))];
+                    : [.. query.Addresses.Select(address => (address, AddressTable.Unknown))];
                 if (!Take(query, addresses, slices, number))
                 {
                     continue;
@@ -320,7 +323,9 @@ public sealed class MemoryEventStore : IEventStore
 
         Summarise(cut, query, summary, traits);
 
-        var (findings, total, hidden) = Judge(query, slices, summary, traits, accounts, filter, cancellationToken);
+        var (findings, total, hidden) = Judge(query, memory, summary, traits, accounts, filter, cancellationToken);
+        slices.Clear();
+        _queryMemory = memory.IsWorthKeeping ? memory : null;
         var warnings = evictions.Tell(query.Window, _options.MaxEvents);
         var isPartial = warnings.Count > 0;
         warnings.AddRange(summary.Warnings());
@@ -356,9 +361,9 @@ public sealed class MemoryEventStore : IEventStore
     }
 
     /// <summary>Judges address by address. Where some were named, the summary is of their events.</summary>
-    private (List<AddressFinding> Findings, int Total, int HiddenByVolume) Judge(
+    private static (List<AddressFinding> Findings, int Total, int HiddenByVolume) Judge(
         CorrelationQuery query,
-        List<AddressSlice> slices,
+        QueryMemory memory,
         WindowSummary summary,
         InternTable<EventTraits>.Reader traits,
         InternTable<EventAccount>.Reader accounts,
@@ -366,16 +371,28 @@ public sealed class MemoryEventStore : IEventStore
         CancellationToken cancellationToken)
     {
         var (findings, total, hidden) = (new List<AddressFinding>(), 0, 0);
-        var memory = Interlocked.Exchange(ref _aggregatorMemory, null) ?? new AggregatorMemory();
+        var slices = memory.Slices;
         var aggregator = new AddressAggregator(query.Revision, traits, accounts, memory);
-        slices.RemoveAll(slice => slice.Events.IsEmpty || (query.Addresses is null && !slice.HasBothLegs));
+        var areNamed = query.Addresses is not null;
+        foreach (var slice in slices)
+        {
+            // Of the many in a batch that cannot be findings only the summary tells, for which they need not be in order.
+            if (areNamed && !slice.HasBothLegs)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                aggregator.Count(slice.EventsOf(filter));
+                aggregator.AddToTotal();
+            }
+        }
+
+        slices.RemoveAll(static slice => slice.Events.IsEmpty || !slice.HasBothLegs);
         slices.Sort(static (left, right) => left.Address.CompareTo(right.Address));
         foreach (var slice in slices)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var events = slice.EventsOf(filter);
             var counts = aggregator.Count(events);
-            if (query.Addresses is not null)
+            if (areNamed)
             {
                 aggregator.AddToTotal();
             }
@@ -395,7 +412,6 @@ public sealed class MemoryEventStore : IEventStore
         }
 
         aggregator.Summarise(summary);
-        _aggregatorMemory = memory.IsWorthKeeping ? memory : null;
         return (findings, total, hidden);
     }
 

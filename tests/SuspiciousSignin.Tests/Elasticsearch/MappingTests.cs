@@ -236,7 +236,7 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.Empty(result.Findings);
         Assert.Contains(result.Warnings, warning => warning.Code == "sourceIpUnmapped");
         var one = await store.CorrelateAsync(
-            new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 1, Addresses = [SourceAddress.Parse(Ip)] }, TestContext.Current.CancellationToken);
+            new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 1, Addresses = new HashSet<SourceAddress> { SourceAddress.Parse(Ip) } }, TestContext.Current.CancellationToken);
         Assert.Empty(one.Findings);
     }
 

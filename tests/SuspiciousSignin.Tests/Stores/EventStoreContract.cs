@@ -171,7 +171,7 @@ public abstract class EventStoreContract
         var some = await CorrelateAsync(store, query => query with { Limit = 2 });
         Assert.Equal(5, some.Total);
         Assert.Equal(ordered[..2], some.Findings.Select(finding => finding.Address.ToString()));
-        SourceAddress[] wanted = [SourceAddress.Parse("::ffff:8.8.8.8"), SourceAddress.Parse("8.8.8.8"), SourceAddress.Parse("9.9.9.9")];
+        HashSet<SourceAddress> wanted = [SourceAddress.Parse("::ffff:8.8.8.8"), SourceAddress.Parse("8.8.8.8"), SourceAddress.Parse("9.9.9.9")];
         var filtered = await CorrelateAsync(store, query => query with { Addresses = wanted });
         Assert.Equal("8.8.8.8", Assert.Single(filtered.Findings).Address.ToString());
         Assert.Equal(1, filtered.Coverage.AzureSignIn.Events);
@@ -406,7 +406,7 @@ public abstract class EventStoreContract
     {
         var store = Create();
         await AppendAsync(store, SignIn(Now), Mail(Now), NetworkAlert(Now));
-        var asked = (await CorrelateAsync(store, query => query with { Addresses = [SourceAddress.Parse("8.8.8.8")] })).Warnings;
+        var asked = (await CorrelateAsync(store, query => query with { Addresses = new HashSet<SourceAddress> { SourceAddress.Parse("8.8.8.8") } })).Warnings;
         Assert.Equal(["azureSignInWithoutData", "mailAccessWithoutData", "networkAlertWithoutData"], asked.Select(warning => warning.Code));
         Assert.All(asked, warning => Assert.Contains("from these addresses", warning.Message, StringComparison.Ordinal));
         Assert.Empty((await CorrelateAsync(store)).Warnings);

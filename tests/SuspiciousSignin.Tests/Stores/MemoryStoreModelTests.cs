@@ -117,7 +117,7 @@ public sealed class MemoryStoreModelTests
                     Revision = revision,
                     Window = window,
                     IngestedAfter = after,
-                    Addresses = step.Ask == 0 ? [address] : null,
+                    Addresses = step.Ask == 0 ? new HashSet<SourceAddress> { address } : null,
                     Limit = 100,
                 },
                 default).GetAwaiter().GetResult();
