@@ -60,7 +60,8 @@ internal static class Composition
             .AddControllers(mvc =>
             {
                 mvc.SuppressImplicitRequiredAttributeForNonNullableReferenceTypes = true;
-                mvc.Filters.Add<KnownQueryParametersFilter>();
+                // One for all requests: by its type it would be made for each, and MVC would not keep the filters of an action.
+                mvc.Filters.Add(new KnownQueryParametersFilter());
             })
             .ConfigureApiBehaviorOptions(api => api.InvalidModelStateResponseFactory = Problems.OfModelState)
             .AddJsonOptions(json =>

@@ -447,6 +447,11 @@ public sealed class MemoryEventStore : IEventStore
 
     private void Summarise(List<MinuteSlice> cut, CorrelationQuery query, WindowSummary summary, InternTable<EventTraits>.Reader traits)
     {
+        if (cut.Count == 0)
+        {
+            return;
+        }
+
         var counts = new CountTable();
         foreach (var minute in cut)
         {
@@ -464,7 +469,7 @@ public sealed class MemoryEventStore : IEventStore
         ReadOnlyMemory<SeriesEntry> events = default;
         InternTable<EventTraits>.Reader traits;
         InternTable<EventAccount>.Reader accounts;
-        var page = new List<(SeriesEntry Entry, byte[][] Chunks)>(Math.Min(query.Limit, 1024));
+        var page = new List<(SeriesEntry Entry, byte[][] Chunks)>();
         int first;
         string? next = null;
         Evictions evictions;
