@@ -22,7 +22,7 @@ public readonly partial record struct TimeShift
 {
     /// <summary>What can be asked for.</summary>
     public const string Expected =
-        "Expected 'now', a signed duration such as +2h, -30m or +1d12h (units w, d, h, m, s, ms), or an ISO 8601 duration such as PT2H or -P1DT30M.";
+        "Expected 'now', a duration such as 2h, -30m or 1d12h (units w, d, h, m, s, ms), or an ISO 8601 duration such as PT2H or -P1DT30M.";
 
     /// <summary>The longest shift: a hundred years.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(36_600);
@@ -38,7 +38,7 @@ public readonly partial record struct TimeShift
     /// <summary>Whether the shift is within <see cref="Longest"/>.</summary>
     public bool IsInRange => _by is not { } by || (by >= -Longest && by <= Longest);
 
-    /// <summary>Reads a shift. A space counts as the plus sign that it was before somebody put it into a URL as it stood.</summary>
+    /// <summary>Reads a shift; without a sign it is forward. A space counts as the plus sign that it was before somebody put it into a URL as it stood.</summary>
     /// <param name="text">The text.</param>
     /// <param name="shift">The shift.</param>
     /// <returns>Whether the text is one.</returns>
@@ -58,7 +58,7 @@ public readonly partial record struct TimeShift
         var isSigned = text.StartsWith('+') || text.StartsWith('-') || text.StartsWith(' ');
         var sign = text.StartsWith('-') ? -1 : 1;
         var unsigned = isSigned ? text[1..] : text;
-        if ((TryReadIso(unsigned) ?? (isSigned ? TryReadTerms(unsigned) : null)) is not { } duration)
+        if ((TryReadIso(unsigned) ?? TryReadTerms(unsigned)) is not { } duration)
         {
             return false;
         }
