@@ -19,6 +19,38 @@ public sealed record RuleDescription
     public string Description { get; init; } =
         "A successful Entra ID sign-in, or a successful access to Microsoft 365 mail items, from a public address that a network security sensor has flagged within the same hours.";
 
+    /// <summary>The type of the rule in Elastic's terms.</summary>
+    public string Type { get; init; } = "esql";
+
+    /// <summary>The language of its query.</summary>
+    public string Language { get; init; } = "esql";
+
+    /// <summary>When the original was first published, ISO 8601 date.</summary>
+    public string Created { get; init; } = "2025-04-29";
+
+    /// <summary>The least version of the Elastic stack that the original runs on.</summary>
+    public string MinStackVersion { get; init; } = "8.17.0";
+
+    /// <summary>The integrations whose data it correlates with network alerts.</summary>
+    public IReadOnlyList<string> Integrations { get; init; } = ["azure", "o365"];
+
+    /// <summary>How the original is filed: domain, data sources, use cases, tactic, type.</summary>
+    public IReadOnlyList<string> Tags { get; init; } =
+    [
+        "Domain: Cloud",
+        "Domain: SaaS",
+        "Data Source: Azure",
+        "Data Source: Entra ID",
+        "Data Source: Entra ID Sign-in Logs",
+        "Data Source: Microsoft 365",
+        "Data Source: Microsoft 365 Audit Logs",
+        "Use Case: Identity and Access Audit",
+        "Use Case: Threat Detection",
+        "Tactic: Initial Access",
+        "Resources: Investigation Guide",
+        "Rule Type: Higher-Order Rule",
+    ];
+
     /// <summary>Severity.</summary>
     public string Severity { get; init; } = RuleCatalogue.Severity;
 

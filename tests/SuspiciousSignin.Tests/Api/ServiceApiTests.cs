@@ -385,6 +385,10 @@ public sealed class ServiceApiTests
 
         Assert.Equal("f0cc239b-67fa-46fc-89d4-f861753a40f5", (string?)rule["id"]);
         Assert.Equal(26, rule["excludedNetworks"]!.AsArray().Count);
+        Assert.Equal(("esql", "esql", "2025-04-29", "8.17.0"), ((string?)rule["type"], (string?)rule["language"], (string?)rule["created"], (string?)rule["minStackVersion"]));
+        Assert.Equal(["azure", "o365"], rule["integrations"]!.AsArray().Select(name => (string?)name));
+        Assert.Equal(12, rule["tags"]!.AsArray().Count);
+        Assert.Contains("Rule Type: Higher-Order Rule", rule["tags"]!.AsArray().Select(tag => (string?)tag));
         Assert.All(rule["revisions"]!.AsArray(), revision => Assert.Contains("\nFROM ", (string?)revision!["esql"], StringComparison.Ordinal));
     }
 
