@@ -20,6 +20,9 @@ internal sealed record ClusterInfo(string Name, string Version, int Major, int M
     /// <summary>Whether ES|QL takes <c>allow_partial_results</c>: from 8.19 and 9.1.</summary>
     public bool KnowsPartialResults => IsServerless || (Major, Minor).CompareTo((9, 1)) >= 0 || (Major == 8 && Minor >= 19);
 
+    /// <summary>Whether a filter beside ES|QL that leaves out all indices of a column does no harm: from 8.18 the columns are then looked up without it.</summary>
+    public bool FiltersColumnsWisely => IsServerless || (Major, Minor).CompareTo((8, 18)) >= 0;
+
     /// <summary>Whether the rule's query runs there: from 8.17.</summary>
     public bool IsSupported => IsServerless || (Major, Minor).CompareTo((8, 17)) >= 0;
 }

@@ -326,7 +326,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
             parameters[string.Create(CultureInfo.InvariantCulture, $"ip{i}")] = addresses[i].ToString();
         }
 
-        var table = await _esql.RunAsync(text, parameters, run.AsksRemotes, cancellationToken);
+        var table = await _esql.RunAsync(text, parameters, run.AsksRemotes, run.ConvertsTime, cancellationToken);
         if (table.PartialBecause is { } reason)
         {
             run.Incomplete(RemoteClusters.Partial(reason));
@@ -364,6 +364,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
         public long? IngestedAfter => query.IngestedAfter;
 
         public bool AsksRemotes => indices.Patterns.Any(RemoteClusters.IsOfRemote);
+
+        public bool ConvertsTime => indices.Column("@timestamp") != "@timestamp";
 
         public List<(AddressFinding Finding, bool IsReported)> Found { get; } = [];
 

@@ -16,13 +16,20 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
     /// <param name="text">The query.</param>
     /// <param name="parameters">Its parameters.</param>
     /// <param name="asksRemotes">Whether it reads of other clusters too; those that were skipped are told to whoever asks for it only.</param>
-    public async Task<EsqlTable> RunAsync(string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, CancellationToken cancellationToken)
+    /// <param name="filtersTime">
+    /// Whether the window (<c>from</c>, <c>to</c>) goes along as a filter too, because the text converts <c>@timestamp</c> and so no index can look it up.
+    /// </param>
+    public async Task<EsqlTable> RunAsync(
+        string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, bool filtersTime, CancellationToken cancellationToken)
     {
         var info = await client.InfoAsync(cancellationToken);
         var started = clock.GetTimestamp();
         // Until the answer is there nobody knows the query's id, and without it nothing can be stopped: the caller may go, the call may not.
         var submission = client.SendAsync(
-            HttpMethod.Post, info.KnowsPartialResults ? "_query/async?allow_partial_results=false" : "_query/async", Body(text, parameters, asksRemotes), CancellationToken.None);
+            HttpMethod.Post,
+            info.KnowsPartialResults ? "_query/async?allow_partial_results=false" : "_query/async",
+            Body(text, parameters, asksRemotes, filtersTime && info.FiltersColumnsWisely),
+            CancellationToken.None);
         ElasticsearchClient.Answer answer;
         try
         {
@@ -65,7 +72,7 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
         }
     }
 
-    private byte[] Body(string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes)
+    private byte[] Body(string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, bool filtersTime)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body))
@@ -89,10 +96,36 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
                 json.WriteBoolean("include_ccs_metadata", true);
             }
 
+            if (filtersTime)
+            {
+                WriteTimeFilter(json, parameters["from"], parameters["to"]);
+            }
+
             json.WriteEndObject();
         }
 
         return body.WrittenSpan.ToArray();
+    }
+
+    /// <summary>The window as a filter, without those bounds that nanoseconds since 1970 cannot express.</summary>
+    private static void WriteTimeFilter(Utf8JsonWriter json, string from, string to)
+    {
+        var bounds = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "strict_date_optional_time" };
+        if (string.CompareOrdinal(from, "1970") > 0)
+        {
+            bounds["gt"] = from;
+        }
+
+        if (string.CompareOrdinal(to, "2262") < 0)
+        {
+            bounds["lte"] = to;
+        }
+
+        if (bounds.Count > 1)
+        {
+            json.WritePropertyName("filter");
+            JsonSerializer.Serialize(json, new { range = new Dictionary<string, object>(StringComparer.Ordinal) { ["@timestamp"] = bounds } });
+        }
     }
 
     private async Task StopAsync(Task<ElasticsearchClient.Answer> submission)

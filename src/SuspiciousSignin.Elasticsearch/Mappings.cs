@@ -154,7 +154,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             if (TextOf(path, types) is { } text)
             {
                 columns[path] = text;
-                if (types.Count > 1 && path != "source.ip")
+                if (types.Count > 1 && path is not ("source.ip" or "@timestamp"))
                 {
                     mixed.Add($"{path} ({string.Join(", ", types.Keys.Order(StringComparer.Ordinal))})");
                 }
@@ -210,7 +210,8 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     {
         // As it is, an index can look it up.
         "source.ip" => types.Keys.All(type => type == "ip") ? path : types.Keys.All(type => type == "ip" || KeywordTypes.Contains(type)) ? EsqlPredicate.SourceIpText : null,
-        "@timestamp" => types.Count != 1 ? null : types.Keys.First() switch { "date" => path, "date_nanos" => $"TO_DATETIME({path})", _ => null },
+        // Before 8.18 nanoseconds cannot be compared with milliseconds, before 9.2 a column cannot be both.
+        "@timestamp" => types.Keys.All(type => type == "date") ? path : types.Keys.All(type => type is "date" or "date_nanos") ? $"TO_DATETIME({path})" : null,
         "event.ingested" => types.Keys.All(type => type == "date") ? path : types.Keys.All(type => type is "date" or "date_nanos" or "keyword" or "text") ? $"TO_DATETIME({path})" : null,
         _ when types.Count == 1 && KeywordTypes.Contains(types.Keys.First()) => path,
         _ => types.Keys.All(ConvertibleTypes.Contains) ? $"TO_STRING({path})" : null,

@@ -149,6 +149,17 @@ public sealed class EsqlColumnTests
         Assert.Equal("\"2025-06-01T00:00:00.123456789Z\"", (await lab.EsqlAsync("FROM b")).First[0]);
     }
 
+    [Theory]
+    [InlineData("8.17.0", 400)]
+    [InlineData("8.18.0", 200)]
+    public async Task Nanoseconds_compare_with_milliseconds_from_8_18_on(string version, int status)
+    {
+        await using var lab = await Lab.OpenAsync(version);
+        lab.Fill("b", """{"t":{"type":"date_nanos"}}""", """{"t":"2025-06-01T00:00:00.123456789Z"}""");
+        Assert.Equal(status, (await lab.EsqlAsync("FROM b | WHERE t > TO_DATETIME(\"2025-01-01\")")).Status);
+        Assert.Equal(200, (await lab.EsqlAsync("FROM b | WHERE TO_DATETIME(t) > TO_DATETIME(\"2025-01-01\")")).Status);
+    }
+
     [Fact]
     public async Task A_union_with_an_unsupported_type_is_unsupported_even_in_a_conversion()
     {

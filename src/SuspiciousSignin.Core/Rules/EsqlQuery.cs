@@ -17,6 +17,7 @@ public sealed class EsqlQuery
     private readonly IReadOnlyList<string> _indices;
     private readonly Func<string, string?> _column;
     private readonly string _sourceIp;
+    private readonly string _timestamp;
     private readonly EsqlPredicate _keep;
     private readonly (Measure Measure, EsqlPredicate Condition)[] _legs;
     private readonly EsqlPredicate _report;
@@ -34,6 +35,7 @@ public sealed class EsqlQuery
         _indices = indices ?? revision.Indices;
         _column = column ?? (path => path == "source.ip" ? EsqlPredicate.SourceIpText : path);
         _sourceIp = _column("source.ip") ?? EsqlPredicate.SourceIpText;
+        _timestamp = _column("@timestamp") ?? "@timestamp";
         _keep = revision.Keep.Resolve(_column);
         _legs = Array.FindAll(
             [
@@ -77,8 +79,8 @@ public sealed class EsqlQuery
         List<string> fields =
         [
             $"dataset = {_revision.Dataset.Resolve(_column)}",
-            .. _revision.MissingDatasetCounts ? ["without_dataset_at = CASE(dataset IS NULL, @timestamp)"] : Array.Empty<string>(),
-            .. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)"),
+            .. _revision.MissingDatasetCounts ? [$"without_dataset_at = CASE(dataset IS NULL, {_timestamp})"] : Array.Empty<string>(),
+            .. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})"),
         ];
         List<string> aggregates =
         [
@@ -89,7 +91,7 @@ public sealed class EsqlQuery
             "datasets = VALUES(dataset)",
             .. _column("kibana.alert.rule.name") is { } ruleName ? [$"rule_names = VALUES({ruleName})"] : Array.Empty<string>(),
             .. _column("event.category") is { } category ? [$"categories = VALUES({category})"] : Array.Empty<string>(),
-            "first_seen = MIN(@timestamp), last_seen = MAX(@timestamp)",
+            $"first_seen = MIN({_timestamp}), last_seen = MAX({_timestamp})",
             .. FirstsAndLasts,
         ];
         return query
@@ -115,7 +117,7 @@ public sealed class EsqlQuery
             .Append("| EVAL ").AppendLine(List(
                 [
                     .. keys.Select(key => $"{key.Name} = MV_MIN({key.Text})"),
-                    .. accesses.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)"),
+                    .. accesses.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})"),
                 ]))
             .Append("| STATS ").AppendLine(List([.. accesses.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
             .Append("  BY ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend($"source_ip = {_sourceIp}")))
@@ -133,10 +135,10 @@ public sealed class EsqlQuery
         var counted = string.Join(" OR ", _legs.Select(leg => $"({leg.Condition})"));
         return Kept("When each leg was seen from these addresses.")
             .Append("| WHERE ").AppendLine(counted)
-            .AppendLine($"| WHERE {_sourceIp} > TO_IP(?after_ip) OR ({_sourceIp} == TO_IP(?after_ip) AND @timestamp > TO_DATETIME(?after))")
-            .Append("| EVAL ").AppendLine(List([.. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, @timestamp)")]))
+            .AppendLine($"| WHERE {_sourceIp} > TO_IP(?after_ip) OR ({_sourceIp} == TO_IP(?after_ip) AND {_timestamp} > TO_DATETIME(?after))")
+            .Append("| EVAL ").AppendLine(List([.. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})")]))
             .Append("| STATS ").AppendLine(List([.. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
-            .AppendLine($"  BY source_ip = {_sourceIp}, at = @timestamp")
+            .AppendLine($"  BY source_ip = {_sourceIp}, at = {_timestamp}")
             .AppendLine("| SORT source_ip, at")
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
             .ToString();
@@ -156,7 +158,7 @@ public sealed class EsqlQuery
             .Append("| EVAL ").AppendLine(List(
                 [
                     $"is_kept = {_keep}",
-                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE(is_kept AND {Parenthesised(leg.Condition)}, @timestamp)"),
+                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE(is_kept AND {Parenthesised(leg.Condition)}, {_timestamp})"),
                     .. Misses.Select((miss, i) => $"is_miss_{i} = CASE({miss.Condition}, 1)"),
                 ]));
         List<string> counts =
@@ -233,12 +235,11 @@ public sealed class EsqlQuery
         var query = new StringBuilder()
             .Append("// ").AppendLine(title)
             .Append("FROM ").AppendLine(string.Join(", ", _indices))
-            .AppendLine("| WHERE @timestamp > TO_DATETIME(?from) AND @timestamp <= TO_DATETIME(?to)");
+            .AppendLine($"| WHERE {_timestamp} > TO_DATETIME(?from) AND {_timestamp} <= TO_DATETIME(?to)");
         if (HasIngestedAfter)
         {
             var ingested = _column("event.ingested");
-            var timestamp = _column("@timestamp") ?? "@timestamp";
-            query.Append("| WHERE ").Append(ingested is null ? timestamp : $"COALESCE({ingested}, {timestamp})").AppendLine(" >= TO_DATETIME(?ingested_after)");
+            query.Append("| WHERE ").Append(ingested is null ? _timestamp : $"COALESCE({ingested}, {_timestamp})").AppendLine(" >= TO_DATETIME(?ingested_after)");
         }
 
         return Addresses == 0 ? query : query

@@ -336,9 +336,10 @@ internal sealed partial class Analyzer(FakeCluster cluster, Query query, Warning
         }
     }
 
-    private static bool Comparable(EsqlType a, EsqlType b)
+    private bool Comparable(EsqlType a, EsqlType b)
     {
         if (a == EsqlType.Null || b == EsqlType.Null) return true;
+        if (a.IsDate() && b.IsDate() && a != b && !cluster.Version.Has("8.18")) return false;
         return EsqlTypes.Common(a, b) is { } common && !common.IsSpan();
     }
 

@@ -189,6 +189,29 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.Equal(3, evidence.Total);
     }
 
+    [Theory]
+    [InlineData("8.17.0")]
+    [InlineData("8.18.0")]
+    [InlineData("9.2.0")]
+    public async Task Times_in_nanoseconds_are_correlated_with_those_in_milliseconds(string version)
+    {
+        Fake.Version = ElasticsearchVersion.Parse(version);
+        FillEvents();
+        Fake.CreateIndex("logs-nanos", """{"properties":{"@timestamp":{"type":"date_nanos"},"source":{"properties":{"ip":{"type":"ip"}}},"event":{"properties":{"dataset":{"type":"keyword"}}},"kibana":{"properties":{"alert":{"properties":{"rule":{"properties":{"name":{"type":"keyword"}}}}}}}}}""");
+        Fake.Index("logs-nanos", Alert(Ip));
+        var store = _cluster.NewStore();
+        var (revision, now) = (Engine.Revision(), TestService.Now.ToUnixTimeMilliseconds());
+        var result = await store.CorrelateAsync(new CorrelationQuery { Revision = revision, Window = new TimeWindow(now - 28_800_000, now), Limit = 10 }, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain(result.Warnings, warning => warning.Code == "mixedMapping");
+        Assert.Equal(1, Assert.Single(result.Findings).Counts.NetworkAlert);
+        var queries = Fake.Requests.Where(request => request.Path.StartsWith("/_query/async", StringComparison.Ordinal) && request.Method == "POST").ToArray();
+        Assert.NotEmpty(queries);
+        // Before 8.18 a filter that leaves out all indices of a column fails the query.
+        Assert.All(queries, query => Assert.Equal(version != "8.17.0", JsonNode.Parse(query.Body)!["filter"]?["range"]?["@timestamp"]?["lte"] is not null));
+        var evidence = (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = TimeWindow.All, Revision = revision, Limit = 10 }, TestContext.Current.CancellationToken))!;
+        Assert.Equal(3, evidence.Total);
+    }
+
     [Fact]
     public async Task A_mapping_that_changes_while_it_is_remembered_is_learned_anew()
     {
