@@ -15,6 +15,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
 {
     /// <summary>The most addresses in one query's parameters.</summary>
     private const int AddressesPerQuery = 1_000;
+    private const long NanosecondsPerMillisecond = 1_000_000;
 
     /// <summary>The most pages of <see cref="EsqlQuery.MaxRows"/> rows read for the smallest gaps of a run.</summary>
     private const int MaxTimePages = 20;
@@ -143,7 +144,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
     }
 
     /// <summary>The addresses in portions of what fits one query; one portion of null for all addresses.</summary>
-    private static IReadOnlyList<SourceAddress[]?> ChunksOf(IEnumerable<SourceAddress>? addresses) =>
+    private static IReadOnlyList<SourceAddress[]?> ChunksOf(IReadOnlySet<SourceAddress>? addresses) =>
         addresses is null ? [null] : [.. addresses.Order().Chunk(AddressesPerQuery)];
 
     private async Task DetectAsync(Run run, SourceAddress[]? addresses, CancellationToken cancellationToken)
@@ -326,7 +327,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
             parameters[string.Create(CultureInfo.InvariantCulture, $"ip{i}")] = addresses[i].ToString();
         }
 
-        var table = await _esql.RunAsync(text, parameters, run.AsksRemotes, run.ConvertsTime, cancellationToken);
+        var table = await _esql.RunAsync(text, parameters, run.AsksRemotes, run.TimeFilter, cancellationToken);
         if (table.PartialBecause is { } reason)
         {
             run.Incomplete(RemoteClusters.Partial(reason));
@@ -365,7 +366,15 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
         public bool AsksRemotes => indices.Patterns.Any(RemoteClusters.IsOfRemote);
 
-        public bool ConvertsTime => indices.Column("@timestamp") != "@timestamp";
+        /// <summary>
+        /// The window once more, where the text converts <c>@timestamp</c> and so no index can look it up; without the bounds that nanoseconds
+        /// since 1970 cannot express.
+        /// </summary>
+        public object? TimeFilter => indices.Column("@timestamp") == "@timestamp"
+            ? null
+            : EvidenceReader.Within(new TimeWindow(
+                Window.From < 0 ? TimeWindow.All.From : Window.From,
+                Window.To > long.MaxValue / NanosecondsPerMillisecond ? TimeWindow.All.To : Window.To));
 
         public List<(AddressFinding Finding, bool IsReported)> Found { get; } = [];
 

@@ -16,11 +16,9 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
     /// <param name="text">The query.</param>
     /// <param name="parameters">Its parameters.</param>
     /// <param name="asksRemotes">Whether it reads of other clusters too; those that were skipped are told to whoever asks for it only.</param>
-    /// <param name="filtersTime">
-    /// Whether the window (<c>from</c>, <c>to</c>) goes along as a filter too, because the text converts <c>@timestamp</c> and so no index can look it up.
-    /// </param>
+    /// <param name="filter">What the indices look up before the query, which may not count on it: clusters before 8.18 are not given it. Null for nothing.</param>
     public async Task<EsqlTable> RunAsync(
-        string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, bool filtersTime, CancellationToken cancellationToken)
+        string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, object? filter, CancellationToken cancellationToken)
     {
         var info = await client.InfoAsync(cancellationToken);
         var started = clock.GetTimestamp();
@@ -28,7 +26,7 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
         var submission = client.SendAsync(
             HttpMethod.Post,
             info.KnowsPartialResults ? "_query/async?allow_partial_results=false" : "_query/async",
-            Body(text, parameters, asksRemotes, filtersTime && info.FiltersColumnsWisely),
+            Body(text, parameters, asksRemotes, info.FiltersColumnsWisely ? filter : null),
             CancellationToken.None);
         ElasticsearchClient.Answer answer;
         try
@@ -72,7 +70,7 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
         }
     }
 
-    private byte[] Body(string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, bool filtersTime)
+    private byte[] Body(string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, object? filter)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body))
@@ -96,36 +94,16 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
                 json.WriteBoolean("include_ccs_metadata", true);
             }
 
-            if (filtersTime)
+            if (filter is not null)
             {
-                WriteTimeFilter(json, parameters["from"], parameters["to"]);
+                json.WritePropertyName("filter");
+                JsonSerializer.Serialize(json, filter);
             }
 
             json.WriteEndObject();
         }
 
         return body.WrittenSpan.ToArray();
-    }
-
-    /// <summary>The window as a filter, without those bounds that nanoseconds since 1970 cannot express.</summary>
-    private static void WriteTimeFilter(Utf8JsonWriter json, string from, string to)
-    {
-        var bounds = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "strict_date_optional_time" };
-        if (string.CompareOrdinal(from, "1970") > 0)
-        {
-            bounds["gt"] = from;
-        }
-
-        if (string.CompareOrdinal(to, "2262") < 0)
-        {
-            bounds["lte"] = to;
-        }
-
-        if (bounds.Count > 1)
-        {
-            json.WritePropertyName("filter");
-            JsonSerializer.Serialize(json, new { range = new Dictionary<string, object>(StringComparer.Ordinal) { ["@timestamp"] = bounds } });
-        }
     }
 
     private async Task StopAsync(Task<ElasticsearchClient.Answer> submission)

@@ -130,7 +130,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                     filter = (object[])
                     [
                         new { terms = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["source.ip"] = Spellings(query.Address) } },
-                        .. Bounds(query.Window),
+                        .. Within(query.Window) is { } window ? [window] : Array.Empty<object>(),
                         .. query.IngestedAfter is { } ingestedAfter ? IngestedSince(ingestedAfter, indices) : [],
                     ],
                 },
@@ -163,21 +163,24 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         return answer;
     }
 
-    private static object InRange(string path, object bounds) => new { range = new Dictionary<string, object>(StringComparer.Ordinal) { [path] = bounds } };
-
-    /// <summary>The bounds that a window has; those that it has not are no times that a cluster could read.</summary>
-    private static IEnumerable<object> Bounds(TimeWindow window)
+    /// <summary>The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read.</summary>
+    internal static object? Within(TimeWindow window)
     {
+        var bounds = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = DateFormat };
         if (window.From > TimeWindow.All.From)
         {
-            yield return InRange("@timestamp", new { gt = ElasticsearchEventStore.Iso(window.From), format = DateFormat });
+            bounds["gt"] = ElasticsearchEventStore.Iso(window.From);
         }
 
         if (window.To < TimeWindow.All.To)
         {
-            yield return InRange("@timestamp", new { lte = ElasticsearchEventStore.Iso(window.To), format = DateFormat });
+            bounds["lte"] = ElasticsearchEventStore.Iso(window.To);
         }
+
+        return bounds.Count > 1 ? InRange("@timestamp", bounds) : null;
     }
+
+    private static object InRange(string path, object bounds) => new { range = new Dictionary<string, object>(StringComparer.Ordinal) { [path] = bounds } };
 
     /// <summary>Spares the reading of events that were ingested before; which they are exactly is told when they are read.</summary>
     private static object[] IngestedSince(long time, MappedIndices indices)

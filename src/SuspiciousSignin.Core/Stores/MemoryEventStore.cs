@@ -374,10 +374,10 @@ public sealed class MemoryEventStore : IEventStore
         var slices = memory.Slices;
         var aggregator = new AddressAggregator(query.Revision, traits, accounts, memory);
         var areNamed = query.Addresses is not null;
-        foreach (var slice in slices)
+        if (areNamed)
         {
             // Of the many in a batch that cannot be findings only the summary tells, for which they need not be in order.
-            if (areNamed && !slice.HasBothLegs)
+            foreach (var slice in slices.Where(static slice => !slice.HasBothLegs))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 aggregator.Count(slice.EventsOf(filter));
