@@ -135,36 +135,6 @@ public sealed class ServiceApiTests
     }
 
     [Fact]
-    public async Task Every_series_is_there_from_the_start_and_trials_do_not_count_as_events()
-    {
-        var start = await SeriesAfterAsync(_ => Task.CompletedTask);
-        var trial = await SeriesAfterAsync(service => service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()), "?store=false"));
-        var stored = await SeriesAfterAsync(service => service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn())));
-
-        string[] series =
-        [
-            .. new[] { "azureSignIn", "mailAccess", "networkAlert", "other" }.Select(bucket => $"events_total{{bucket={bucket}}}"),
-            "events_duplicate_total", "events_rejected_total", "alerts_total",
-            .. new[] { "batch", "run" }.SelectMany(kind => new[] { "partial", "succeeded" }.Select(status => $"runs_total{{kind={kind},status={status}}}")),
-            .. new[] { "capacity", "retention" }.Select(reason => $"store_evicted_total{{reason={reason}}}"),
-        ];
-        Assert.All(series, name => Assert.Equal("0", start.GetValueOrDefault(name)));
-        Assert.Equal(("0", "1"), (trial["events_total{bucket=azureSignIn}"], trial["runs_total{kind=batch,status=succeeded}"]));
-        Assert.Equal(("1", "1"), (stored["events_total{bucket=azureSignIn}"], stored["runs_total{kind=batch,status=succeeded}"]));
-
-        // A service each, for the exporter gives the same text to all who ask within moments. Names without the prefix, labels without those of the exporter.
-        static async Task<Dictionary<string, string>> SeriesAfterAsync(Func<TestService, Task> act)
-        {
-            using var service = new TestService();
-            await act(service);
-            var metrics = (await service.GetAsync("/metrics")).Text;
-            var bare = Regex.Replace(metrics, "otel_scope_name=\"SuspiciousSignin\",?|\"", "").Replace("{}", "", StringComparison.Ordinal);
-            return Regex.Matches(bare, @"^suspicious_signin_(?<name>\w+_total(\{.*?\})?) (?<value>\d+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)
-                .ToDictionary(series => series.Groups["name"].Value, series => series.Groups["value"].Value, StringComparer.Ordinal);
-        }
-    }
-
-    [Fact]
     public async Task The_metrics_say_which_version_runs()
     {
         using var service = new TestService();

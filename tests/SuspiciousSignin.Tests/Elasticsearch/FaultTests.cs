@@ -514,17 +514,6 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Over_a_cluster_no_metric_tells_of_a_store_in_memory()
-    {
-        using var service = await NewServiceAsync();
-
-        var metrics = (await service.GetAsync("/metrics")).Text;
-
-        Assert.Contains("suspicious_signin_runs_total", metrics, StringComparison.Ordinal);
-        Assert.DoesNotContain("suspicious_signin_store", metrics, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task Few_events_that_count_among_many_that_do_not_take_one_search()
     {
         using var service = await NewServiceAsync();

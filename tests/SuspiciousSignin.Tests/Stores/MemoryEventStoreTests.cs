@@ -3,10 +3,6 @@ using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Stores;
 
-/// <summary>Runs alone: one of them measures the memory of the process, to which others would add.</summary>
-[CollectionDefinition(DisableParallelization = true)]
-public sealed class RunsAlone;
-
 [Collection<RunsAlone>]
 public sealed class MemoryEventStoreTests : EventStoreContract
 {

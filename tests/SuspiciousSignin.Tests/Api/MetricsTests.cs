@@ -1,0 +1,52 @@
+using System.Text.RegularExpressions;
+using SuspiciousSignin.Tests.Elasticsearch;
+
+namespace SuspiciousSignin.Tests.Api;
+
+/// <summary>Which series there are, and how far they have counted.</summary>
+[Collection<RunsAlone>]
+public sealed class MetricsTests
+{
+    [Fact]
+    public async Task Every_series_is_there_from_the_start_and_trials_do_not_count_as_events()
+    {
+        var start = await SeriesAfterAsync(_ => Task.CompletedTask);
+        var trial = await SeriesAfterAsync(service => service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()), "?store=false"));
+        var stored = await SeriesAfterAsync(service => service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn())));
+
+        string[] series =
+        [
+            .. new[] { "azureSignIn", "mailAccess", "networkAlert", "other" }.Select(bucket => $"events_total{{bucket={bucket}}}"),
+            "events_duplicate_total", "events_rejected_total", "alerts_total",
+            .. new[] { "batch", "run" }.SelectMany(kind => new[] { "partial", "succeeded" }.Select(status => $"runs_total{{kind={kind},status={status}}}")),
+            .. new[] { "capacity", "retention" }.Select(reason => $"store_evicted_total{{reason={reason}}}"),
+        ];
+        Assert.All(series, name => Assert.Equal("0", start.GetValueOrDefault(name)));
+        Assert.Equal(("0", "1"), (trial["events_total{bucket=azureSignIn}"], trial["runs_total{kind=batch,status=succeeded}"]));
+        Assert.Equal(("1", "1"), (stored["events_total{bucket=azureSignIn}"], stored["runs_total{kind=batch,status=succeeded}"]));
+
+        // A service each, for the exporter gives the same text to all who ask within moments. Names without the prefix, labels without those of the exporter.
+        static async Task<Dictionary<string, string>> SeriesAfterAsync(Func<TestService, Task> act)
+        {
+            using var service = new TestService();
+            await act(service);
+            var metrics = (await service.GetAsync("/metrics")).Text;
+            var bare = Regex.Replace(metrics, "otel_scope_name=\"SuspiciousSignin\",?|\"", "").Replace("{}", "", StringComparison.Ordinal);
+            return Regex.Matches(bare, @"^suspicious_signin_(?<name>\w+_total(\{.*?\})?) (?<value>\d+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)
+                .ToDictionary(series => series.Groups["name"].Value, series => series.Groups["value"].Value, StringComparer.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Over_a_cluster_no_metric_tells_of_a_store_in_memory()
+    {
+        await using var cluster = await Cluster.StartAsync(Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
+        using var service = new TestService(store: cluster.NewStore(), settings: [("Store:Kind", "Elasticsearch"), ("Store:Elasticsearch:Nodes:0", "http://localhost:9200")]);
+        Assert.Equal([Ecs.Address], (await service.PostAsync(Ecs.Batch(Ecs.SignIn(), Ecs.NetworkAlert()))).Addresses);
+
+        var metrics = (await service.GetAsync("/metrics")).Text;
+
+        Assert.Contains("suspicious_signin_runs_total", metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain("suspicious_signin_store", metrics, StringComparison.Ordinal);
+    }
+}
