@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace SuspiciousSignin.Events;
 
@@ -28,18 +29,16 @@ internal sealed class JsonStructure
     /// <summary>For each byte where its bits are set, the lowest first, a byte each.</summary>
     private static readonly ulong[] Places = PlacesOfBits();
 
+    // For each of 64 bits, the byte of eight that it is in, and its place there.
+    private static readonly Vector512<byte> ByteOfBit = Vector512<byte>.Indices >>> 3;
+    private static readonly Vector512<byte> BitOfByte = Vector512.Create(0x8040201008040201).AsByte();
+
     // Where tokens begin, counted from where the index does, and behind the last the end of the text.
     private ushort[] _tokens = new ushort[1024];
     private readonly byte[] _last = new byte[BlockLength];
     private int _start;
-    private int _count;
     private int _next;
     private State _state;
-
-    // What the block before hands on: all bits where it ends in a string, the lowest where it ends in a scalar or in a backslash that escapes.
-    private ulong _inString;
-    private ulong _inScalar;
-    private ulong _isEscaped;
 
     private enum State
     {
@@ -174,77 +173,93 @@ internal sealed class JsonStructure
     /// <summary>Finds the tokens from here on; false where the text cannot be valid.</summary>
     private bool TryIndex(ReadOnlySpan<byte> json, int at)
     {
-        (_start, _count, _inString, _inScalar, _isEscaped) = (at, 0, 0, 0, 0);
-        var most = json.Length - at + BlockLength + Stride;
+        _start = at;
+        var most = json.Length - at + (2 * BlockLength);
         if (_tokens.Length < most)
         {
             _tokens = new ushort[Math.Max(most, 2 * _tokens.Length)];
         }
 
-        for (; at <= json.Length - BlockLength; at += BlockLength)
-        {
-            if (!TryAdd(json, at, json[at..]))
-            {
-                return false;
-            }
-        }
-
-        // Behind the end of the text, spaces.
-        json[at..].CopyTo(_last);
-        _last.AsSpan(json.Length - at).Fill((byte)' ');
-        if (!TryAdd(json, at, _last) || _inString != 0)
-        {
-            return false;
-        }
-
-        _tokens[_count] = (ushort)(json.Length - _start);
-        return true;
-    }
-
-    /// <summary>Adds the tokens that begin in a block.</summary>
-    private bool TryAdd(ReadOnlySpan<byte> json, int at, ReadOnlySpan<byte> block)
-    {
-        ref var first = ref MemoryMarshal.GetReference(block);
-        var (low, high) = (Vector256.LoadUnsafe(ref first), Vector256.LoadUnsafe(ref first, (nuint)Vector256<byte>.Count));
-
-        var backslashes = Equal(low, high, (byte)'\\');
-        var quotes = Equal(low, high, (byte)'"');
-        if ((backslashes | _isEscaped) != 0)
-        {
-            var escaped = EscapedBy(backslashes, ref _isEscaped);
-            if (!AreEscapes(json, at, escaped & ~(quotes | backslashes)))
-            {
-                return false;
-            }
-
-            quotes &= ~escaped;
-        }
-
-        var strings = PrefixXor(quotes) ^ _inString;
-        _inString = (ulong)((long)strings >> (BlockLength - 1));
-        if (HasControls(Vector256.Min(low, high)) && !AreSpaces(low, high, strings))
-        {
-            return false;
-        }
-
-        var spaces = Bits(IsSpace(low), IsSpace(high));
-        var punctuation = Bits(IsPunctuation(low), IsPunctuation(high));
-        var scalars = ~(punctuation | quotes | spaces);
-        var starts = ((punctuation | (scalars & ~((scalars << 1) | _inScalar))) & ~strings) | (quotes & strings);
-        _inScalar = scalars >> (BlockLength - 1);
-
-        Add(starts, at - _start);
-        return true;
-    }
-
-    /// <summary>Adds the places of the bits, eight bits at once: a loop over single ones would take longer than all else here.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Add(ulong starts, int block)
-    {
-        ref var places = ref MemoryMarshal.GetArrayDataReference(Places);
+        // What the block before hands on: all bits where it ends in a string, the lowest where it ends in a scalar or in a backslash that escapes.
+        var (inString, inScalar, isEscaped) = (0UL, 0UL, 0UL);
+        ref var text = ref MemoryMarshal.GetReference(json);
         ref var tokens = ref MemoryMarshal.GetArrayDataReference(_tokens);
-        var count = _count;
-        var offset = Vector128.Create((ushort)block);
+        var count = 0;
+        for (; at < json.Length; at += BlockLength)
+        {
+            ref var block = ref Unsafe.Add(ref text, at);
+            if (json.Length - at < BlockLength)
+            {
+                // Behind the end of the text, spaces.
+                json[at..].CopyTo(_last);
+                _last.AsSpan(json.Length - at).Fill((byte)' ');
+                block = ref MemoryMarshal.GetArrayDataReference(_last);
+            }
+
+            var bytes = Vector512.LoadUnsafe(ref block);
+            var backslashes = Vector512.Equals(bytes, Vector512.Create((byte)'\\')).ExtractMostSignificantBits();
+            var quotes = Vector512.Equals(bytes, Vector512.Create((byte)'"')).ExtractMostSignificantBits();
+            var controls = Vector512.LessThan(bytes, Vector512.Create((byte)' ')).ExtractMostSignificantBits();
+            var spaces = Vector512.LessThanOrEqual(bytes, Vector512.Create((byte)' ')).ExtractMostSignificantBits();
+            var punctuation = IsPunctuation(bytes).ExtractMostSignificantBits();
+            if ((backslashes | isEscaped) != 0)
+            {
+                var escaped = EscapedBy(backslashes, ref isEscaped);
+                var others = escaped & ~(quotes | backslashes);
+                if (others != 0 && !AreEscapes(json, at, others))
+                {
+                    return false;
+                }
+
+                quotes &= ~escaped;
+            }
+
+            var strings = PrefixXor(quotes) ^ inString;
+            inString = (ulong)((long)strings >> (BlockLength - 1));
+            if (controls != 0 && ((controls & strings) != 0 || !AreSpaces(ref block, controls)))
+            {
+                return false;
+            }
+
+            var scalars = ~(punctuation | quotes | spaces);
+            var starts = ((punctuation | (scalars & ~((scalars << 1) | inScalar))) & ~strings) | (quotes & strings);
+            inScalar = scalars >> (BlockLength - 1);
+            Write(starts, at - _start, ref Unsafe.Add(ref tokens, count));
+            count += BitOperations.PopCount(starts);
+        }
+
+        _tokens[count] = (ushort)(json.Length - _start);
+        return inString == 0;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<byte> IsPunctuation(Vector512<byte> bytes)
+    {
+        // Square brackets differ from curly ones in one bit.
+        var curly = bytes | Vector512.Create((byte)0x20);
+        return Vector512.Equals(curly, Vector512.Create((byte)'{')) | Vector512.Equals(curly, Vector512.Create((byte)'}'))
+            | Vector512.Equals(bytes, Vector512.Create((byte)':')) | Vector512.Equals(bytes, Vector512.Create((byte)','));
+    }
+
+    /// <summary>Writes the places of the bits, many at once: a loop over single ones would take longer than all else here.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write(ulong starts, int block, ref ushort tokens)
+    {
+        if (Avx512Vbmi2.IsSupported)
+        {
+            var isStart = Vector512.Equals(Avx512BW.Shuffle(Vector512.Create(starts).AsByte(), ByteOfBit) & BitOfByte, BitOfByte);
+            var inBlock = Avx512Vbmi2.Compress(Vector512<byte>.Zero, isStart, Vector512<byte>.Indices);
+            (Vector512.WidenLower(inBlock) + Vector512.Create((ushort)block)).StoreUnsafe(ref tokens);
+            if (BitOperations.PopCount(starts) > Vector512<ushort>.Count)
+            {
+                (Vector512.WidenUpper(inBlock) + Vector512.Create((ushort)block)).StoreUnsafe(ref tokens, (nuint)Vector512<ushort>.Count);
+            }
+
+            return;
+        }
+
+        ref var places = ref MemoryMarshal.GetArrayDataReference(Places);
+        var (count, offset) = (0, Vector128.Create((ushort)block));
         for (var at = 0; at < BlockLength; at += Stride)
         {
             var eight = (byte)(starts >> at);
@@ -253,8 +268,6 @@ internal sealed class JsonStructure
             offset += Vector128.Create((ushort)Stride);
             count += BitOperations.PopCount(eight);
         }
-
-        _count = count;
     }
 
     /// <summary>The bytes behind backslashes that are not themselves behind one.</summary>
@@ -292,12 +305,14 @@ internal sealed class JsonStructure
         return true;
     }
 
-    /// <summary>Whether the control characters are those that may stand between tokens, and do.</summary>
-    private static bool AreSpaces(Vector256<byte> low, Vector256<byte> high, ulong strings)
+    /// <summary>Whether the control characters are those that may stand between tokens.</summary>
+    private static bool AreSpaces(ref byte block, ulong controls)
     {
-        var controls = Bits(IsControl(low), IsControl(high));
-        var allowed = Equal(low, high, (byte)'\n') | Equal(low, high, (byte)'\r') | Equal(low, high, (byte)'\t');
-        return (controls & (strings | ~allowed)) == 0;
+        var bytes = Vector512.LoadUnsafe(ref block);
+        var allowed = Vector512.Equals(bytes, Vector512.Create((byte)'\n'))
+            | Vector512.Equals(bytes, Vector512.Create((byte)'\r'))
+            | Vector512.Equals(bytes, Vector512.Create((byte)'\t'));
+        return (controls & ~allowed.ExtractMostSignificantBits()) == 0;
     }
 
     /// <summary>A bit is set where an odd number of bits up to its own is: from each quote that opens to before the one that closes.</summary>
@@ -324,30 +339,5 @@ internal sealed class JsonStructure
         }
 
         return places;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Bits(Vector256<byte> low, Vector256<byte> high) => low.ExtractMostSignificantBits() | ((ulong)high.ExtractMostSignificantBits() << 32);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Equal(Vector256<byte> low, Vector256<byte> high, byte value) =>
-        Bits(Vector256.Equals(low, Vector256.Create(value)), Vector256.Equals(high, Vector256.Create(value)));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool HasControls(Vector256<byte> bytes) => IsControl(bytes) != Vector256<byte>.Zero;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> IsControl(Vector256<byte> bytes) => Vector256.Equals(Vector256.Min(bytes, Vector256.Create((byte)0x1F)), bytes);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> IsSpace(Vector256<byte> bytes) => Vector256.Equals(Vector256.Min(bytes, Vector256.Create((byte)' ')), bytes);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> IsPunctuation(Vector256<byte> bytes)
-    {
-        // Square brackets differ from curly ones in one bit.
-        var curly = bytes | Vector256.Create((byte)0x20);
-        return Vector256.Equals(curly, Vector256.Create((byte)'{')) | Vector256.Equals(curly, Vector256.Create((byte)'}'))
-            | Vector256.Equals(bytes, Vector256.Create((byte)':')) | Vector256.Equals(bytes, Vector256.Create((byte)','));
     }
 }
