@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -33,8 +34,7 @@ internal sealed class EcsDocument
 
     private readonly Slot[] _slots = new Slot[EcsFields.Count];
     private readonly SourceAddress[] _addresses = new SourceAddress[MaxValuesPerField];
-    private readonly byte[][] _parts = [new byte[4096], new byte[1024], new byte[1024]];
-    private readonly int[] _lengths = new int[3];
+    private readonly Entries[] _parts = [new(), new(), new()];
     private int _addressCount;
     private UInt128 _named;
 
@@ -60,15 +60,19 @@ internal sealed class EcsDocument
     public ReadOnlySpan<SourceAddress> Addresses => _addresses.AsSpan(0, _addressCount);
 
     /// <summary>The fields of that part in the compact form that <see cref="PayloadReader"/> reads.</summary>
-    public ReadOnlySpan<byte> Part(FieldPart part) => _parts[(int)part].AsSpan(0, _lengths[(int)part]);
+    public ReadOnlySpan<byte> Part(FieldPart part) => _parts[(int)part].Written;
 
     /// <summary>How many bytes <see cref="Part"/> has.</summary>
-    public int Length(FieldPart part) => _lengths[(int)part];
+    public int Length(FieldPart part) => _parts[(int)part].Length;
 
     public void Clear()
     {
         Array.Clear(_slots);
-        Array.Clear(_lengths);
+        foreach (ref var part in _parts.AsSpan())
+        {
+            part.Length = 0;
+        }
+
         (_addressCount, _named, IsOfAlertDataset) = (0, 0, false);
         (Timestamp, Ingested, Marks, HasSourceIpText) = (null, null, DocumentMarks.None, false);
     }
@@ -80,7 +84,7 @@ internal sealed class EcsDocument
     public ReadOnlySpan<byte> First(EcsField field)
     {
         var slot = _slots[(int)field];
-        return _parts[(int)EcsFields.PartOf(field)].AsSpan(slot.Start, slot.Length);
+        return Part(EcsFields.PartOf(field)).Slice(slot.Start, slot.Length);
     }
 
     /// <summary>All values of a field, in the order in which they came, set apart by NUL.</summary>
@@ -170,26 +174,22 @@ internal sealed class EcsDocument
         }
 
         ref var slot = ref _slots[(int)field];
-        if (slot.Count >= (kind == FieldKind.Text ? MaxTextsPerField : MaxValuesPerField) || (slot.Count > 0 && Contains(field, value)))
+        if (slot.Count == 0)
         {
-            return;
+            slot = new Slot(1, (ushort)value.Length, _parts[(int)EcsFields.PartOf(field)].Add(field, value));
         }
-
-        var part = (int)EcsFields.PartOf(field);
-        ref var length = ref _lengths[part];
-        var entry = RoomFor(part, value.Length + PayloadReader.EntryOverhead);
-        var start = PayloadReader.WriteHeader(entry, field, value.Length) + length;
-        value.CopyTo(entry[PayloadReader.EntryOverhead..]);
-        length = start + value.Length;
-        slot = slot.Count == 0 ? new Slot(1, (ushort)value.Length, start) : slot with { Count = (ushort)(slot.Count + 1) };
+        else if (slot.Count < (kind == FieldKind.Text ? MaxTextsPerField : MaxValuesPerField) && !Contains(field, value))
+        {
+            _parts[(int)EcsFields.PartOf(field)].Add(field, value);
+            slot = slot with { Count = (ushort)(slot.Count + 1) };
+        }
     }
 
     /// <summary>Makes the rule read the field as null; what the document says is kept under another name.</summary>
     public void Hide(EcsField field, EcsField keptAs)
     {
         _slots[(int)field] = default;
-        var part = (int)EcsFields.PartOf(field);
-        var entries = _parts[part].AsSpan(0, _lengths[part]);
+        var entries = _parts[(int)EcsFields.PartOf(field)].Written;
         while (!entries.IsEmpty)
         {
             var reader = new PayloadReader(entries);
@@ -213,18 +213,6 @@ internal sealed class EcsDocument
         return false;
     }
 
-    private Span<byte> RoomFor(int part, int more)
-    {
-        ref var bytes = ref _parts[part];
-        var length = _lengths[part];
-        if (length + more > bytes.Length)
-        {
-            Array.Resize(ref bytes, Math.Max(length + more, bytes.Length * 2));
-        }
-
-        return bytes.AsSpan(length, more);
-    }
-
     private static int CountUtf16(ReadOnlySpan<byte> utf8) => Encoding.UTF8.GetCharCount(utf8);
 
     private static ReadOnlySpan<byte> CutAtCharacter(ReadOnlySpan<byte> utf8, int length)
@@ -238,6 +226,33 @@ internal sealed class EcsDocument
     }
 
     private readonly record struct Slot(ushort Count, ushort Length, int Start);
+
+    /// <summary>What is kept of an event, as it is being written.</summary>
+    private struct Entries()
+    {
+        private byte[] _bytes = new byte[1024];
+
+        /// <summary>How many bytes are written.</summary>
+        public int Length { get; set; }
+
+        public readonly Span<byte> Written => _bytes.AsSpan(0, Length);
+
+        /// <summary>Adds an entry; gives the position of its value.</summary>
+        public int Add(EcsField field, ReadOnlySpan<byte> value)
+        {
+            var start = Length + PayloadReader.EntryOverhead;
+            if (start + value.Length >= _bytes.Length)
+            {
+                Array.Resize(ref _bytes, 2 * (start + value.Length));
+            }
+
+            // Four bytes at once; the value is written over the last.
+            BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(Length), PayloadReader.Header(field, value.Length));
+            value.CopyTo(_bytes.AsSpan(start));
+            Length = start + value.Length;
+            return start;
+        }
+    }
 }
 
 /// <summary>
@@ -254,12 +269,8 @@ internal ref struct PayloadReader(ReadOnlySpan<byte> payload)
 
     public ReadOnlySpan<byte> Value { get; private set; }
 
-    public static int WriteHeader(Span<byte> destination, EcsField field, int length)
-    {
-        destination[0] = (byte)field;
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt16LittleEndian(destination[1..], (ushort)length);
-        return EntryOverhead;
-    }
+    /// <summary>What an entry begins with, little-endian.</summary>
+    public static int Header(EcsField field, int length) => (length << 8) | (byte)field;
 
     public bool Read()
     {
@@ -269,7 +280,7 @@ internal ref struct PayloadReader(ReadOnlySpan<byte> payload)
         }
 
         Field = (EcsField)_rest[0];
-        var length = System.Buffers.Binary.BinaryPrimitives.ReadUInt16LittleEndian(_rest[1..]);
+        var length = BinaryPrimitives.ReadUInt16LittleEndian(_rest[1..]);
         Value = _rest.Slice(EntryOverhead, length);
         _rest = _rest[(EntryOverhead + length)..];
         return true;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 
 namespace SuspiciousSignin.Events;
@@ -9,7 +10,7 @@ namespace SuspiciousSignin.Events;
 /// </summary>
 internal sealed class EcsScanner(EcsDocument document, int maxDepth)
 {
-    // Documents of one source have their keys in the same order, so the key that followed last time is tried first.
+    // Documents of one source have their keys in the same order, so the keys that followed the last times are tried first.
     private readonly Guess[] _following = new Guess[EcsFields.NodeCount];
     private readonly Guess[] _first = new Guess[EcsFields.NodeCount];
     private readonly List<FieldNode> _dotted = [];
@@ -57,14 +58,9 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
             }
 
             at++;
-            FieldNode? child;
             var isMember = true;
-            if (expected.Node is { } following && following.SkipKey(json, at) is >= 0 and var behind)
-            {
-                child = following;
-                at = behind;
-            }
-            else
+            var behind = expected.Skip(json, at, out var child);
+            if (behind < 0)
             {
                 var hasEscapes = false;
                 var end = JsonBytes.EndOfString(json, at, ref hasEscapes);
@@ -79,7 +75,7 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                 isMember = child is not null;
                 if (isMember)
                 {
-                    expected.Node = child;
+                    expected.Add(child!);
                 }
                 else if (key.Contains((byte)'.') && node.Find(key) is { } deeper)
                 {
@@ -91,6 +87,14 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                     _dotted.Add(deeper);
                     child = deeper;
                 }
+
+                at = JsonBytes.SkipSpace(json, at);
+                if (JsonBytes.At(json, at) != ':')
+                {
+                    return JsonBytes.Malformed(at);
+                }
+
+                behind = at + 1;
             }
 
             if (isMember)
@@ -104,16 +108,7 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                 expected = ref _following[child.Number];
             }
 
-            if (JsonBytes.At(json, at) != ':')
-            {
-                at = JsonBytes.SkipSpace(json, at);
-                if (JsonBytes.At(json, at) != ':')
-                {
-                    return JsonBytes.Malformed(at);
-                }
-            }
-
-            at = JsonBytes.SkipSpace(json, at + 1);
+            at = JsonBytes.SkipSpace(json, behind);
             at = child is null ? SkipValue(json, at, depth) : ReadValue(json, at, child, depth);
             if (at < 0)
             {
@@ -252,8 +247,32 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
         }
     }
 
+    /// <summary>Two, since the documents of two sources take turns.</summary>
     private struct Guess
     {
-        public FieldNode? Node;
+        private FieldNode? _latest;
+        private FieldNode? _before;
+
+        /// <summary>The position behind the key and its colon, or -1 where it is neither.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly int Skip(ReadOnlySpan<byte> json, int at, out FieldNode? node)
+        {
+            node = _latest;
+            if (node is null)
+            {
+                return -1;
+            }
+
+            var behind = node.SkipKey(json, at);
+            if (behind < 0 && _before is { } before)
+            {
+                node = before;
+                behind = before.SkipKey(json, at);
+            }
+
+            return behind;
+        }
+
+        public void Add(FieldNode node) => (_latest, _before) = (node, _latest);
     }
 }

@@ -50,7 +50,7 @@ public static class EcsTime
     private static bool TryParseUsual(ReadOnlySpan<byte> text, out long milliseconds)
     {
         milliseconds = 0;
-        if (text.Length is not (20 or (>= 24 and <= 30)) || text[16] != ':' || text[^1] != 'Z')
+        if (text.Length is not (20 or (>= 24 and <= 30)) || text[^1] != 'Z')
         {
             return false;
         }
@@ -58,21 +58,18 @@ public static class EcsTime
         // Eight characters at once: against their template digits become 0 to 9, and what separates them 0.
         var date = BinaryPrimitives.ReadUInt64LittleEndian(text) ^ BinaryPrimitives.ReadUInt64LittleEndian("0000-00-"u8);
         var time = BinaryPrimitives.ReadUInt64LittleEndian(text[8..]) ^ BinaryPrimitives.ReadUInt64LittleEndian("00T00:00"u8);
-        var wrong = Above9(date) | Above9(time) | (date & 0xFF00_00FF_0000_0000) | (time & 0x0000_FF00_00FF_0000);
-        var (second, millisecond) = (Digit(text[17], ref wrong) * 10, 0);
-        second += Digit(text[18], ref wrong);
-        if (text.Length > 20)
+        var seconds = text.Length == 20
+            ? (BinaryPrimitives.ReadUInt64LittleEndian(text[12..]) >> 32) ^ BinaryPrimitives.ReadUInt64LittleEndian(":00Z\0\0\0\0"u8)
+            : (BinaryPrimitives.ReadUInt64LittleEndian(text[16..]) << 8 >> 8) ^ BinaryPrimitives.ReadUInt64LittleEndian(":00.000\0"u8);
+        var wrong = Above9(date) | Above9(time) | Above9(seconds)
+            | (date & 0xFF00_00FF_0000_0000) | (time & 0x0000_FF00_00FF_0000) | (seconds & 0x0000_0000_FF00_00FF);
+        if (text.Length > 24 && text[23..^1].ContainsAnyExceptInRange((byte)'0', (byte)'9'))
         {
-            wrong |= (uint)(text[19] ^ '.');
-            for (var i = 20; i < text.Length - 1; i++)
-            {
-                var digit = Digit(text[i], ref wrong);
-                millisecond = i < 23 ? (millisecond * 10) + digit : millisecond;
-            }
+            return false;
         }
 
         var (year, month, day) = ((Pair(date, 0) * 100) + Pair(date, 2), Pair(date, 5), Pair(time, 0));
-        var (hour, minute) = (Pair(time, 3), Pair(time, 6));
+        var (hour, minute, second) = (Pair(time, 3), Pair(time, 6), Pair(seconds, 1));
         if (wrong != 0 || year == 0 || month is 0 or > 12 || day is 0 or > 28 && (day == 0 || day > DateTime.DaysInMonth(year, month)) || hour > 23 || minute > 59 || second > 59)
         {
             return false;
@@ -81,20 +78,15 @@ public static class EcsTime
         // Days since the epoch in a calendar whose years begin in March, so that the leap day comes last.
         var (years, months) = month > 2 ? (year, month - 3) : (year - 1, month + 9);
         var days = (365 * years) + (years / 4) - (years / 100) + (years / 400) + (((153 * months) + 2) / 5) + day - 719_469;
-        milliseconds = (((((days * 24L) + hour) * 60) + minute) * 60_000) + (second * 1000) + millisecond;
+        milliseconds = (((((days * 24L) + hour) * 60) + minute) * 60_000) + (second * 1000) + (DigitAt(seconds, 4) * 100) + Pair(seconds, 5);
         return true;
     }
 
     private static ulong Above9(ulong digits) => ((digits + 0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
 
-    private static int Pair(ulong digits, int at) => ((int)(digits >> (8 * at)) & 0xF) * 10 + ((int)(digits >> (8 * at) >> 8) & 0xF);
+    private static int Pair(ulong digits, int at) => (DigitAt(digits, at) * 10) + DigitAt(digits, at + 1);
 
-    private static int Digit(byte text, ref ulong wrong)
-    {
-        var digit = text - '0';
-        wrong |= (uint)digit > 9 ? 1UL : 0;
-        return digit;
-    }
+    private static int DigitAt(ulong digits, int at) => (int)(digits >> (8 * at)) & 0xF;
 
     private static bool TryParseCalendar(ref Digits reader, int year, out long milliseconds)
     {

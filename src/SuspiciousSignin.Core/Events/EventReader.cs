@@ -33,6 +33,7 @@ public sealed class EventReader
     private readonly JsonReaderOptions _jsonOptions;
     private EcsScanner? _scanner;
     private byte[] _unescaped = new byte[256];
+    private byte[] _identifying = new byte[256];
     private byte[] _chunk = [];
     private int _chunkUsed;
     private SourceAddress[] _addresses = [];
@@ -421,9 +422,13 @@ public sealed class EventReader
     private UInt128 Identify(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<byte> third)
     {
         const int Separators = 3;
-        const int OnStack = 512;
         var length = kind.Length + first.Length + second.Length + third.Length + Separators;
-        var bytes = length <= OnStack ? stackalloc byte[length] : new byte[length];
+        if (_identifying.Length < length)
+        {
+            _identifying = new byte[length];
+        }
+
+        var bytes = _identifying.AsSpan(0, length);
         var rest = bytes;
         AppendWithSeparator(ref rest, kind);
         AppendWithSeparator(ref rest, first);

@@ -12,7 +12,8 @@ namespace SuspiciousSignin.Events;
 internal sealed class FieldNode
 {
     private readonly byte[] _name;
-    private readonly byte[] _nameAndQuote;
+    private readonly byte[] _key;
+    private readonly int _keyLength;
     private readonly Vector128<byte> _start;
     private readonly Vector128<byte> _startMask;
     private FieldNode? _next;
@@ -24,13 +25,14 @@ internal sealed class FieldNode
     private FieldNode(byte[] name)
     {
         _name = name;
-        _nameAndQuote = [.. name, (byte)'"'];
+        _key = [.. name, (byte)'"', (byte)':'];
+        _keyLength = _key.Length;
         Span<byte> start = stackalloc byte[Vector128<byte>.Count];
         Span<byte> mask = stackalloc byte[Vector128<byte>.Count];
         start.Clear();
         mask.Clear();
-        var length = Math.Min(_nameAndQuote.Length, start.Length);
-        _nameAndQuote.AsSpan(0, length).CopyTo(start);
+        var length = Math.Min(_key.Length, start.Length);
+        _key.AsSpan(0, length).CopyTo(start);
         mask[..length].Fill(byte.MaxValue);
         (_start, _startMask) = (Vector128.Create<byte>(start), Vector128.Create<byte>(mask));
     }
@@ -46,7 +48,7 @@ internal sealed class FieldNode
 
     public FieldKind Kind { get; private set; }
 
-    /// <summary>The position behind the key at this position, the quote that ends it included, where it is this node's; -1 where it is another.</summary>
+    /// <summary>The position behind the key at this position, its last quote and its colon, where it is this node's; -1 where it is another, or space comes before the colon.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int SkipKey(ReadOnlySpan<byte> json, int at)
     {
@@ -58,13 +60,13 @@ internal sealed class FieldNode
                 return -1;
             }
 
-            if (_nameAndQuote.Length <= Vector128<byte>.Count)
+            if (_keyLength <= Vector128<byte>.Count)
             {
-                return at + _nameAndQuote.Length;
+                return at + _keyLength;
             }
         }
 
-        return json[at..].StartsWith(_nameAndQuote) ? at + _nameAndQuote.Length : -1;
+        return json[at..].StartsWith(_key) ? at + _keyLength : -1;
     }
 
     /// <summary>A bit of its own among its siblings.</summary>
