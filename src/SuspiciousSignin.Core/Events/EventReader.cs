@@ -85,10 +85,10 @@ public sealed class EventReader
     /// <returns>Null where the event is accepted, else why it is not.</returns>
     public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
     {
-        record = default;
         _refusal = null;
         if (!TryParse(utf8.Span, id, index))
         {
+            record = default;
             var (code, pointer, message) = _refusal!.Value;
             return new RejectedEvent { Index = position, Line = line, Pointer = pointer, Code = code, Message = message };
         }
