@@ -76,6 +76,8 @@ internal sealed class JsonStructure
         return behind == Unsure ? Unsure : _start + behind;
     }
 
+    // By itself, as the indexing is: where both become part of what calls them, the compiler has no room left to inline what they call.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private int SkipTokens(ReadOnlySpan<byte> json, int depth)
     {
         var tokens = _tokens.AsSpan();
@@ -171,6 +173,7 @@ internal sealed class JsonStructure
     }
 
     /// <summary>Finds the tokens from here on; false where the text cannot be valid.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryIndex(ReadOnlySpan<byte> json, int at)
     {
         _start = at;
