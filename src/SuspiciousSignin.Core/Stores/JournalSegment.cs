@@ -244,6 +244,10 @@ internal sealed class JournalSegment
         BinaryPrimitives.WriteUInt64LittleEndian(written[16..], BodyHash(written[RecordHeaderLength..], Length));
     }
 
+    /// <summary>An event that outlives the reading of its record.</summary>
+    public static (long Sequence, EventRecord Event) Copy((long Sequence, EventRecord Event) entry) =>
+        (entry.Sequence, entry.Event with { Payload = entry.Event.Payload.ToArray() });
+
     /// <summary>
     /// Decodes the events of a record, all fields of each in its payload: <see cref="EventReader.ReadAgain"/> judges it. Fields get today's
     /// numbers, and those that nobody knows any more are dropped.
