@@ -118,35 +118,50 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     {
         await client.InfoAsync(cancellationToken);
         var patterns = PatternsOf(revision);
-        var alertPatterns = patterns.Where(pattern => pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 1)..].StartsWith('.')).ToArray();
-        var eventPatterns = patterns.Except(alertPatterns, StringComparer.Ordinal).ToArray();
         var (anyIndex, fields, unread) = await FieldCapsAsync(
             patterns, [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)], Math.Min(options.MaxRetries, MostRetries), cancellationToken);
-        var warnings = new List<Warning>();
-        var isPartial = unread is not null;
-        if (unread is not null)
+        var ofAlerts = patterns.ToLookup(pattern => pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 1)..].StartsWith('.'));
+        var events = await LookForAnyAsync([.. ofAlerts[false]], isOfAlerts: false, cancellationToken);
+        var alerts = await LookForAnyAsync([.. ofAlerts[true]], isOfAlerts: true, cancellationToken);
+        var (columns, mixed) = ColumnsOf(fields, revision);
+        var unmapped = anyIndex && !columns.ContainsKey("source.ip")
+            ? new Warning("sourceIpUnmapped", "No index maps source.ip, so nothing can be correlated. Are the events in ECS?", 1)
+            : null;
+        return new MappedIndices
         {
-            warnings.Add(unread);
+            Patterns = patterns,
+            Any = anyIndex && columns.ContainsKey("@timestamp"),
+            Columns = columns,
+            Warnings = [.. new[] { unread, events.Missing, alerts.Missing, mixed, unmapped }.OfType<Warning>()],
+            Unread = unread,
+            IsPartial = unread is not null || events.MayNotRead || alerts.MayNotRead,
+        };
+    }
+
+    /// <summary>What to tell where the patterns reach no index, and whether that is for lack of privileges. Nothing where they reach one, or where some did not answer, which is told already.</summary>
+    private async Task<(Warning? Missing, bool MayNotRead)> LookForAnyAsync(string[] patterns, bool isOfAlerts, CancellationToken cancellationToken)
+    {
+        if (patterns.Length == 0 || await FieldCapsAsync(patterns, ["@timestamp"], 0, cancellationToken) is { Any: true } or { Unread: not null })
+        {
+            return (null, false);
         }
 
-        foreach (var (kind, some, isAlerts) in new[] { ("events", eventPatterns, false), ("alerts", alertPatterns, true) })
+        string[] local = [.. patterns.Where(pattern => !RemoteClusters.IsOfRemote(pattern))];
+        var mayNotRead = local.Length > 0 && await MayReadAsync(local, cancellationToken) == false;
+        var all = string.Join(", ", patterns);
+        var warning = (isOfAlerts, mayNotRead) switch
         {
-            if (some.Length == 0 || await FieldCapsAsync(some, ["@timestamp"], 0, cancellationToken) is { Any: true } or { Unread: not null })
-            {
-                continue;
-            }
+            (_, true) => new Warning(isOfAlerts ? "alertsNotReadable" : "eventsNotReadable", $"The credentials may not read {all}, so what is there was not looked at. Grant 'read' and 'view_index_metadata' on it.", patterns.Length),
+            (true, false) => new Warning("alertsIndexMissing", $"No index matches {all}: Kibana's detection engine has raised no alert here yet. Enable the rule External Alerts, or ask with 'promote'.", patterns.Length),
+            (false, false) => new Warning("eventsIndexMissing", $"No index matches {all}: no events have been ingested, or the patterns are wrong (Store:Elasticsearch:Indices).", patterns.Length),
+        };
+        return (warning, mayNotRead);
+    }
 
-            string[] local = [.. some.Where(pattern => !RemoteClusters.IsOfRemote(pattern))];
-            var mayRead = local.Length == 0 ? null : await MayReadAsync(local, cancellationToken);
-            isPartial |= mayRead == false;
-            warnings.Add((isAlerts, mayRead) switch
-            {
-                (_, false) => new Warning($"{kind}NotReadable", $"The credentials may not read {string.Join(", ", some)}, so what is there was not looked at. Grant 'read' and 'view_index_metadata' on it.", some.Length),
-                (true, _) => new Warning("alertsIndexMissing", $"No index matches {string.Join(", ", some)}: Kibana's detection engine has raised no alert here yet. Enable the rule External Alerts, or ask with 'promote'.", some.Length),
-                _ => new Warning("eventsIndexMissing", $"No index matches {string.Join(", ", some)}: no events have been ingested, or the patterns are wrong (Store:Elasticsearch:Indices).", some.Length),
-            });
-        }
-
+    /// <summary>How each path is read, and what to tell where indices disagree on types.</summary>
+    /// <exception cref="StoreUnavailableException">The rule cannot read a path as it is mapped.</exception>
+    private (Dictionary<string, string> Columns, Warning? Mixed) ColumnsOf(Dictionary<string, Dictionary<string, string[]>> fields, RuleRevision revision)
+    {
         var columns = new Dictionary<string, string>(StringComparer.Ordinal);
         var mixed = new List<string>();
         foreach (var (path, types) in fields)
@@ -170,25 +185,10 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             columns["event.kind"] = widened;
         }
 
-        if (mixed.Count > 0)
-        {
-            warnings.Add(new Warning("mixedMapping", $"Indices disagree on the type of {string.Join("; ", mixed)}. It is read as text, which is right but slower. Align the mappings.", mixed.Count));
-        }
-
-        if (anyIndex && !columns.ContainsKey("source.ip"))
-        {
-            warnings.Add(new Warning("sourceIpUnmapped", "No index maps source.ip, so nothing can be correlated. Are the events in ECS?", 1));
-        }
-
-        return new MappedIndices
-        {
-            Patterns = patterns,
-            Any = anyIndex && columns.ContainsKey("@timestamp"),
-            Columns = columns,
-            Warnings = warnings,
-            Unread = unread,
-            IsPartial = isPartial,
-        };
+        return (columns, mixed.Count == 0 ? null : new Warning(
+            "mixedMapping",
+            $"Indices disagree on the type of {string.Join("; ", mixed)}. It is read as text, which is right but slower. Align the mappings.",
+            mixed.Count));
     }
 
     /// <summary><c>event.kind</c> where some datasets are alerts whatever it says; null where there are none, or no dataset is mapped.</summary>
