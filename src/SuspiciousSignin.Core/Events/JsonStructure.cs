@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -26,6 +27,9 @@ internal sealed class JsonStructure
     /// <summary>Places are written so many at once, whether there are so many or not.</summary>
     private const int Stride = 8;
 
+    /// <summary>The tokens between a member and the value of the next.</summary>
+    private const uint NextMember = ',' | ('"' << 8) | (':' << 16);
+
     /// <summary>For each byte where its bits are set, the lowest first, a byte each.</summary>
     private static readonly ulong[] Places = PlacesOfBits();
 
@@ -33,8 +37,9 @@ internal sealed class JsonStructure
     private static readonly Vector512<byte> ByteOfBit = Vector512<byte>.Indices >>> 3;
     private static readonly Vector512<byte> BitOfByte = Vector512.Create(0x8040201008040201).AsByte();
 
-    // Where tokens begin, counted from where the index does, and behind the last the end of the text.
+    // Where tokens begin, counted from where the index does, and the byte that is there; behind the last, the end of the text and 0.
     private ushort[] _tokens = new ushort[1024];
+    private byte[] _firsts = new byte[1024];
     private readonly byte[] _last = new byte[BlockLength];
     private int _start;
     private int _next;
@@ -81,10 +86,11 @@ internal sealed class JsonStructure
     private int SkipTokens(ReadOnlySpan<byte> json, int depth)
     {
         var tokens = _tokens.AsSpan();
+        var firsts = _firsts.AsSpan();
         var (token, open, objects) = (_next, 0, 0UL);
         while (true)
         {
-            var first = JsonBytes.At(json, tokens[token++]);
+            var first = firsts[token++];
             if (first is (byte)'{' or (byte)'[')
             {
                 if (open == depth)
@@ -92,7 +98,7 @@ internal sealed class JsonStructure
                     return Unsure;
                 }
 
-                if (JsonBytes.At(json, tokens[token]) == first + 2)
+                if (firsts[token] == first + 2)
                 {
                     // Empty: each bracket that closes is two behind the one that opens.
                     token++;
@@ -101,7 +107,7 @@ internal sealed class JsonStructure
                 {
                     open++;
                     objects = (objects << 1) | (first == '{' ? 1UL : 0);
-                    if (first == '{' && !IsName(json, tokens, ref token))
+                    if (first == '{' && !IsName(firsts, ref token))
                     {
                         return Unsure;
                     }
@@ -122,22 +128,20 @@ internal sealed class JsonStructure
                     return tokens[token - 1] + 1;
                 }
 
-                var next = JsonBytes.At(json, tokens[token++]);
-                if (next == ',')
+                var next = BinaryPrimitives.ReadUInt32LittleEndian(firsts[token..]);
+                var isObject = (objects & 1) != 0;
+                if (isObject ? (next & 0xFF_FFFF) == NextMember : (byte)next == ',')
                 {
-                    if ((objects & 1) != 0 && !IsName(json, tokens, ref token))
-                    {
-                        return Unsure;
-                    }
-
+                    token += isObject ? 3 : 1;
                     break;
                 }
 
-                if (next != ((objects & 1) != 0 ? '}' : ']'))
+                if ((byte)next != (isObject ? '}' : ']'))
                 {
                     return Unsure;
                 }
 
+                token++;
                 open--;
                 objects >>= 1;
             }
@@ -145,9 +149,9 @@ internal sealed class JsonStructure
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsName(ReadOnlySpan<byte> json, ReadOnlySpan<ushort> tokens, ref int token)
+    private static bool IsName(ReadOnlySpan<byte> firsts, ref int token)
     {
-        var isName = JsonBytes.At(json, tokens[token]) == '"' && JsonBytes.At(json, tokens[token + 1]) == ':';
+        var isName = BinaryPrimitives.ReadUInt16LittleEndian(firsts[token..]) == NextMember >> 8;
         token += 2;
         return isName;
     }
@@ -181,12 +185,14 @@ internal sealed class JsonStructure
         if (_tokens.Length < most)
         {
             _tokens = new ushort[Math.Max(most, 2 * _tokens.Length)];
+            _firsts = new byte[_tokens.Length];
         }
 
         // What the block before hands on: all bits where it ends in a string, the lowest where it ends in a scalar or in a backslash that escapes.
         var (inString, inScalar, isEscaped) = (0UL, 0UL, 0UL);
         ref var text = ref MemoryMarshal.GetReference(json);
         ref var tokens = ref MemoryMarshal.GetArrayDataReference(_tokens);
+        ref var firsts = ref MemoryMarshal.GetArrayDataReference(_firsts);
         var count = 0;
         for (; at < json.Length; at += BlockLength)
         {
@@ -227,11 +233,12 @@ internal sealed class JsonStructure
             var scalars = ~(punctuation | quotes | spaces);
             var starts = ((punctuation | (scalars & ~((scalars << 1) | inScalar))) & ~strings) | (quotes & strings);
             inScalar = scalars >> (BlockLength - 1);
-            Write(starts, at - _start, ref Unsafe.Add(ref tokens, count));
+            Write(starts, at - _start, ref block, ref Unsafe.Add(ref tokens, count), ref Unsafe.Add(ref firsts, count));
             count += BitOperations.PopCount(starts);
         }
 
         _tokens[count] = (ushort)(json.Length - _start);
+        _firsts.AsSpan(count, sizeof(uint)).Clear();
         return inString == 0;
     }
 
@@ -244,30 +251,38 @@ internal sealed class JsonStructure
             | Vector512.Equals(bytes, Vector512.Create((byte)':')) | Vector512.Equals(bytes, Vector512.Create((byte)','));
     }
 
-    /// <summary>Writes the places of the bits, many at once: a loop over single ones would take longer than all else here.</summary>
+    /// <summary>Writes the places of the bits and the bytes there, many at once: a loop over single ones would take longer than all else here.</summary>
+    /// <param name="starts">A bit for each byte of a block where a token begins.</param>
+    /// <param name="at">The place of the block.</param>
+    /// <param name="block">The block.</param>
+    /// <param name="tokens">Where the places go; so many are written as the block has bytes.</param>
+    /// <param name="firsts">Where the bytes go, likewise.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write(ulong starts, int block, ref ushort tokens)
+    private static void Write(ulong starts, int at, ref byte block, ref ushort tokens, ref byte firsts)
     {
         if (Avx512Vbmi2.IsSupported)
         {
             var isStart = Vector512.Equals(Avx512BW.Shuffle(Vector512.Create(starts).AsByte(), ByteOfBit) & BitOfByte, BitOfByte);
-            var inBlock = Avx512Vbmi2.Compress(Vector512<byte>.Zero, isStart, Vector512<byte>.Indices);
-            (Vector512.WidenLower(inBlock) + Vector512.Create((ushort)block)).StoreUnsafe(ref tokens);
+            Avx512Vbmi2.Compress(Vector512<byte>.Zero, isStart, Vector512.LoadUnsafe(ref block)).StoreUnsafe(ref firsts);
+            var places = Avx512Vbmi2.Compress(Vector512<byte>.Zero, isStart, Vector512<byte>.Indices);
+            (Vector512.WidenLower(places) + Vector512.Create((ushort)at)).StoreUnsafe(ref tokens);
             if (BitOperations.PopCount(starts) > Vector512<ushort>.Count)
             {
-                (Vector512.WidenUpper(inBlock) + Vector512.Create((ushort)block)).StoreUnsafe(ref tokens, (nuint)Vector512<ushort>.Count);
+                (Vector512.WidenUpper(places) + Vector512.Create((ushort)at)).StoreUnsafe(ref tokens, (nuint)Vector512<ushort>.Count);
             }
 
             return;
         }
 
-        ref var places = ref MemoryMarshal.GetArrayDataReference(Places);
-        var (count, offset) = (0, Vector128.Create((ushort)block));
-        for (var at = 0; at < BlockLength; at += Stride)
+        ref var placesOfBits = ref MemoryMarshal.GetArrayDataReference(Places);
+        var (count, offset) = (0, Vector128.Create((ushort)at));
+        for (var stride = 0; stride < BlockLength; stride += Stride)
         {
-            var eight = (byte)(starts >> at);
-            var inBlock = Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.Add(ref places, (int)eight)).AsByte());
-            (inBlock + offset).StoreUnsafe(ref tokens, (nuint)count);
+            var eight = (byte)(starts >> stride);
+            var places = Vector128.CreateScalarUnsafe(Unsafe.Add(ref placesOfBits, (int)eight)).AsByte();
+            var bytes = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref block, stride))).AsByte();
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref firsts, count), Vector128.Shuffle(bytes, places).AsUInt64().ToScalar());
+            (Vector128.WidenLower(places) + offset).StoreUnsafe(ref tokens, (nuint)count);
             offset += Vector128.Create((ushort)Stride);
             count += BitOperations.PopCount(eight);
         }
