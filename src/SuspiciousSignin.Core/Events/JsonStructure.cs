@@ -33,10 +33,6 @@ internal sealed class JsonStructure
     /// <summary>For each byte where its bits are set, the lowest first, a byte each.</summary>
     private static readonly ulong[] Places = PlacesOfBits();
 
-    // For each of 64 bits, the byte of eight that it is in, and its place there.
-    private static readonly Vector512<byte> ByteOfBit = Vector512<byte>.Indices >>> 3;
-    private static readonly Vector512<byte> BitOfByte = Vector512.Create(0x8040201008040201).AsByte();
-
     // Where tokens begin, counted from where the index does, and the byte that is there; behind the last, the end of the text and 0.
     private ushort[] _tokens = new ushort[1024];
     private byte[] _firsts = new byte[1024];
@@ -262,7 +258,11 @@ internal sealed class JsonStructure
     {
         if (Avx512Vbmi2.IsSupported)
         {
-            var isStart = Vector512.Equals(Avx512BW.Shuffle(Vector512.Create(starts).AsByte(), ByteOfBit) & BitOfByte, BitOfByte);
+            // For each of 64 bits, the byte of eight that it is in, and its place there.
+            var byteOfBit = Vector512.Create(
+                0UL, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303, 0x0404040404040404, 0x0505050505050505, 0x0606060606060606, 0x0707070707070707).AsByte();
+            var bitOfByte = Vector512.Create(0x8040201008040201).AsByte();
+            var isStart = Vector512.Equals(Avx512BW.Shuffle(Vector512.Create(starts).AsByte(), byteOfBit) & bitOfByte, bitOfByte);
             Avx512Vbmi2.Compress(Vector512<byte>.Zero, isStart, Vector512.LoadUnsafe(ref block)).StoreUnsafe(ref firsts);
             var places = Avx512Vbmi2.Compress(Vector512<byte>.Zero, isStart, Vector512<byte>.Indices);
             (Vector512.WidenLower(places) + Vector512.Create((ushort)at)).StoreUnsafe(ref tokens);
@@ -291,6 +291,7 @@ internal sealed class JsonStructure
     /// <summary>The bytes behind backslashes that are not themselves behind one.</summary>
     /// <param name="backslashes">The backslashes of a block.</param>
     /// <param name="isFirstEscaped">Whether the first byte of the block is behind one; of the next block then.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong EscapedBy(ulong backslashes, ref ulong isFirstEscaped)
     {
         var escaped = (backslashes << 1) | isFirstEscaped;
