@@ -121,7 +121,7 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         var (anyIndex, fields, unread) = await FieldCapsAsync(
             patterns, [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)], Math.Min(options.MaxRetries, MostRetries), cancellationToken);
         var ofAlerts = patterns.ToLookup(pattern => pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 1)..].StartsWith('.'));
-        var events = await LookForAnyAsync([.. ofAlerts[false]], isOfAlerts: false, cancellationToken);
+        var events = await LookForAnyAsync([.. ofAlerts[false].Distinct(StringComparer.Ordinal)], isOfAlerts: false, cancellationToken);
         var alerts = await LookForAnyAsync([.. ofAlerts[true]], isOfAlerts: true, cancellationToken);
         var (columns, mixed) = ColumnsOf(fields, revision);
         var unmapped = anyIndex && !columns.ContainsKey("source.ip")

@@ -235,6 +235,15 @@ public sealed class MappingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_pattern_that_is_configured_twice_is_told_of_once()
+    {
+        var result = await RunAsync(_cluster.NewStore(options => options.Indices["2025-04-29"] = ["mapped-*", "mapped-*", "logs-*"]));
+        var missing = Assert.Single(result.Warnings, warning => warning.Code == "eventsIndexMissing");
+        Assert.Equal(2, missing.Count);
+        Assert.Contains("mapped-*, logs-*:", missing.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Datasets_whose_events_are_alerts_count_with_promote_whatever_their_kind()
     {
         FillEvents();
