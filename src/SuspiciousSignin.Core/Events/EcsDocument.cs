@@ -174,15 +174,13 @@ internal sealed class EcsDocument
         }
 
         ref var slot = ref _slots[(int)field];
-        if (slot.Count == 0)
+        if (slot.Count > 0 && (slot.Count >= (kind == FieldKind.Text ? MaxTextsPerField : MaxValuesPerField) || Contains(field, value)))
         {
-            slot = new Slot(1, (ushort)value.Length, _parts[(int)EcsFields.PartOf(field)].Add(field, value));
+            return;
         }
-        else if (slot.Count < (kind == FieldKind.Text ? MaxTextsPerField : MaxValuesPerField) && !Contains(field, value))
-        {
-            _parts[(int)EcsFields.PartOf(field)].Add(field, value);
-            slot = slot with { Count = (ushort)(slot.Count + 1) };
-        }
+
+        var start = _parts[(int)EcsFields.PartOf(field)].Add(field, value);
+        slot = slot.Count == 0 ? new Slot(1, (ushort)value.Length, start) : slot with { Count = (ushort)(slot.Count + 1) };
     }
 
     /// <summary>Makes the rule read the field as null; what the document says is kept under another name.</summary>

@@ -32,8 +32,7 @@ public sealed class EventReader
     private readonly BatchMemory? _memory;
     private readonly JsonReaderOptions _jsonOptions;
     private EcsScanner? _scanner;
-    private byte[] _unescaped = new byte[256];
-    private byte[] _identifying = new byte[256];
+    private byte[] _scratch = new byte[256];
     private byte[] _chunk = [];
     private int _chunkUsed;
     private SourceAddress[] _addresses = [];
@@ -337,12 +336,19 @@ public sealed class EventReader
             return reader.ValueSpan;
         }
 
-        if (reader.ValueSpan.Length > _unescaped.Length)
+        var unescaped = Scratch(reader.ValueSpan.Length);
+        return unescaped[..reader.CopyString(unescaped)];
+    }
+
+    /// <summary>So many bytes, good until the next call.</summary>
+    private Span<byte> Scratch(int length)
+    {
+        if (_scratch.Length < length)
         {
-            _unescaped = new byte[reader.ValueSpan.Length];
+            _scratch = new byte[length];
         }
 
-        return _unescaped.AsSpan(0, reader.CopyString(_unescaped));
+        return _scratch.AsSpan(0, length);
     }
 
     /// <summary>Reads the dataset as the index mappings would have it.</summary>
@@ -423,12 +429,7 @@ public sealed class EventReader
     {
         const int Separators = 3;
         var length = kind.Length + first.Length + second.Length + third.Length + Separators;
-        if (_identifying.Length < length)
-        {
-            _identifying = new byte[length];
-        }
-
-        var bytes = _identifying.AsSpan(0, length);
+        var bytes = Scratch(length);
         var rest = bytes;
         AppendWithSeparator(ref rest, kind);
         AppendWithSeparator(ref rest, first);

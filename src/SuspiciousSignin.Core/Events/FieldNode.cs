@@ -13,7 +13,6 @@ internal sealed class FieldNode
 {
     private readonly byte[] _name;
     private readonly byte[] _key;
-    private readonly int _keyLength;
     private readonly Vector128<byte> _start;
     private readonly Vector128<byte> _startMask;
     private FieldNode? _next;
@@ -26,7 +25,6 @@ internal sealed class FieldNode
     {
         _name = name;
         _key = [.. name, (byte)'"', (byte)':'];
-        _keyLength = _key.Length;
         Span<byte> start = stackalloc byte[Vector128<byte>.Count];
         Span<byte> mask = stackalloc byte[Vector128<byte>.Count];
         start.Clear();
@@ -60,13 +58,13 @@ internal sealed class FieldNode
                 return -1;
             }
 
-            if (_keyLength <= Vector128<byte>.Count)
+            if (_key.Length <= Vector128<byte>.Count)
             {
-                return at + _keyLength;
+                return at + _key.Length;
             }
         }
 
-        return json[at..].StartsWith(_key) ? at + _keyLength : -1;
+        return json[at..].StartsWith(_key) ? at + _key.Length : -1;
     }
 
     /// <summary>A bit of its own among its siblings.</summary>

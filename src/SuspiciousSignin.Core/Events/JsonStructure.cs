@@ -27,8 +27,11 @@ internal sealed class JsonStructure
     /// <summary>Places are written so many at once, whether there are so many or not.</summary>
     private const int Stride = 8;
 
-    /// <summary>The tokens between a member and the value of the next.</summary>
-    private const uint NextMember = ',' | ('"' << 8) | (':' << 16);
+    /// <summary>The tokens before the value of an object's first member, as two bytes.</summary>
+    private const uint FirstMember = '"' | (':' << 8);
+
+    /// <summary>The tokens between a member and the value of the next, as three bytes.</summary>
+    private const uint NextMember = ',' | (FirstMember << 8);
 
     /// <summary>For each byte where its bits are set, the lowest first, a byte each.</summary>
     private static readonly ulong[] Places = PlacesOfBits();
@@ -103,9 +106,14 @@ internal sealed class JsonStructure
                 {
                     open++;
                     objects = (objects << 1) | (first == '{' ? 1UL : 0);
-                    if (first == '{' && !IsName(firsts, ref token))
+                    if (first == '{')
                     {
-                        return Unsure;
+                        if (BinaryPrimitives.ReadUInt16LittleEndian(firsts[token..]) != FirstMember)
+                        {
+                            return Unsure;
+                        }
+
+                        token += 2;
                     }
 
                     continue;
@@ -142,14 +150,6 @@ internal sealed class JsonStructure
                 objects >>= 1;
             }
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsName(ReadOnlySpan<byte> firsts, ref int token)
-    {
-        var isName = BinaryPrimitives.ReadUInt16LittleEndian(firsts[token..]) == NextMember >> 8;
-        token += 2;
-        return isName;
     }
 
     /// <summary>Whether it is all digits up to the next token, as most numbers are.</summary>

@@ -310,7 +310,7 @@ internal sealed class EventJournal : IDisposable
 
             using var file = JournalFiles.OpenToRead(path);
             var segment = JournalSegment.Open(path, file);
-            segment.Length = segment.Records(file, length).LastOrDefault()?.End ?? segment.Start;
+            segment.Length = segment.EndOfWhole(file, length);
             if (segment.Length != length)
             {
                 throw EventJournalException.Damaged(path, segment.Length);

@@ -52,7 +52,7 @@ internal sealed class JournalSalvage
         var fileLength = RandomAccess.GetLength(file);
         long? listed = _lengths?[number];
         var end = Math.Min(fileLength, listed ?? fileLength);
-        segment.Length = segment.Records(file, end).LastOrDefault()?.End ?? segment.Start;
+        segment.Length = segment.EndOfWhole(file, end);
         var isDamaged = listed is null ? segment.FindRecordBehind(file, segment.Length, end) is not null : segment.Length != listed;
 
         var (isNewest, catalogue, events) = (_evictions is null, _lengths, new List<(long, EventRecord)>());

@@ -164,6 +164,9 @@ internal sealed class JournalSegment
         }
     }
 
+    /// <summary>Where the last record ends that is whole, as all before it are; where the first would begin where none is.</summary>
+    public long EndOfWhole(SafeFileHandle file, long end) => Records(file, end).LastOrDefault()?.End ?? Start;
+
     /// <summary>
     /// Where a later record begins; null where there is none. Records are flushed one by one, so what is unreadable before a later one was
     /// whole once; behind the last one it is a write that was cut short.
