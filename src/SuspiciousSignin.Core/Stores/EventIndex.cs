@@ -39,7 +39,7 @@ internal sealed class EventIndex
     private readonly InternTable<EventTraits> _traits = new();
     private readonly InternTable<EventAccount> _accounts = new();
     private readonly SeriesOrder _order;
-    private readonly HashSet<int>[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new HashSet<int>())];
+    private readonly CandidateSet[] _candidates = [.. RuleCatalogue.Revisions.Select(_ => new CandidateSet())];
     private readonly RunningQueries _queries;
     private readonly Touched[] _touches = new Touched[EventsPerAppend];
     private readonly (EventTraits? Value, int Number)[] _recentTraits = new (EventTraits?, int)[64];
@@ -94,9 +94,8 @@ internal sealed class EventIndex
     /// <summary>What reads traits and accounts by their numbers.</summary>
     public (InternTable<EventTraits>.Reader Traits, InternTable<EventAccount>.Reader Accounts) Read() => (_traits.Read(), _accounts.Read());
 
-    /// <summary>The addresses that have both legs of a revision, with their numbers, and perhaps some that had.</summary>
-    public (SourceAddress Address, int Number)[] Candidates(RuleRevision revision) =>
-        [.. _candidates[revision.Slot].Select(number => (_addresses[number].Address, number))];
+    /// <summary>The addresses that have both legs of a revision in their order, with their numbers, and perhaps some that had.</summary>
+    public (SourceAddress Address, int Number)[] Candidates(RuleRevision revision) => _candidates[revision.Slot].InOrder();
 
     /// <summary>The events of an address in a window, for a query that may read them until it ends; none where it is not held.</summary>
     /// <param name="address">The address.</param>
@@ -382,11 +381,11 @@ internal sealed class EventIndex
 
             if (hasBothLegs)
             {
-                _candidates[revision.Slot].Add(number);
+                _candidates[revision.Slot].Add(_addresses[number].Address, number);
             }
             else
             {
-                _candidates[revision.Slot].Remove(number);
+                _candidates[revision.Slot].Remove(_addresses[number].Address, number);
             }
         }
     }
@@ -583,6 +582,28 @@ internal sealed class EventIndex
         /// <summary>The time and number of the last of them.</summary>
         public (long Timestamp, long Sequence)? Furthest;
     }
+}
+
+/// <summary>The addresses that may be suspicious, which change far less often than they are asked for.</summary>
+internal sealed class CandidateSet
+{
+    private readonly SortedSet<(SourceAddress Address, int Number)> _members = [];
+    private (SourceAddress Address, int Number)[]? _inOrder;
+
+    public void Add(SourceAddress address, int number)
+    {
+        _members.Add((address, number));
+        _inOrder = null;
+    }
+
+    public void Remove(SourceAddress address, int number)
+    {
+        _members.Remove((address, number));
+        _inOrder = null;
+    }
+
+    /// <summary>All, by their addresses; never changed afterwards.</summary>
+    public (SourceAddress Address, int Number)[] InOrder() => _inOrder ??= [.. _members];
 }
 
 /// <summary>What became of the events of a batch.</summary>

@@ -386,7 +386,12 @@ public sealed class MemoryEventStore : IEventStore
         }
 
         slices.RemoveAll(static slice => slice.Events.IsEmpty || !slice.HasBothLegs);
-        slices.Sort(static (left, right) => left.Address.CompareTo(right.Address));
+        if (areNamed)
+        {
+            // Candidates come in their order, and these are fewer than those that were named.
+            slices.Sort(static (left, right) => left.Address.CompareTo(right.Address));
+        }
+
         foreach (var slice in slices)
         {
             cancellationToken.ThrowIfCancellationRequested();
