@@ -236,11 +236,16 @@ internal struct AddressSeries
                 (_block, _capacity, _start, _count) = (block, capacity, 0, entries.Length);
             }
 
-            var from = ordered.Length - 1;
-            var to = entries.Length - 1;
-            for (var i = waiting.Length - 1; i >= 0; to--)
+            var (from, to) = (ordered.Length - 1, entries.Length - 1);
+            for (var i = waiting.Length - 1; i >= 0; i--)
             {
-                target[to] = from >= keep && order.Compare(ordered[from], waiting[i]) > 0 ? ordered[from--] : waiting[i--];
+                ref readonly var next = ref waiting[i];
+                while (from >= keep && (ordered[from].Timestamp > next.Timestamp || (ordered[from].Timestamp == next.Timestamp && order.Compare(ordered[from], next) > 0)))
+                {
+                    target[to--] = ordered[from--];
+                }
+
+                target[to--] = next;
             }
 
             ordered[keep..(from + 1)].CopyTo(target[keep..]);

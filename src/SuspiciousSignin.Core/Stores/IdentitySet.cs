@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace SuspiciousSignin.Stores;
 
@@ -75,6 +77,7 @@ internal sealed class IdentitySet
         {
             var place = PlaceOf(KeyOf(identity), keys.Length);
             Prefetch.Load(in keys[place]);
+            Prefetch.Load(in keys[Math.Min(place + 7, keys.Length - 1)]);
             Prefetch.Load(in shard.Groups![place]);
         }
     }
@@ -132,8 +135,22 @@ internal sealed class IdentitySet
         public readonly int Find(ulong key, bool[]? gone)
         {
             var keys = Keys!;
-            for (var place = PlaceOf(key, keys.Length); ; place = place + 1 == keys.Length ? 0 : place + 1)
+            var place = PlaceOf(key, keys.Length);
+            // Eight at once: who is not there passes over as many before a place is free.
+            for (; place <= keys.Length - Vector512<ulong>.Count; place += Vector512<ulong>.Count)
             {
+                var some = Vector512.Create<ulong>(keys.AsSpan(place));
+                var ends = (Vector512.Equals(some, Vector512<ulong>.Zero) | Vector512.Equals(some, Vector512.Create(key))).ExtractMostSignificantBits();
+                if (ends != 0)
+                {
+                    place += BitOperations.TrailingZeroCount(ends);
+                    break;
+                }
+            }
+
+            for (; ; place++)
+            {
+                place = place == keys.Length ? 0 : place;
                 if (keys[place] == 0)
                 {
                     return ~place;
