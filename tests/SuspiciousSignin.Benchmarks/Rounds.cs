@@ -70,16 +70,19 @@ internal static class Rounds
         }
     }
 
-    /// <summary>Prints medians, and how long each contender takes beside the first.</summary>
+    /// <summary>
+    /// Prints medians, and how long each contender takes beside the first: the median over the rounds, each by itself, since a machine that is shared
+    /// gets slower and faster between them.
+    /// </summary>
     public static void Tell(long bytes, IEnumerable<(string Name, List<double> Milliseconds)> contenders)
     {
-        var ours = 0.0;
+        List<double>? ours = null;
         foreach (var (name, times) in contenders)
         {
-            var median = Median(times);
+            var median = Median([.. times]);
             var speed = bytes == 0 ? "" : $"{bytes / median / 1000,10:0} MB/s";
-            var ratio = ours == 0 ? "" : $"   takes {median / ours:0.00} x ours";
-            ours = ours == 0 ? median : ours;
+            var ratio = ours is null ? "" : $"   takes {Median([.. times.Zip(ours, (theirs, mine) => theirs / mine)]):0.00} x ours";
+            ours ??= times;
             Console.WriteLine($"  {name,-62} {median,14:0.0000} ms {speed}{ratio}");
         }
     }
