@@ -61,8 +61,8 @@ internal static class Envelope
     }
 
     /// <summary>
-    /// What the <c>message</c> of a shipped record holds, or null where that is JSON of no known shape. Text that is no JSON is a record too, one
-    /// that was cut off; whoever reads it says so.
+    /// What the <c>message</c> of a shipped record holds, or null where that is JSON of no known shape: a record, or an envelope of some, such as a whole
+    /// Event Hub message. Text that is no JSON is a record too, one that was cut off; whoever reads it says so.
     /// </summary>
     public static IEnumerable<Content>? OpenMessage(JsonElement root)
     {
@@ -75,7 +75,7 @@ internal static class Envelope
         try
         {
             using var record = JsonDocument.Parse(content.Text!, new JsonDocumentOptions { MaxDepth = EcsBuilder.MaxDepth });
-            return RecordShapes.All.Any(shape => shape.Matches(record.RootElement)) ? [content] : null;
+            return IsRecord(record.RootElement) || Open(record.RootElement)?.Any(inside => inside.Text is not null || IsRecord(inside.Element)) == true ? [content] : null;
         }
         catch (JsonException)
         {
@@ -98,6 +98,8 @@ internal static class Envelope
     /// <summary>Whether a document of no known shape has members that only an ECS document has, so that it lacks no more than its time.</summary>
     public static bool IsMeantAsEcs(JsonElement root) =>
         !root.Members().Any() || root.Members().Any(member => EcsRoots.Contains(member.Name.Split('.')[0], StringComparer.Ordinal));
+
+    private static bool IsRecord(JsonElement document) => RecordShapes.All.Any(shape => shape.Matches(document));
 
     private static bool IsHit(JsonElement root) =>
         root.Get("_source").ValueKind == JsonValueKind.Object || (root.Has("_id") && root.Has("_index") && root.Get("fields").ValueKind == JsonValueKind.Object);

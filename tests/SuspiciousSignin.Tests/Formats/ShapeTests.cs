@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Formats;
@@ -529,6 +530,10 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"nginx.access"},"message":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"any\":\"json\"}"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":" \n{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"{\"records\":[{\"category\":\"SignInLogs\",\"time\":\"2026-03-14T05:00:00Z\"}]}"}""", "entraSignIn")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"AuditData\":\"{\\\"CreationTime\\\":\\\"2026-03-14T05:00:00\\\",\\\"RecordType\\\":50}\"}"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"{\"records\":[{\"any\":\"json\"}]}"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"{\"records\":[]}"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","source":{"ip":"8.8.8.8"},"records":[1,2]}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert":{"uuid":"1"}},"event_type":"alert","src_ip":"8.8.8.8"}""", "kibanaAlert")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z"}""", "ecs")]
@@ -556,6 +561,19 @@ public sealed class ShapeTests
         var rejected = Assert.Single((await Engine.ReadAsync($$"""[{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"suricata.eve"},"message":"{{message}}"}]""")).Rejected);
 
         Assert.Equal((code, pointer), (rejected.Code, rejected.Pointer));
+    }
+
+    [Fact]
+    public async Task An_event_hub_message_in_message_holds_each_of_its_records()
+    {
+        const string Message = """{"records":[{"category":"SignInLogs","time":"2026-03-14T05:00:00Z","properties":{"createdDateTime":"2026-03-14T05:00:00Z","ipAddress":"8.8.8.8","id":"a"}},{"category":"AuditLogs"},{"category":"SignInLogs","time":"2026-03-14T05:01:00Z","properties":{"createdDateTime":"2026-03-14T05:01:00Z","ipAddress":"9.9.9.9","id":"b"}}]}""";
+        var shipped = $$"""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":{{JsonSerializer.Serialize(Message)}}}""";
+
+        var batch = await Engine.ReadAsync($"[{shipped}]");
+
+        Assert.Equal(["8.8.8.8", "9.9.9.9"], batch.Events.Select(record => record.Addresses.Span[0].ToString()));
+        Assert.Equal((1, "unknownShape"), (Assert.Single(batch.Rejected).Index, batch.Rejected[0].Code));
+        Assert.Equal(3, batch.Received);
     }
 
     [Fact]
