@@ -73,7 +73,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         {
             warnings.Add(new Warning(
                 "incompleteEnvelope",
-                "Search responses or Graph pages say that there is more than they hold: failed shards, a time-out, or a next page. Fetch the rest and send it too.",
+                "Search responses or Graph pages say that there is more than they hold: failed shards, clusters left out, a search that ended early, or a next page. Fetch the rest and send it too.",
                 batch.IncompleteEnvelopes));
         }
 

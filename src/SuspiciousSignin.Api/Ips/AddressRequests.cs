@@ -69,7 +69,7 @@ internal sealed class AddressEventsRequestValidator : AbstractValidator<AddressE
 {
     public AddressEventsRequestValidator(TimeProvider clock)
     {
-        this.AddWindowRules(clock);
+        this.AddWindowRules(clock, endsNow: false);
         RuleFor(request => request.Limit).InclusiveBetween(1, 10_000).WithMessage("'limit' is 1 to 10000.");
     }
 }

@@ -30,6 +30,7 @@ public sealed class EventBatchReader
 
     private const int PieceBytes = 64 * 1024;
 
+    private static readonly string[] IncompleteMembers = ["timed_out", "terminated_early", "_shards", "_clusters", "@odata.nextLink"];
     private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
 
     private readonly EventReaderOptions _options;
@@ -39,6 +40,7 @@ public sealed class EventBatchReader
     private JsonReaderState _json = new(new JsonReaderOptions { MaxDepth = int.MaxValue });
     private string? _envelope;
     private bool _isIncomplete;
+    private bool _isGraphPage;
     private BulkActionLine? _action;
     private int _line;
     private int _blankLines;
@@ -384,7 +386,7 @@ public sealed class EventBatchReader
                 return true;
 
             case Phase.Start when reader.TokenType == JsonTokenType.StartObject:
-                return TryFindEvents(ref reader, buffer);
+                return TryFindEvents(ref reader, buffer, out refusal);
 
             case Phase.Start:
                 refusal = new BodyRefusal(400, "Expected a JSON array of events, or an object with the member 'events'.");
@@ -435,16 +437,24 @@ public sealed class EventBatchReader
 
             case Phase.AfterEvents:
                 _isIncomplete |= reader.CurrentDepth == 1 && SaysIncomplete(reader);
-                var isMoreEvents = reader.ValueTextEquals(_envelope) || (reader.CurrentDepth == 1 && EnvelopeName(ref reader) is "events" or "records");
+                _isGraphPage |= IsOfGraph(reader);
+                var isAgain = reader.ValueTextEquals(_envelope);
+                var other = reader.CurrentDepth == 1 ? EnvelopeName(ref reader) : null;
                 if (!reader.Read() || !reader.TrySkip())
                 {
                     return false;
                 }
 
                 // Only an array or an object could hold events that would be lost.
-                if (isMoreEvents && reader.TokenType is JsonTokenType.EndArray or JsonTokenType.EndObject)
+                var wouldLose = reader.TokenType switch
                 {
-                    refusal = new BodyRefusal(400, $"The body holds events twice: after '{_envelope}' comes another such member. Nothing of it was stored.");
+                    JsonTokenType.EndArray => isAgain || other is "events" or "records" || (other == "value" && _isGraphPage),
+                    JsonTokenType.EndObject => isAgain || other is "events" or "records" or "hits",
+                    _ => false,
+                };
+                if (wouldLose)
+                {
+                    refusal = HoldsEventsTwice(_envelope!);
                 }
 
                 return true;
@@ -455,10 +465,12 @@ public sealed class EventBatchReader
     }
 
     /// <summary>An object at the top is an envelope where it has an array of events, else it is one event.</summary>
-    private bool TryFindEvents(ref Utf8JsonReader reader, in ReadOnlySequence<byte> buffer)
+    private bool TryFindEvents(ref Utf8JsonReader reader, in ReadOnlySequence<byte> buffer, out BodyRefusal? refusal)
     {
+        refusal = null;
         var start = reader.TokenStartIndex;
-        var (isGraphPage, isEcs, saysIncomplete) = (false, false, false);
+        var (isEcs, saysIncomplete) = (false, false);
+        string? emptyList = null;
         while (reader.Read())
         {
             if (reader.TokenType == JsonTokenType.EndObject)
@@ -484,7 +496,7 @@ public sealed class EventBatchReader
 
             // The response of a search has its hits one object deeper.
             var isInHits = reader.CurrentDepth > 1;
-            isGraphPage |= reader.ValueTextEquals("@odata.context"u8) || reader.ValueTextEquals("@odata.nextLink"u8);
+            _isGraphPage |= IsOfGraph(reader);
             saysIncomplete |= !isInHits && SaysIncomplete(reader);
             isEcs |= reader.ValueTextEquals("@timestamp"u8);
             var envelope = isInHits ? (reader.ValueTextEquals("hits"u8) ? "hits" : null) : EnvelopeName(ref reader);
@@ -494,8 +506,28 @@ public sealed class EventBatchReader
             }
 
             if (reader.TokenType == JsonTokenType.StartArray
-                && !isEcs && (envelope is "events" or "records" || (envelope == "value" && isGraphPage) || (envelope == "hits" && isInHits)))
+                && !isEcs && (envelope is "events" or "records" || (envelope == "value" && _isGraphPage) || (envelope == "hits" && isInHits)))
             {
+                if (emptyList is not null)
+                {
+                    refusal = HoldsEventsTwice(emptyList);
+                    return true;
+                }
+
+                var ahead = reader;
+                if (!ahead.Read())
+                {
+                    return false;
+                }
+
+                if (ahead.TokenType == JsonTokenType.EndArray)
+                {
+                    // An empty list makes no envelope of what may turn out to be an event.
+                    reader = ahead;
+                    emptyList = envelope;
+                    continue;
+                }
+
                 (_phase, _envelope, _batch.HasEnvelopes) = (Phase.Events, envelope, true);
                 _isIncomplete = saysIncomplete;
                 return true;
@@ -515,31 +547,32 @@ public sealed class EventBatchReader
         return false;
     }
 
+    private static BodyRefusal HoldsEventsTwice(string envelope) =>
+        new(400, $"The body holds events twice: after '{envelope}' comes another such member. Nothing of it was stored.");
+
     /// <summary>Whether the member that the reader is at says that an envelope holds less than there is.</summary>
     private static bool SaysIncomplete(Utf8JsonReader reader)
     {
-        var isShards = reader.ValueTextEquals("_shards"u8);
-        var isTimedOut = reader.ValueTextEquals("timed_out"u8);
-        if (!(isShards || isTimedOut || reader.ValueTextEquals("@odata.nextLink"u8)) || !reader.Read())
+        foreach (var name in IncompleteMembers)
         {
-            return false;
+            if (reader.ValueTextEquals(name))
+            {
+                if (!reader.Read() || !JsonDocument.TryParseValue(ref reader, out var value))
+                {
+                    return false;
+                }
+
+                using (value)
+                {
+                    return Envelope.SaysIncomplete(name, value.RootElement);
+                }
+            }
         }
 
-        if (!isShards)
-        {
-            return reader.TokenType == (isTimedOut ? JsonTokenType.True : JsonTokenType.String);
-        }
-
-        if (!JsonDocument.TryParseValue(ref reader, out var shards))
-        {
-            return false;
-        }
-
-        using (shards)
-        {
-            return Envelope.HasFailed(shards.RootElement);
-        }
+        return false;
     }
+
+    private static bool IsOfGraph(Utf8JsonReader reader) => reader.ValueTextEquals("@odata.context"u8) || reader.ValueTextEquals("@odata.nextLink"u8);
 
     /// <summary>The name of the member, if one may hold events under it.</summary>
     private static string? EnvelopeName(ref Utf8JsonReader reader) =>

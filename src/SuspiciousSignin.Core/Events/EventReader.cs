@@ -435,6 +435,12 @@ public sealed class EventReader
         AppendWithSeparator(ref rest, first);
         AppendWithSeparator(ref rest, second);
         third.CopyTo(rest);
+        if (bytes.Count((byte)0) > Separators)
+        {
+            // Where a part holds a separator itself, only their lengths tell where one ends.
+            byte[] unambiguous = [.. bytes, .. BitConverter.GetBytes(first.Length), .. BitConverter.GetBytes(second.Length)];
+            bytes = unambiguous;
+        }
 
         // A store that keeps documents outlives the process, and derives their ids from the identity.
         var hash = _options.KeepDocuments

@@ -77,7 +77,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         using (document)
         {
             var root = document.RootElement;
-            if (Open(root) is { } contents)
+            place = place with { Identity = place.Identity.OrOf(root) };
+            if (Open(root, isEvent: rejected is null) is { } contents)
             {
                 if (Envelope.HasTwice(root))
                 {
@@ -116,12 +117,12 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         return true;
     }
 
-    private IEnumerable<Envelope.Content>? Open(JsonElement root)
+    private IEnumerable<Envelope.Content>? Open(JsonElement root, bool isEvent)
     {
         var contents = (_reader.IsRecordMessage ? Envelope.OpenMessage(root) : null) ?? Envelope.Open(root);
 
         // An event that has an empty list of its own is still an event.
-        return _reader.IsEcs && contents?.Any() == false ? null : contents;
+        return isEvent && contents?.Any() == false ? null : contents;
     }
 
     private void ReadAll(ReadOnlyMemory<byte> utf8, IEnumerable<Envelope.Content> contents, bool isIncomplete, Place place)
@@ -139,9 +140,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             var inside = place with
             {
                 Envelopes = place.Envelopes + 1,
-                Identity = content.Identity != default ? content.Identity
-                    : content.IsListed ? place.Identity with { Id = null }
-                    : place.Identity,
+                Identity = content.IsListed ? place.Identity with { Id = null } : place.Identity,
             };
             if (content.Text is { } text)
             {
@@ -255,4 +254,12 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 /// <summary>What says beside a document which one it is: a search hit, or the action line of a bulk dump.</summary>
 /// <param name="Id"><c>_id</c>.</param>
 /// <param name="Index"><c>_index</c>.</param>
-internal readonly record struct DocumentIdentity(string? Id, string? Index);
+internal readonly record struct DocumentIdentity(string? Id, string? Index)
+{
+    /// <summary>This, and what the document itself says where this says nothing.</summary>
+    public DocumentIdentity OrOf(JsonElement document)
+    {
+        var (id, index) = (document.Get("_id").Text(), document.Get("_index").Text());
+        return Id is null && id is not null ? new(id, index ?? Index) : new(Id, Index ?? index);
+    }
+}

@@ -5,6 +5,7 @@ namespace SuspiciousSignin.Formats;
 /// <summary>What records come wrapped in. An envelope is no event: what it holds is received, each with its own index.</summary>
 internal static class Envelope
 {
+    private static readonly string[] ListNames = ["events", "records", "value", "hits"];
     private static readonly string[] EcsRoots = ["@timestamp", "event", "source", "data_stream", "kibana", "ecs"];
 
     /// <summary>What an envelope holds, or null where the document is none.</summary>
@@ -23,28 +24,12 @@ internal static class Envelope
 
         if (IsHit(root))
         {
-            var identity = new DocumentIdentity(root.Get("_id").Text(), root.Get("_index").Text());
-            return [new Content(root.Get("_source") is { ValueKind: JsonValueKind.Object } source ? source : root.Get("fields"), identity)];
+            return [new Content(root.Get("_source") is { ValueKind: JsonValueKind.Object } source ? source : root.Get("fields"))];
         }
 
-        if (root.Get("events") is { ValueKind: JsonValueKind.Array } events)
+        if (ListNames.Select(name => ListOf(root, name)).FirstOrDefault(list => list.ValueKind == JsonValueKind.Array) is { ValueKind: JsonValueKind.Array } list)
         {
-            return All(events);
-        }
-
-        if (root.Get("records") is { ValueKind: JsonValueKind.Array } records)
-        {
-            return All(records);
-        }
-
-        if (root.Get("value") is { ValueKind: JsonValueKind.Array } value && (root.Has("@odata.context") || root.Has("@odata.nextLink")))
-        {
-            return All(value);
-        }
-
-        if (root.Get("hits").Get("hits") is { ValueKind: JsonValueKind.Array } hits)
-        {
-            return All(hits);
+            return All(list);
         }
 
         if (root.Get("o365audit") is { ValueKind: JsonValueKind.Object } audit)
@@ -55,7 +40,7 @@ internal static class Envelope
         return root.GetAnyCase("AuditData") switch
         {
             { ValueKind: JsonValueKind.Object } record => [new Content(record)],
-            { ValueKind: JsonValueKind.String } text => [new Content(default, default, text.GetString(), "/AuditData")],
+            { ValueKind: JsonValueKind.String } text => [new Content(default, text.GetString(), "/AuditData")],
             _ => null,
         };
     }
@@ -71,7 +56,7 @@ internal static class Envelope
             return null;
         }
 
-        var content = new Content(default, default, message.GetString(), "/message");
+        var content = new Content(default, message.GetString(), "/message");
         try
         {
             using var record = JsonDocument.Parse(content.Text!, new JsonDocumentOptions { MaxDepth = EcsBuilder.MaxDepth });
@@ -83,16 +68,22 @@ internal static class Envelope
         }
     }
 
-    /// <summary>Whether the envelope says that it holds less than there is: failed shards, a time-out, a next page.</summary>
-    public static bool IsIncomplete(JsonElement root) =>
-        root.Get("timed_out").ValueKind == JsonValueKind.True || root.Get("@odata.nextLink").ValueKind == JsonValueKind.String || HasFailed(root.Get("_shards"));
+    /// <summary>Whether the envelope says that it holds less than there is.</summary>
+    public static bool IsIncomplete(JsonElement root) => root.Members().Any(member => SaysIncomplete(member.Name, member.Value));
 
-    /// <summary>Whether a search could not look into all shards.</summary>
-    public static bool HasFailed(JsonElement shards) => shards.Get("failed").Number() > 0;
+    /// <summary>Whether a member of an envelope says so: failed shards, clusters that were not asked or failed, a search that ended early, a next page.</summary>
+    public static bool SaysIncomplete(string name, JsonElement value) => name switch
+    {
+        "timed_out" or "terminated_early" => value.ValueKind == JsonValueKind.True,
+        "@odata.nextLink" => value.ValueKind == JsonValueKind.String,
+        "_shards" => value.Get("failed").Number() > 0,
+        "_clusters" => value.Get("skipped").Number() > 0 || value.Get("failed").Number() > 0 || value.Get("partial").Number() > 0,
+        _ => false,
+    };
 
-    /// <summary>Whether the envelope itself, not what it holds, has a key or its list twice: one of the two would be lost.</summary>
+    /// <summary>Whether the envelope itself, not what it holds, has a key twice or several lists: one of the two would be lost.</summary>
     public static bool HasTwice(JsonElement root) =>
-        (root.Get("events").ValueKind == JsonValueKind.Array && root.Get("records").ValueKind == JsonValueKind.Array)
+        ListNames.Count(name => ListOf(root, name).ValueKind == JsonValueKind.Array) > 1
         || new[] { root, root.Get("hits") }.Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
 
     /// <summary>Whether a document of no known shape has members that only an ECS document has, so that it lacks no more than its time.</summary>
@@ -104,6 +95,14 @@ internal static class Envelope
     private static bool IsHit(JsonElement root) =>
         root.Get("_source").ValueKind == JsonValueKind.Object || (root.Has("_id") && root.Has("_index") && root.Get("fields").ValueKind == JsonValueKind.Object);
 
+    /// <summary>The list of that name, where it is one of events: of any list in <c>value</c> only Graph's.</summary>
+    private static JsonElement ListOf(JsonElement root, string name) => name switch
+    {
+        "hits" => root.Get("hits").Get("hits"),
+        "value" when !root.Has("@odata.context") && !root.Has("@odata.nextLink") => default,
+        _ => root.Get(name),
+    };
+
     private static IEnumerable<Content> All(JsonElement array)
     {
         foreach (var item in array.EnumerateArray())
@@ -114,10 +113,9 @@ internal static class Envelope
 
     /// <summary>One document of an envelope.</summary>
     /// <param name="Element">The document.</param>
-    /// <param name="Identity">What the envelope says beside it.</param>
     /// <param name="Text">The document where it is text.</param>
     /// <param name="Pointer">Where that text stands.</param>
     /// <param name="IsListed">Whether it is one of a list, so that what names the envelope does not name it.</param>
     internal readonly record struct Content(
-        JsonElement Element, DocumentIdentity Identity = default, string? Text = null, string Pointer = "", bool IsListed = false);
+        JsonElement Element, string? Text = null, string Pointer = "", bool IsListed = false);
 }

@@ -7,6 +7,7 @@ namespace SuspiciousSignin.Formats;
 /// <summary>A record of the Microsoft 365 unified audit log, as the Office 365 Management Activity API gives it.</summary>
 internal sealed partial class O365Audit : IRecordShape
 {
+    private static readonly string[] ClientFields = ["ClientIPAddress", "ClientIP", "ActorIpAddress"];
     private static readonly string[] NumbersKeptAsText = ["RecordType", "UserType", "Version", "LogonType", "InternalLogonType"];
 
     public string Name => "o365Audit";
@@ -64,8 +65,8 @@ internal sealed partial class O365Audit : IRecordShape
     /// <summary>The first address that is not null counts, even where it is empty or cannot be read.</summary>
     private static void SetClient(EcsBuilder ecs, JsonElement record)
     {
-        var text = record.Get("ClientIPAddress").TextOrEmpty() ?? record.Get("ClientIP").TextOrEmpty() ?? record.Get("ActorIpAddress").TextOrEmpty();
-        var client = ClientAddress.Parse(text ?? "");
+        var first = ClientFields.Select(name => record.Get(name)).FirstOrDefault(static value => value.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null));
+        var client = ClientAddress.Parse(first.TextOrEmpty() ?? "");
         ecs.Set("client.address", client.Address);
         ecs.Set("client.domain", client.Domain);
         ecs.Set("client.port", client.Port);

@@ -674,6 +674,19 @@ public sealed class EventsApiTests
         Assert.Equal([Ecs.Address], answer.Addresses);
     }
 
+    [Fact]
+    public async Task The_events_of_an_address_have_no_end_unless_one_is_asked_for()
+    {
+        using var service = new TestService();
+        var from = Iso(TestService.Now.AddHours(1).ToUnixTimeMilliseconds());
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: -70), Ecs.SignIn(minutesAgo: 10)));
+
+        var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?from={from}");
+
+        Assert.Equal(1, answer.Number("total"));
+        Assert.Equal(["from"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?from={from}&to=now")).Problem(422));
+    }
+
     [Theory]
     [InlineData("?revision=2024-01-01", 422, "revision")]
     [InlineData("?from=now&to=now-1h", 422, "from")]

@@ -25,6 +25,18 @@ public sealed class EventReaderTests
     }
 
     [Theory]
+    [InlineData("""{"_id":"a\u0000b","_index":"c","@timestamp":1}""", """{"_id":"a","_index":"b\u0000c","@timestamp":1}""")]
+    [InlineData("""{"event":{"id":"a\u0000b","dataset":"c"},"@timestamp":1}""", """{"event":{"id":"a","dataset":"b\u0000c"},"@timestamp":1}""")]
+    [InlineData("""{"event":{"id":"a","dataset":"b\u0000"},"@timestamp":1}""", """{"event":{"id":"a","dataset":"b"},"@timestamp":1}""")]
+    public async Task Two_identities_that_hold_the_separator_are_two(string one, string another)
+    {
+        foreach (var options in new[] { new EventReaderOptions(), new EventReaderOptions { KeepDocuments = true } })
+        {
+            Assert.Equal(2, (await Engine.ReadAsync($"[{one},{another}]", options: options)).Events.Select(record => record.Identity).Distinct().Count());
+        }
+    }
+
+    [Theory]
     [InlineData("""{"@timestamp":1,"source":{"ip":"8.8.8.8"}}""")]
     [InlineData("""{"@timestamp":1,"source.ip":"8.8.8.8"}""")]
     [InlineData("""{"@timestamp":1,"source":[{"port":1},{"ip":["8.8.8.8",null]}]}""")]

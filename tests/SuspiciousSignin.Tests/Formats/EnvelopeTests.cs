@@ -65,6 +65,48 @@ public sealed class EnvelopeTests
         Assert.Equal([0, 0], batch.Events.Skip(1).Select(record => record.Identity));
     }
 
+    [Theory]
+    [InlineData("""{"_id":"1","_index":"i",R""")]
+    [InlineData("""{"_id":"1","_index":"i","o365audit":{R}""")]
+    [InlineData("""{"_id":"1","_index":"i","AuditData":{R}""")]
+    [InlineData("""{"_id":"1","_index":"i","_source":{"_id":"2","AuditData":{R}}""")]
+    public async Task A_raw_record_is_known_by_the_id_that_it_came_with_as_any_other_document(string record)
+    {
+        const string Record = "\"Id\":\"same\",\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50,\"ClientIP\":\"8.8.8.8\"}";
+        var first = record.Replace("R", Record, StringComparison.Ordinal);
+        var second = first.Replace("\"_id\":\"1\"", "\"_id\":\"3\"", StringComparison.Ordinal);
+
+        var batch = await Engine.ReadAsync($$"""[{{first}},{{second}},{"_id":"1","_index":"i","@timestamp":1}]""");
+
+        Assert.Empty(batch.Rejected);
+        Assert.NotEqual(batch.Events[0].Identity, batch.Events[1].Identity);
+        Assert.Equal(batch.Events[2].Identity, batch.Events[0].Identity);
+    }
+
+    [Fact]
+    public async Task The_action_of_a_bulk_dump_names_a_hit_before_the_hit_does()
+    {
+        var batch = await Engine.ReadAsync(
+            $"{{\"create\":{{\"_index\":\"i\",\"_id\":\"1\"}}}}\n{{\"_id\":\"2\",\"_source\":{Ok}}}\n{{\"_id\":\"1\",\"_index\":\"i\",{Ok[1..]}\n", BatchFormat.NdJson);
+
+        Assert.Equal(batch.Events[1].Identity, batch.Events[0].Identity);
+    }
+
+    [Theory]
+    [InlineData("records")]
+    [InlineData("events")]
+    [InlineData("hits\":{\"hits")]
+    public async Task A_single_event_with_an_empty_list_before_its_time_is_an_event(string list)
+    {
+        var close = list.Contains(':', StringComparison.Ordinal) ? "}" : "";
+        var body = $$"""{"{{list}}":[]{{close}},"@timestamp":"2026-03-14T05:00:00Z","message":"x"}""";
+        foreach (var (text, format) in new[] { (body, BatchFormat.Json), ($"[{body}]", BatchFormat.Json), (body + "\n", BatchFormat.NdJson) })
+        {
+            var batch = await Engine.ReadAsync(text, format);
+            Assert.Equal((1, 1), (batch.Received, batch.Events.Count));
+        }
+    }
+
     [Fact]
     public async Task A_bulk_dump_is_read_in_pairs_of_lines()
     {
@@ -125,6 +167,11 @@ public sealed class EnvelopeTests
     [InlineData("""{"records":[E],"events":[E]}""")]
     [InlineData("""{"@odata.context":"c","value":[E],"value":[E]}""")]
     [InlineData("""{"hits":{"hits":[E],"hits":[E]}}""")]
+    [InlineData("""{"events":[E],"hits":{"hits":[E]}}""")]
+    [InlineData("""{"records":[E],"@odata.context":"c","value":[E]}""")]
+    [InlineData("""{"@odata.context":"c","value":[E],"hits":{"hits":[E]}}""")]
+    [InlineData("""{"hits":{"hits":[E]},"@odata.context":"c","value":[E]}""")]
+    [InlineData("""{"records":[],"events":[E]}""")]
     [InlineData("""{"records":[E]""")]
     public async Task A_body_whose_events_would_be_lost_is_refused(string body) =>
         Assert.Equal(400, (await Engine.TryReadAsync(body.Replace("E", Ok, StringComparison.Ordinal))).Refusal?.Status);
@@ -133,6 +180,8 @@ public sealed class EnvelopeTests
     [InlineData("""{"records":[E],"records":[]}""")]
     [InlineData("""{"records":[E],"events":[E]}""")]
     [InlineData("""{"hits":{"hits":[E],"hits":[E]}}""")]
+    [InlineData("""{"@odata.context":"c","value":[E],"records":[E]}""")]
+    [InlineData("""{"hits":{"hits":[E]},"events":[E]}""")]
     public async Task An_envelope_in_a_line_that_has_its_events_twice_is_rejected(string envelope) => Assert.Equal(
         "duplicateKey",
         Assert.Single((await Engine.ReadAsync(envelope.Replace("E", Ok, StringComparison.Ordinal) + "\n" + Ok, BatchFormat.NdJson)).Rejected).Code);
@@ -252,6 +301,11 @@ public sealed class EnvelopeTests
     [InlineData("""{"hits":{"hits":[E]},"_shards":{"total":2,"failed":1}}""", 1)]
     [InlineData("""{"took":1,"timed_out":false,"_shards":{"total":2,"failed":0},"hits":{"hits":[E]}}""", 0)]
     [InlineData("""{"@odata.context":"c","@odata.nextLink":null,"value":[E]}""", 0)]
+    [InlineData("""{"took":1,"_clusters":{"total":2,"successful":1,"skipped":1},"hits":{"hits":[E]}}""", 1)]
+    [InlineData("""{"took":1,"hits":{"hits":[E]},"_clusters":{"total":2,"successful":1,"skipped":0,"failed":1}}""", 1)]
+    [InlineData("""{"took":1,"_clusters":{"total":2,"successful":1,"skipped":0,"partial":1},"hits":{"hits":[E]}}""", 1)]
+    [InlineData("""{"took":1,"_clusters":{"total":2,"successful":2,"skipped":0},"hits":{"hits":[E]}}""", 0)]
+    [InlineData("""{"took":1,"terminated_early":true,"hits":{"hits":[E]}}""", 1)]
     [InlineData("""[E]""", 0)]
     public async Task An_envelope_that_says_there_is_more_is_told(string envelope, int count)
     {

@@ -394,6 +394,14 @@ public sealed class ShapeTests
         Assert.Equal((ip, port, text), (Normalised.Text(document, "source.ip"), Normalised.Text(document, "source.port"), Normalised.Text(document, "source.address")));
     }
 
+    [Theory]
+    [InlineData("[\"81.2.69.1\"]")]
+    [InlineData("[]")]
+    [InlineData("{}")]
+    [InlineData("\"\"")]
+    public async Task An_address_that_is_not_null_hides_the_next_one_though_it_cannot_be_read(string address) => Assert.Null(
+        Normalised.Text(await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","RecordType":15,"ClientIPAddress":{{address}},"ClientIP":"9.9.9.9"}"""), "source.ip"));
+
     [Fact]
     public async Task The_first_address_that_is_not_null_counts() => Assert.Equal(
         "9.9.9.9",
