@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Globalization;
 using System.IO.Hashing;
 using System.Security.Cryptography;
 using System.Text;
@@ -37,6 +38,8 @@ public sealed class EventReader
     private int _chunkUsed;
     private SourceAddress[] _addresses = [];
     private int _addressesUsed;
+    // Where each key begins that leads to the current value; the complements of the places in lists.
+    private readonly List<long> _steps = [];
     private (string Code, string Pointer, string Message)? _refusal;
 
     /// <summary>Creates a reader of single events.</summary>
@@ -199,6 +202,7 @@ public sealed class EventReader
     private bool TryParseTokens(ReadOnlySpan<byte> utf8)
     {
         _seenKeys.Clear();
+        _steps.Clear();
         try
         {
             var reader = new Utf8JsonReader(utf8, _jsonOptions);
@@ -212,6 +216,7 @@ public sealed class EventReader
 
             if (!ReadObject(ref reader, EcsFields.Root))
             {
+                _refusal = _refusal!.Value with { Pointer = PointerToRefused(utf8) };
                 return false;
             }
 
@@ -250,6 +255,7 @@ public sealed class EventReader
         var firstKey = _seenKeys.Count;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
+            var key = reader.TokenStartIndex;
             var child = node.Find(Text(ref reader));
             reader.Read();
             if (child is null)
@@ -264,10 +270,13 @@ public sealed class EventReader
             }
 
             _seenKeys.Add(child);
+            _steps.Add(key);
             if (!ReadValue(ref reader, child))
             {
                 return false;
             }
+
+            _steps.RemoveAt(_steps.Count - 1);
         }
 
         _seenKeys.RemoveRange(firstKey, _seenKeys.Count - firstKey);
@@ -280,12 +289,15 @@ public sealed class EventReader
         switch (reader.TokenType)
         {
             case JsonTokenType.StartArray:
-                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                for (var index = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; index++)
                 {
+                    _steps.Add(~index);
                     if (!ReadValue(ref reader, node))
                     {
                         return false;
                     }
+
+                    _steps.RemoveAt(_steps.Count - 1);
                 }
 
                 return true;
@@ -294,7 +306,7 @@ public sealed class EventReader
                 return ReadObject(ref reader, node);
 
             case JsonTokenType.StartObject when node is { Field: { } field, Kind: not FieldKind.Text }:
-                return Refuse(RejectionCodes.UnexpectedType, PointerOf(field), $"{EcsFields.Path(field)} is a value, not an object.");
+                return Refuse(RejectionCodes.UnexpectedType, "", $"{EcsFields.Path(field)} is a value, not an object.");
 
             case JsonTokenType.StartObject:
                 reader.Skip();
@@ -320,12 +332,12 @@ public sealed class EventReader
         {
             return Refuse(
                 RejectionCodes.InvalidTimestamp,
-                PointerOf(field),
+                "",
                 $"{EcsFields.Path(field)} is no date: expected ISO 8601 such as 2026-05-22T10:00:00.000Z, or milliseconds since the epoch.");
         }
 
         return _document.TryDate(field, milliseconds)
-            || Refuse(RejectionCodes.InvalidTimestamp, PointerOf(field), $"{EcsFields.Path(field)} has several values.");
+            || Refuse(RejectionCodes.InvalidTimestamp, "", $"{EcsFields.Path(field)} has several values.");
     }
 
     /// <summary>The text of the current key, string, number or literal in UTF-8.</summary>
@@ -547,5 +559,25 @@ public sealed class EventReader
         return false;
     }
 
-    private static string PointerOf(EcsField field) => "/" + EcsFields.Path(field).Replace('.', '/');
+    /// <summary>The JSON pointer (RFC 6901) to what was refused, as the document spells its keys.</summary>
+    private string PointerToRefused(ReadOnlySpan<byte> utf8)
+    {
+        var pointer = new StringBuilder();
+        foreach (var step in _steps)
+        {
+            pointer.Append('/');
+            if (step < 0)
+            {
+                pointer.Append(CultureInfo.InvariantCulture, $"{~step}");
+            }
+            else
+            {
+                var key = new Utf8JsonReader(utf8[(int)step..]);
+                key.Read();
+                pointer.Append(key.GetString()!.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal));
+            }
+        }
+
+        return pointer.ToString();
+    }
 }

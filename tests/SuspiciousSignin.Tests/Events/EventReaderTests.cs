@@ -37,6 +37,20 @@ public sealed class EventReaderTests
     }
 
     [Theory]
+    [InlineData("""{"@timestamp":1,"event.ingested":"bad"}""", "/event.ingested")]
+    [InlineData("""{"@timestamp":1,"event":{"ingested":"bad"}}""", "/event/ingested")]
+    [InlineData("""{"@timestamp":1,"event":[{"id":"1"},{"\u0069ngested":[null,"bad"]}]}""", "/event/1/ingested/1")]
+    [InlineData("""{"@timestamp":1,"source.ip":["8.8.8.8",{}]}""", "/source.ip/1")]
+    [InlineData("""{"@timestamp":1,"source":{"port":1,"ip":{}}}""", "/source/ip")]
+    [InlineData("""{"@timestamp":1,"event":[{"id":"1"},{"id":"1","id":"2"}]}""", "/event/1")]
+    [InlineData("""{"@timestamp":"bad"}""", "/@timestamp")]
+    public async Task A_pointer_leads_to_what_is_refused_as_the_document_spells_it(string document, string pointer)
+    {
+        Assert.Equal(pointer, Assert.Single((await Engine.ReadAsync($"[{document}]")).Rejected).Pointer);
+        Assert.Equal(pointer, Assert.Single((await Engine.ReadAsync(document + "\n", BatchFormat.NdJson)).Rejected).Pointer);
+    }
+
+    [Theory]
     [InlineData("""{"@timestamp":1,"source":{"ip":"8.8.8.8"}}""")]
     [InlineData("""{"@timestamp":1,"source.ip":"8.8.8.8"}""")]
     [InlineData("""{"@timestamp":1,"source":[{"port":1},{"ip":["8.8.8.8",null]}]}""")]
