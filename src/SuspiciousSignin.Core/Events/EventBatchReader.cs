@@ -30,7 +30,6 @@ public sealed class EventBatchReader
 
     private const int PieceBytes = 64 * 1024;
 
-    private static readonly string[] IncompleteMembers = ["timed_out", "terminated_early", "_shards", "_clusters", "@odata.nextLink"];
     private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
 
     private readonly EventReaderOptions _options;
@@ -470,6 +469,7 @@ public sealed class EventBatchReader
         refusal = null;
         var start = reader.TokenStartIndex;
         var (isEcs, saysIncomplete) = (false, false);
+        _isGraphPage = false;
         string? emptyList = null;
         while (reader.Read())
         {
@@ -553,7 +553,7 @@ public sealed class EventBatchReader
     /// <summary>Whether the member that the reader is at says that an envelope holds less than there is.</summary>
     private static bool SaysIncomplete(Utf8JsonReader reader)
     {
-        foreach (var name in IncompleteMembers)
+        foreach (var name in Envelope.IncompleteMembers)
         {
             if (reader.ValueTextEquals(name))
             {

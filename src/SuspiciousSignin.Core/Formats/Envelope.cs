@@ -5,7 +5,9 @@ namespace SuspiciousSignin.Formats;
 /// <summary>What records come wrapped in. An envelope is no event: what it holds is received, each with its own index.</summary>
 internal static class Envelope
 {
-    private static readonly string[] ListNames = ["events", "records", "value", "hits"];
+    /// <summary>The members that may say that an envelope holds less than there is.</summary>
+    public static readonly IReadOnlyList<string> IncompleteMembers = ["timed_out", "terminated_early", "_shards", "_clusters", "@odata.nextLink"];
+
     private static readonly string[] EcsRoots = ["@timestamp", "event", "source", "data_stream", "kibana", "ecs"];
 
     /// <summary>What an envelope holds, or null where the document is none.</summary>
@@ -27,7 +29,7 @@ internal static class Envelope
             return [new Content(root.Get("_source") is { ValueKind: JsonValueKind.Object } source ? source : root.Get("fields"))];
         }
 
-        if (ListNames.Select(name => ListOf(root, name)).FirstOrDefault(list => list.ValueKind == JsonValueKind.Array) is { ValueKind: JsonValueKind.Array } list)
+        if (ListsOf(root).FirstOrDefault() is { ValueKind: JsonValueKind.Array } list)
         {
             return All(list);
         }
@@ -69,7 +71,7 @@ internal static class Envelope
     }
 
     /// <summary>Whether the envelope says that it holds less than there is.</summary>
-    public static bool IsIncomplete(JsonElement root) => root.Members().Any(member => SaysIncomplete(member.Name, member.Value));
+    public static bool IsIncomplete(JsonElement root) => IncompleteMembers.Any(name => SaysIncomplete(name, root.Get(name)));
 
     /// <summary>Whether a member of an envelope says so: failed shards, clusters that were not asked or failed, a search that ended early, a next page.</summary>
     public static bool SaysIncomplete(string name, JsonElement value) => name switch
@@ -83,7 +85,7 @@ internal static class Envelope
 
     /// <summary>Whether the envelope itself, not what it holds, has a key twice or several lists: one of the two would be lost.</summary>
     public static bool HasTwice(JsonElement root) =>
-        ListNames.Count(name => ListOf(root, name).ValueKind == JsonValueKind.Array) > 1
+        ListsOf(root).Count() > 1
         || new[] { root, root.Get("hits") }.Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
 
     /// <summary>Whether a document of no known shape has members that only an ECS document has, so that it lacks no more than its time.</summary>
@@ -95,13 +97,12 @@ internal static class Envelope
     private static bool IsHit(JsonElement root) =>
         root.Get("_source").ValueKind == JsonValueKind.Object || (root.Has("_id") && root.Has("_index") && root.Get("fields").ValueKind == JsonValueKind.Object);
 
-    /// <summary>The list of that name, where it is one of events: of any list in <c>value</c> only Graph's.</summary>
-    private static JsonElement ListOf(JsonElement root, string name) => name switch
+    /// <summary>The lists of events that an envelope has; one in <c>value</c> only where it is Graph's.</summary>
+    private static IEnumerable<JsonElement> ListsOf(JsonElement root)
     {
-        "hits" => root.Get("hits").Get("hits"),
-        "value" when !root.Has("@odata.context") && !root.Has("@odata.nextLink") => default,
-        _ => root.Get(name),
-    };
+        var value = root.Has("@odata.context") || root.Has("@odata.nextLink") ? root.Get("value") : default;
+        return new[] { root.Get("events"), root.Get("records"), value, root.Get("hits").Get("hits") }.Where(list => list.ValueKind == JsonValueKind.Array);
+    }
 
     private static IEnumerable<Content> All(JsonElement array)
     {

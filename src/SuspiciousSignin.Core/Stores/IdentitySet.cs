@@ -77,7 +77,7 @@ internal sealed class IdentitySet
         {
             var place = PlaceOf(KeyOf(identity), keys.Length);
             Prefetch.Load(in keys[place]);
-            Prefetch.Load(in keys[Math.Min(place + 7, keys.Length - 1)]);
+            Prefetch.Load(in keys[Math.Min(place + Vector512<ulong>.Count - 1, keys.Length - 1)]);
             Prefetch.Load(in shard.Groups![place]);
         }
     }

@@ -222,6 +222,22 @@ public sealed class EnvelopeTests
         Assert.Equal((100_000, 100_000), (batch.Received, batch.Events.Count));
     }
 
+    [Fact]
+    public async Task A_page_of_graph_whose_context_comes_late_is_bounded_as_one_event_however_it_arrives()
+    {
+        var body = Encoding.UTF8.GetBytes($$"""{"value":[{{Ok}},{{Ok}}],"@odata.context":"c","x":1}""");
+        for (var cut = body.Length - 12; cut < body.Length; cut++)
+        {
+            var pipe = new Pipe();
+            await pipe.Writer.WriteAsync(body.AsMemory(0, cut), TestContext.Current.CancellationToken);
+            var reading = EventBatchReader.ReadAsync(pipe.Reader, BatchFormat.Json, new EventReaderOptions { MaxEventBytes = body.Length - 1 }, TestContext.Current.CancellationToken);
+            await pipe.Writer.WriteAsync(body.AsMemory(cut), TestContext.Current.CancellationToken);
+            await pipe.Writer.CompleteAsync();
+
+            Assert.Equal("tooLarge", Assert.Single((await reading).Batch!.Rejected).Code);
+        }
+    }
+
     [Theory]
     [InlineData("""{"a":{"b":[1]},"records":[E,{"AuditData":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"},42],"c":[]}""")]
     [InlineData("""{"took":1,"hits":{"total":{"value":1},"hits":[{"_id":"1","_source":E}],"x":[1]},"y":{"hits":[]}}""")]
