@@ -109,7 +109,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         };
     }
 
-    private static MemoryStoreOptions AloneOptions => new() { MaxEvents = int.MaxValue, Retention = TimeSpan.FromDays(3_700_000) };
+    /// <summary>A retention longer than all years that <see cref="EcsTime"/> reads: no event of a batch is too old to be judged.</summary>
+    private static readonly MemoryStoreOptions AloneOptions = new() { MaxEvents = int.MaxValue, Retention = TimeSpan.FromDays(3_700_000) };
 
     /// <summary>
     /// The rule's look-back that ends at the batch's newest event. Events dated beyond the tolerated skew do not count as newest, unless
@@ -139,7 +140,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         }
 
         var last = newestTimely ?? newest ?? now.ToUnixTimeMilliseconds();
-        var to = query.To ?? (query.From >= last ? query.From.Value + 1 : last);
+        var to = query.To ?? (query.From >= last ? Math.Min(query.From.Value + 1, EcsTime.Latest) : last);
         return new TimeWindow(query.From ?? Math.Max(to - (long)RuleCatalogue.LookBack.TotalMilliseconds, EcsTime.Earliest), to);
     }
 

@@ -39,9 +39,10 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
             throw;
         }
 
-        var id = IdOf(answer);
+        string? id = null;
         try
         {
+            id = IdOf(answer);
             while (answer.Root.TryGetProperty("is_running", out var running) && running.GetBoolean())
             {
                 answer.Dispose();
@@ -116,9 +117,9 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
                 await DeleteAsync(id);
             }
         }
-        catch (StoreUnavailableException)
+        catch (Exception fault) when (fault is StoreUnavailableException or InvalidOperationException)
         {
-            // Never begun.
+            // Never begun, or begun under an id that cannot be read.
         }
     }
 

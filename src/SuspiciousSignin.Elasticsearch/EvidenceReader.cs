@@ -294,9 +294,10 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
             if (_reader.Read(utf8.WrittenMemory, 0, null, out var record) is { } unreadable)
             {
+                // The cluster sorts a document without a time as the latest there is, and has years that no answer can show.
                 return query.CountedOnly
                     ? null
-                    : new EventDocument { Timestamp = EcsTime.ToDateTime(place.Timestamp), Id = place.Id, Index = place.Index, Message = $"The document cannot be shown: {unreadable.Message}" };
+                    : new EventDocument { Timestamp = EcsTime.ToDateTime(Math.Clamp(place.Timestamp, EcsTime.Earliest, EcsTime.Latest)), Id = place.Id, Index = place.Index, Message = $"The document cannot be shown: {unreadable.Message}" };
             }
 
             var isAskedFor = (!query.CountedOnly || record.Classification.IsKeptBy(query.Revision)) && !(record.Ingested < query.IngestedAfter);

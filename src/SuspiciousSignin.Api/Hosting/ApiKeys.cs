@@ -59,7 +59,8 @@ internal static class ApiKeys
             return 2;
         }
 
-        if (expires is not null && (ExpiryOf(expires, now) is not { } end || end <= now))
+        var expiry = expires is null ? null : ExpiryOf(expires, now);
+        if (expires is not null && !(expiry > now))
         {
             output.WriteLine("--expires: a date such as 2027-06-30, RFC 3339, or date math such as now+90d, later than now.");
             return 2;
@@ -74,9 +75,9 @@ internal static class ApiKeys
             output.WriteLine($"Auth__ApiKeys__0__Scopes__{i}={scopes[i]}");
         }
 
-        if (expires is not null)
+        if (expiry is { } end)
         {
-            output.WriteLine($"Auth__ApiKeys__0__Expires={ExpiryOf(expires, now)!.Value.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}");
+            output.WriteLine($"Auth__ApiKeys__0__Expires={end.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}");
         }
 
         output.WriteLine("Beside other keys, write the next free number instead of the first 0. To replace a key, configure the new one too, under the same name, and take the old one away later.");

@@ -2,13 +2,14 @@ using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
+using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>
 /// The log on the console, a line for each entry. Parts of an entry may have been written by an attacker (a path, what a cluster says of a
-/// document): they cannot begin a line, move the cursor, or turn the direction of the text, because every such character is shown as
-/// <c>\uXXXX</c>. <c>Logging:Console:FormatterName</c> may be <c>json</c> instead, which escapes them too.
+/// document): they cannot begin a line, move the cursor, or turn the direction of the text, because every such character is escaped as in
+/// C#: <c>\n</c>, <c>\u001B</c>, <c>\U000E0001</c>; and so is the backslash. <c>Logging:Console:FormatterName</c> may be <c>json</c> instead, which escapes them too.
 /// </summary>
 internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
 {
@@ -25,7 +26,7 @@ internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
         var line = new StringBuilder()
-            .Append(clock.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture))
+            .Append(EcsTime.ToText(clock.GetUtcNow().ToUnixTimeMilliseconds()))
             .Append(CultureInfo.InvariantCulture, $" {NameOf(logEntry.LogLevel)} {logEntry.Category}[{logEntry.EventId.Id}] ");
         AppendEscaped(line, logEntry.Formatter(logEntry.State, null));
         if (logEntry.Exception is { } exception)
@@ -51,7 +52,7 @@ internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
             }
             else if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
             {
-                line.Append(CultureInfo.InvariantCulture, $"\\u{rune.Value:X4}");
+                line.Append(rune.IsBmp ? "\\u" : "\\U").Append(rune.Value.ToString(rune.IsBmp ? "X4" : "X8", CultureInfo.InvariantCulture));
             }
             else
             {

@@ -18,7 +18,7 @@ internal sealed partial class SampleScenario(
         using var stream = typeof(SampleScenario).Assembly.GetManifestResourceStream("scenario.ndjson")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
         return Relative().Replace(reader.ReadToEnd(), match =>
-            TimeExpression.TryParse(match.Value, now, roundUp: false, out var time) ? time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'") : match.Value);
+            TimeExpression.TryParse(match.Value, now, roundUp: false, out var time) ? EcsTime.ToText(time.ToUnixTimeMilliseconds()) : match.Value);
     }
 
     /// <summary>Sends the scenario through the front door.</summary>

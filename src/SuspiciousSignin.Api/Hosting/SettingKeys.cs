@@ -33,7 +33,13 @@ internal static partial class SettingKeys
                 : [];
         }
 
-        var properties = read.GetProperties(BindingFlags.Public | BindingFlags.Instance);
+        // A whole section may have the name of an environment variable of somebody else.
+        if (section.Value is { Length: > 0 } && section.Path.Contains(ConfigurationPath.KeyDelimiter, StringComparison.Ordinal))
+        {
+            return [new(section.Path, "holds one value where settings are expected.")];
+        }
+
+        var properties = Array.FindAll(read.GetProperties(BindingFlags.Public | BindingFlags.Instance), IsSetting);
         return section.GetChildren().SelectMany(child =>
             Array.Find(properties, property => string.Equals(property.Name, child.Key, StringComparison.OrdinalIgnoreCase)) is { } known
                 ? FaultsOf(child, known.PropertyType)
@@ -61,6 +67,8 @@ internal static partial class SettingKeys
             _ => false,
         };
     }
+
+    private static bool IsSetting(PropertyInfo property) => property.GetCustomAttribute<BrowsableAttribute>() is not { Browsable: false };
 
     private static bool CanRead(TypeConverter converter, Type type, string text)
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Net.Http.Headers;
 using SuspiciousSignin.Events;
@@ -36,7 +37,8 @@ public sealed class HostingOptions
     /// <summary>How many proxies stand in a row. Default 1; 1 to 10.</summary>
     public int ForwardLimit { get; set; } = 1;
 
-    public bool HasProxies => KnownProxies.Count + KnownNetworks.Count > 0;
+    /// <summary>Whether any proxy is believed.</summary>
+    internal bool HasProxies => KnownProxies.Count + KnownNetworks.Count > 0;
 }
 
 /// <summary>What every answer carries whoever wrote it, and through what the service is reached.</summary>
@@ -63,6 +65,7 @@ internal static class Surface
                 forwarded.KnownIPNetworks.Add(IPNetwork.Parse(network));
             }
         });
+        services.AddSingleton<IMemoryPoolFactory<byte>, TransportMemory>();
         return services;
     }
 
@@ -100,7 +103,7 @@ internal static class Surface
     private static Task Complete(HttpContext context, HostingOptions hosting)
     {
         var headers = context.Response.Headers;
-        var isSwaggerUi = context.Request.Path.StartsWithSegments("/swagger", StringComparison.Ordinal);
+        var isSwaggerUi = context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase);
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
         headers.ContentSecurityPolicy = isSwaggerUi ? ForSwaggerUi : ForData;

@@ -16,7 +16,9 @@ internal sealed class FilterPath
     {
         foreach (var path in request.Query["filter_path"].SelectMany(value => (value ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
         {
-            (path[0] == '-' ? _unwanted : _wanted).Add(path.TrimStart('-').Split('.'));
+            // Several ** in a row mean what one does, and each would be a choice to try with every name.
+            var names = path.TrimStart('-').Split('.');
+            (path[0] == '-' ? _unwanted : _wanted).Add([.. names.Where((name, at) => name != "**" || at == 0 || names[at - 1] != "**")]);
         }
     }
 

@@ -72,7 +72,7 @@ public sealed partial class IngestController(
         var results = BulkAnswer.ResultsOf(batch, appended);
         metrics.Ingested(
             appended.AcceptedOf(batch.Events),
-            results.Count(result => result.Status == StatusCodes.Status400BadRequest),
+            batch.Batch.RejectedTotal + appended.Rejected.Count,
             appended.Duplicates.Count);
         foreach (var warning in appended.Warnings)
         {

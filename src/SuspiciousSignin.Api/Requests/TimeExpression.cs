@@ -30,8 +30,9 @@ internal static partial class TimeExpression
             text = $"{text[..^6]}+{text[^5..]}";
         }
 
-        return Rfc3339().IsMatch(text)
-            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time);
+        // Digits behind the seventh would be rounded up, into the next day at the end of one; those of events are cut off.
+        return Rfc3339().Match(text) is { Success: true } match
+            && DateTimeOffset.TryParse(match.Result("${seconds}${ticks}${zone}"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time);
     }
 
     private static bool TryAddTerms(string text, bool roundUp, ref DateTimeOffset time)
@@ -106,6 +107,6 @@ internal static partial class TimeExpression
     [GeneratedRegex(@"(?<amount>[+-][0-9]{0,9})(?<unit>[yMwdhHms])|/(?<unit>[yMwdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Terms();
 
-    [GeneratedRegex(@"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"^(?<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})((?<ticks>\.[0-9]{1,7})[0-9]{0,2})?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Rfc3339();
 }

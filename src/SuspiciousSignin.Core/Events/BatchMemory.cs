@@ -4,7 +4,7 @@ namespace SuspiciousSignin.Events;
 
 /// <summary>
 /// The arrays that the events of a batch lie in. They are lent, so that batch after batch makes no garbage: <see cref="Return"/> gives them back once
-/// nobody reads the events any more. What is never given back is collected like anything else. Not safe to call at once.
+/// nobody reads the events any more. What is never given back is collected like anything else. Not thread-safe.
 /// </summary>
 internal sealed class BatchMemory
 {

@@ -163,7 +163,7 @@ public sealed class BulkReader
         {
             _pending = null;
             ReadDocument(pending.Action, pending.Index, pending.Id, line, isTooLong);
-            return _batch.Received > _options.MaxEvents ? TooMany() : null;
+            return _batch.Received > _options.MaxEvents ? BodyRefusal.TooManyEvents(_options.MaxEvents) : null;
         }
 
         if (isTooLong)
@@ -178,7 +178,7 @@ public sealed class BulkReader
 
         if (_items.Count == _options.MaxEvents)
         {
-            return TooMany();
+            return BodyRefusal.TooManyEvents(_options.MaxEvents);
         }
 
         return ReadAction(line);
@@ -190,26 +190,22 @@ public sealed class BulkReader
             ?? (isTooLong ? Reject(RejectionCodes.TooLarge, $"The event is longer than {_options.MaxEventBytes} bytes.") : null);
         if (rejected is not null || _reader is null)
         {
-            _items.Add(new BulkItem(action, index, id, 0, 0, rejected));
+            AddWithoutEvents(action, index, id, rejected);
             return;
         }
 
-        byte[]? rented = null;
-        var utf8 = line.First;
-        if (!line.IsSingleSegment)
-        {
-            rented = ArrayPool<byte>.Shared.Rent((int)line.Length);
-            line.CopyTo(rented);
-            utf8 = rented.AsMemory(0, (int)line.Length);
-        }
-
         var (first, rejectedBefore) = (_batch.Events.Count, _batch.RejectedTotal);
-        _reader.Read(utf8, _line, new DocumentIdentity(id, index));
+        _reader.Read(line, _line, new DocumentIdentity(id, index));
         rejected = _batch.RejectedTotal > rejectedBefore ? _batch.LatestRejected : null;
         _items.Add(new BulkItem(action, index, id, first, _batch.Events.Count - first, rejected));
-        if (rented is not null)
+    }
+
+    private void AddWithoutEvents(BulkAction action, string index, string? id, RejectedEvent? rejected)
+    {
+        _items.Add(new BulkItem(action, index, id, 0, 0, rejected));
+        if (rejected is not null)
         {
-            ArrayPool<byte>.Shared.Return(rented);
+            _batch.Reject(rejected);
         }
     }
 
@@ -326,7 +322,7 @@ public sealed class BulkReader
         index = _latestIndex = index == _latestIndex ? _latestIndex : index;
         if (action == BulkAction.Delete)
         {
-            _items.Add(new BulkItem(action, index, id, 0, 0, WhyNotCarriedOut(action, id)));
+            AddWithoutEvents(action, index, id, WhyNotCarriedOut(action, id));
         }
         else
         {
@@ -355,9 +351,6 @@ public sealed class BulkReader
         JsonTokenType.String => reader.GetString(),
         _ => Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan),
     };
-
-    private BodyRefusal TooMany() =>
-        new(413, $"The body holds more than {_options.MaxEvents} events. Send them in several requests.");
 
     private BodyRefusal Malformed(string why) =>
         new(400, $"Malformed action/metadata line [{_line}]: {why}. Nothing of the request was stored.");

@@ -30,8 +30,6 @@ internal sealed class EcsDocument
     /// <summary>No rule asks for more than "one or several", so further distinct values of a field are dropped.</summary>
     public const int MaxValuesPerField = 64;
 
-    private const int MaxTextsPerField = 16;
-
     private readonly Slot[] _slots = new Slot[EcsFields.Count];
     private readonly SourceAddress[] _addresses = new SourceAddress[MaxValuesPerField];
     private readonly Entries[] _parts = [new(), new(), new()];
@@ -174,7 +172,7 @@ internal sealed class EcsDocument
         }
 
         ref var slot = ref _slots[(int)field];
-        if (slot.Count > 0 && (slot.Count >= (kind == FieldKind.Text ? MaxTextsPerField : MaxValuesPerField) || Contains(field, value)))
+        if (slot.Count > 0 && (slot.Count >= MaxValuesPerField || Contains(field, value)))
         {
             return;
         }

@@ -1,3 +1,5 @@
+using System.ComponentModel;
+
 namespace SuspiciousSignin.Events;
 
 /// <summary>The stable codes of <see cref="RejectedEvent.Code"/>.</summary>
@@ -69,6 +71,9 @@ public sealed record BodyRefusal(int Status, string Detail)
 {
     /// <summary>The body is longer than so many bytes after decompression.</summary>
     public static BodyRefusal TooLong(long maxBytes) => new(413, $"The body is longer than {maxBytes} bytes after decompression. Send it in several requests.");
+
+    /// <summary>The body holds more events than so many.</summary>
+    internal static BodyRefusal TooManyEvents(int maxEvents) => new(413, $"The body holds more than {maxEvents} events. Send them in several requests.");
 
     /// <summary>Blank lines cost time as events do, and say nothing.</summary>
     internal static BodyRefusal TooManyBlankLines(int maxEvents) => new(413, $"The body holds more than {maxEvents} blank lines.");
@@ -279,5 +284,6 @@ public sealed class EventReaderOptions
     public IReadOnlyList<string> AlertDatasets { get; set; } = [];
 
     /// <summary>Whether the documents are kept as they came; set by the service where its store needs them, never by configuration.</summary>
+    [Browsable(false)]
     public bool KeepDocuments { get; set; }
 }

@@ -143,7 +143,7 @@ public sealed class EventBatchReader
 
         if (_batch.Received > _options.MaxEvents)
         {
-            return new BodyRefusal(413, $"The body holds more than {_options.MaxEvents} events. Send them in several requests.");
+            return BodyRefusal.TooManyEvents(_options.MaxEvents);
         }
 
         if (_blankLines > _options.MaxEvents)
@@ -318,7 +318,7 @@ public sealed class EventBatchReader
         }
         else
         {
-            ReadEvent(line, _line, action?.Identity ?? default);
+            _reader.Read(line, _line, action?.Identity ?? default);
         }
     }
 
@@ -416,7 +416,7 @@ public sealed class EventBatchReader
                 }
                 else
                 {
-                    ReadEvent(document, null);
+                    _reader.Read(document, null);
                 }
 
                 return true;
@@ -488,7 +488,7 @@ public sealed class EventBatchReader
                 }
                 else
                 {
-                    ReadEvent(buffer.Slice(start, length), null);
+                    _reader.Read(buffer.Slice(start, length), null);
                 }
 
                 return true;
@@ -581,28 +581,6 @@ public sealed class EventBatchReader
         : reader.ValueTextEquals("value"u8) ? "value"
         : reader.ValueTextEquals("hits"u8) ? "hits"
         : null;
-
-    private void ReadEvent(in ReadOnlySequence<byte> document, int? line, DocumentIdentity identity = default)
-    {
-        byte[]? rented = null;
-        ReadOnlyMemory<byte> utf8;
-        if (document.IsSingleSegment)
-        {
-            utf8 = document.First;
-        }
-        else
-        {
-            rented = ArrayPool<byte>.Shared.Rent((int)document.Length);
-            document.CopyTo(rented);
-            utf8 = rented.AsMemory(0, (int)document.Length);
-        }
-
-        _reader.Read(utf8, line, identity);
-        if (rented is not null)
-        {
-            ArrayPool<byte>.Shared.Return(rented);
-        }
-    }
 
     private void RejectTooLarge(int? line) => _batch.Reject(new RejectedEvent
     {

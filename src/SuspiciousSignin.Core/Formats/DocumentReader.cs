@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using SuspiciousSignin.Events;
@@ -31,6 +32,22 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="identity">The <c>_id</c> and <c>_index</c> that came beside it.</param>
     public void Read(ReadOnlyMemory<byte> utf8, int? line, DocumentIdentity identity = default) => Read(utf8, new Place(line, identity, "", 0));
+
+    /// <inheritdoc cref="Read(ReadOnlyMemory{byte}, int?, DocumentIdentity)"/>
+    public void Read(in ReadOnlySequence<byte> utf8, int? line, DocumentIdentity identity = default)
+    {
+        if (utf8.IsSingleSegment)
+        {
+            Read(utf8.First, line, identity);
+            return;
+        }
+
+        var length = (int)utf8.Length;
+        var whole = ArrayPool<byte>.Shared.Rent(length);
+        utf8.CopyTo(whole);
+        Read(whole.AsMemory(0, length), line, identity);
+        ArrayPool<byte>.Shared.Return(whole);
+    }
 
     private void Read(ReadOnlyMemory<byte> utf8, Place place)
     {
@@ -175,14 +192,15 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
     private void ReadRecord(IRecordShape shape, JsonElement record, bool hasDuplicates, Place place)
     {
+        if (hasDuplicates)
+        {
+            RejectDuplicates();
+            return;
+        }
+
         _ecs.Clear();
         try
         {
-            if (hasDuplicates)
-            {
-                throw new JsonException();
-            }
-
             shape.Map(record, _ecs, options);
             if (_ecs.Refusal is { } refusal)
             {
@@ -202,8 +220,11 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         }
         catch (JsonException)
         {
-            Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice, be it in another casing; which one is meant cannot be told.");
+            RejectDuplicates();
         }
+
+        void RejectDuplicates() =>
+            Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice, be it in another casing; which one is meant cannot be told.");
     }
 
     private JsonDocument? Parse(ReadOnlyMemory<byte> utf8, out bool hasDuplicates)

@@ -51,6 +51,6 @@ internal static class RawTime
         }
 
         milliseconds = (long)Math.Floor(seconds * 1000);
-        return milliseconds >= DateTimeOffset.MinValue.ToUnixTimeMilliseconds() && milliseconds <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+        return milliseconds >= EcsTime.Earliest && milliseconds <= EcsTime.Latest;
     }
 }

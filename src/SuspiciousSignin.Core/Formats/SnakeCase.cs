@@ -75,17 +75,14 @@ internal static class SnakeCase
         return Renamed.GetValueOrDefault(name, name);
     }
 
-    // The pipeline drops what is empty; and empty text in place of an object would not fit an index.
-    private static bool HasValue(JsonProperty property) =>
-        property.Value.ValueKind != JsonValueKind.Null && !(property.Value.ValueKind == JsonValueKind.String && property.Value.ValueEquals(""u8));
-
     private static void Write(Utf8JsonWriter json, JsonElement element, bool isInText)
     {
         switch (element.ValueKind)
         {
             case JsonValueKind.Object:
                 json.WriteStartObject();
-                var members = element.EnumerateObject().Where(HasValue).Select(property => (Of(property.Name), property.Value)).ToArray();
+                // The pipeline drops what is empty; and empty text in place of an object would not fit an index.
+                var members = element.EnumerateObject().Where(property => !property.Value.IsEmpty()).Select(property => (Of(property.Name), property.Value)).ToArray();
                 foreach (var (name, value) in members.Renamed(NameInPipeline))
                 {
                     json.WritePropertyName(name);

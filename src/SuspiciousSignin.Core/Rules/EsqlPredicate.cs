@@ -55,8 +55,6 @@ public sealed class EsqlColumn
 
     internal IReadOnlyList<EcsField> Fields => _fields;
 
-    internal IReadOnlyList<string> Texts => _texts;
-
     /// <summary>The column as a cluster can read it, without the fields that it cannot; null where none is left.</summary>
     /// <param name="column">The ES|QL expression that reads a dotted path, or null where the path is no usable column.</param>
     public EsqlColumn? Resolve(Func<string, string?> column)
@@ -298,7 +296,7 @@ public abstract class EsqlPredicate
         internal override EsqlPredicate Fold(Func<string, string?> column) =>
             term.Fold(column) is var left && left is Constant constant ? new Constant(!constant.Value) : new Negation(left);
 
-        public override string ToString() => "NOT " + Parenthesise(term);
+        public override string ToString() => "NOT " + Parenthesised(term);
 
         internal override bool? Test(EcsDocument document) => !term.Test(document);
 
@@ -438,7 +436,7 @@ public abstract class EsqlPredicate
 
     private static string? SourceIpIn(Func<string, string?> column) => column(EcsFields.Path(EcsField.SourceIp));
 
-    private static string Join(EsqlPredicate[] terms, string word) => string.Join(word, terms.Select(Parenthesise));
+    private static string Join(EsqlPredicate[] terms, string word) => string.Join(word, terms.Select(Parenthesised));
 
-    private static string Parenthesise(EsqlPredicate term) => term.IsComposite ? $"({term})" : term.ToString()!;
+    internal static string Parenthesised(EsqlPredicate term) => term.IsComposite ? $"({term})" : term.ToString()!;
 }

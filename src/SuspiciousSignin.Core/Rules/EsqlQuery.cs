@@ -158,7 +158,7 @@ public sealed class EsqlQuery
             .Append("| EVAL ").AppendLine(List(
                 [
                     $"is_kept = {_keep}",
-                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE(is_kept AND {Parenthesised(leg.Condition)}, {_timestamp})"),
+                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE(is_kept AND {EsqlPredicate.Parenthesised(leg.Condition)}, {_timestamp})"),
                     .. Misses.Select((miss, i) => $"is_miss_{i} = CASE({miss.Condition}, 1)"),
                 ]));
         List<string> counts =
@@ -251,8 +251,6 @@ public sealed class EsqlQuery
         var left = fields.Select(_column).OfType<string>().ToArray();
         return left.Length switch { 0 => null, 1 => left[0], _ => $"COALESCE({string.Join(", ", left)})" };
     }
-
-    private static string Parenthesised(EsqlPredicate condition) => condition.IsComposite ? $"({condition})" : condition.ToString()!;
 
     private static string At(Measure measure) => EsqlPredicate.ColumnOf(measure) + "_at";
 

@@ -168,8 +168,8 @@ public static class RuleCatalogue
         AzureSignIn = All(Is(DataStreamDataset, AzureDataset), Succeeded),
         MailAccess = All(Is(DataStreamDataset, MailDataset), AccessesMail, Succeeded),
         NetworkAlert = All(Promoted(HasRuleId, promote), Not(Is(DataStreamDataset, MailDataset, AzureDataset))),
-        Report = All(ReportCurrent, AtMost(Measure.Total, HighVolume)),
-        ReportIgnoringVolume = ReportCurrent,
+        Report = All(BothLegsAndTwoDatasets, AtMost(Measure.Total, HighVolume)),
+        ReportIgnoringVolume = BothLegsAndTwoDatasets,
         NearMisses = Misses(promote, For(promote, AlertWithoutDataStream), UnmappedDataStream),
     };
 
@@ -197,14 +197,11 @@ public static class RuleCatalogue
         MailAccess = All(Is(AnyDataset, MailDataset), AccessesMail, Succeeded),
         NetworkAlert = All(Promoted(IsExternalAlert, promote), IsOfNeitherSource),
         MissingDatasetCounts = true,
-        Report = All(
-            AtLeast(Measure.NetworkAlert, 1),
-            AtLeast(Measure.Datasets, 2),
-            Any(AtLeast(Measure.MailAccess, 1), AtLeast(Measure.AzureSignIn, 1))),
+        Report = BothLegsAndTwoDatasets,
         NearMisses = Misses(promote),
     };
 
-    private static EsqlPredicate ReportCurrent => All(
+    private static EsqlPredicate BothLegsAndTwoDatasets => All(
         AtLeast(Measure.NetworkAlert, 1),
         AtLeast(Measure.Datasets, 2),
         Any(AtLeast(Measure.MailAccess, 1), AtLeast(Measure.AzureSignIn, 1)));

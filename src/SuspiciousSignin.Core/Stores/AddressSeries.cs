@@ -303,7 +303,7 @@ internal sealed class SeriesOrder
     private bool IsAllGone(long timestamp) => IsGone(timestamp, long.MaxValue);
 }
 
-/// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not safe to call at once.</summary>
+/// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not thread-safe.</summary>
 internal sealed class AddressTable
 {
     /// <summary>No number.</summary>

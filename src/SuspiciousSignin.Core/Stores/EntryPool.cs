@@ -3,7 +3,7 @@ namespace SuspiciousSignin.Stores;
 /// <summary>
 /// The entries of all series, in blocks that few large arrays hold, so that the garbage collector has nothing to look at and ingestion makes
 /// none. An array holds blocks of one length; it goes when the last of them is returned. A block that a query may still read is given anew only
-/// after that query has ended. Not safe to call at once.
+/// after that query has ended. Not thread-safe.
 /// </summary>
 internal sealed class EntryPool
 {

@@ -8,7 +8,7 @@ namespace SuspiciousSignin.Stores;
 /// <summary>
 /// The events that the in-memory store holds, and what finds them: the evidence by the minute, an index by the address, and for every revision
 /// the addresses that have both legs. Events are let go by moving the time and number up to which nothing is held; what else refers to them is
-/// swept away in parts by the appends that follow. Not safe to call at once; what was handed to a query stays good until the query ends.
+/// swept away in parts by the appends that follow. Not thread-safe; what was handed to a query stays good until the query ends.
 /// </summary>
 internal sealed class EventIndex
 {

@@ -16,7 +16,7 @@ public sealed class EventJournalException(string message, Exception? inner = nul
 
 /// <summary>
 /// Events on the disk, in the order they came, in a folder of append-only files (see docs/decisions/0010). What <see cref="Append"/> has
-/// returned from survives the end of the process and of the power. One instance at a time holds a folder. Not safe to call at once: its
+/// returned from survives the end of the process and of the power. One instance at a time holds a folder. Not thread-safe: its
 /// store has one thread that writes.
 /// </summary>
 internal sealed class EventJournal : IDisposable
@@ -84,7 +84,6 @@ internal sealed class EventJournal : IDisposable
         }
         catch
         {
-            journal._isSealed = true;
             journal.Dispose();
             throw;
         }

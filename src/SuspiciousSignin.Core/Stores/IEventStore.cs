@@ -124,7 +124,7 @@ public sealed record StoreHealth(bool IsReady, string Description, IReadOnlyDict
 
 /// <summary>
 /// Holds events and correlates them: it takes the rule and the window and returns aggregates, so that each store works where its data is.
-/// All members are safe to call at once. A store that cannot answer throws <see cref="StoreUnavailableException"/>.
+/// All members are thread-safe. A store that cannot answer throws <see cref="StoreUnavailableException"/>.
 /// </summary>
 public interface IEventStore
 {

@@ -8,7 +8,7 @@ namespace SuspiciousSignin.Stores;
 /// The identities of the events held, in groups that go at once: what a group had is not found any more, and swept part by part. Of the 128
 /// bits of an identity it keeps 72: 64 as the key, 8 by the shard. The hash is seeded in each process, so nobody can prepare two that meet;
 /// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 13 bytes per identity. Each shard grows by
-/// itself and, once it is not small, by an eighth, so that growing is no pause. Not safe to call at once.
+/// itself and, once it is not small, by an eighth, so that growing is no pause. Not thread-safe.
 /// </summary>
 internal sealed class IdentitySet
 {

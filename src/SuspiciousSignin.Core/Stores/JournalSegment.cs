@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.IO.Hashing;
 using System.Security.Cryptography;
 using System.Text;
@@ -62,7 +63,7 @@ internal sealed class JournalSegment
 
     public static int? NumberOf(string fileName) =>
         fileName.StartsWith("events-", StringComparison.Ordinal) && fileName.EndsWith(".journal", StringComparison.Ordinal)
-        && int.TryParse(fileName.AsSpan(7, fileName.Length - 15), out var number) ? number : null;
+        && int.TryParse(fileName.AsSpan(7, fileName.Length - 15), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     /// <summary>Makes a new file: it gets its name once its header is on the disk.</summary>
     public static JournalSegment Create(string folder, int number) => Create(folder, number, Fields);

@@ -318,6 +318,20 @@ public sealed class DetectionsApiTests
         Assert.Equal("9999-12-31T23:59:59.999Z", (string?)answer.Json!["window"]!["to"]);
     }
 
+    [Theory]
+    [InlineData("2026-03-13T23:59:59.999999999Z", "2026-03-13T23:59:59.999Z")]
+    [InlineData("2026-03-13t23:59:59.99999996+00:00", "2026-03-13T23:59:59.999Z")]
+    [InlineData("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999Z")]
+    [InlineData("2026-03-13 23:59:59.1Z", "2026-03-13T23:59:59.1Z")]
+    public async Task Digits_below_the_millisecond_are_cut_off(string to, string bound)
+    {
+        using var service = new TestService();
+
+        var answer = await service.RunAsync($$"""{"from":"{{bound[..10]}}T00:00:00Z","to":"{{to}}"}""");
+
+        Assert.Equal(bound, (string?)answer.Json!["window"]!["to"]);
+    }
+
     [Fact]
     public async Task More_than_a_thousand_addresses_are_refused()
     {

@@ -402,6 +402,17 @@ public sealed class EventsApiTests
     }
 
     [Fact]
+    public async Task A_window_that_begins_at_the_end_of_the_calendar_is_empty()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(Both), "?from=9999-12-31T23:59:59.999Z");
+
+        Assert.Equal((HttpStatusCode.OK, 2), (answer.Status, answer.Number("accepted")));
+        Assert.Empty(answer.Addresses);
+    }
+
+    [Fact]
     public async Task The_window_ends_at_the_newest_event_to_the_millisecond_and_excludes_its_start()
     {
         using var service = new TestService();

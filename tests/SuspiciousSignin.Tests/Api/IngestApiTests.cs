@@ -231,6 +231,7 @@ public sealed class IngestApiTests
     [InlineData("filter_path=errors", """{"errors":true}""")]
     [InlineData("filter_path=-took,-items.**.error", """{"errors":true,"items":[{"create":{"_index":"x","_id":"1","status":201,"result":"created"}},{"create":{"_index":"x","_id":"1","status":409}}]}""")]
     [InlineData("filter_path=**.status", """{"items":[{"create":{"status":201}},{"create":{"status":409}}]}""")]
+    [InlineData("filter_path=items.**.**.**.type", """{"items":[{"create":{"error":{"type":"version_conflict_engine_exception"}}}]}""")]
     [InlineData("filter_path=none", "{}")]
     public async Task Only_what_the_client_wants_is_answered(string query, string expected)
     {
@@ -240,6 +241,19 @@ public sealed class IngestApiTests
         var answer = await BulkAsync(service, Lines(action, Document, action, Document), $"/_bulk?refresh=wait_for&timeout=1m&require_alias=false&pretty&{query}");
 
         Assert.Equal(expected, System.Text.RegularExpressions.Regex.Replace(answer.Text, "\"reason\":\"[^\"]+\"", "\"reason\":\"*\"", System.Text.RegularExpressions.RegexOptions.None, TimeSpan.FromSeconds(1)));
+    }
+
+    [Theory]
+    [InlineData("**.")]
+    [InlineData("**.*.")]
+    public async Task A_path_of_many_wildcards_is_little_work(string wildcard)
+    {
+        using var service = new TestService();
+        var wildcards = string.Concat(Enumerable.Repeat(wildcard, 1000));
+
+        var answer = await BulkAsync(service, Lines("""{"create":{"_index":"x"}}""", Document), $"/_bulk?filter_path={wildcards}zz,errors");
+
+        Assert.Equal("""{"errors":false}""", answer.Text);
     }
 
     [Theory]

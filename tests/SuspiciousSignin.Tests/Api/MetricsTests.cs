@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.RegularExpressions;
 using SuspiciousSignin.Tests.Elasticsearch;
 
@@ -24,17 +25,17 @@ public sealed class MetricsTests
         Assert.All(series, name => Assert.Equal("0", start.GetValueOrDefault(name)));
         Assert.Equal(("0", "1"), (trial["events_total{bucket=azureSignIn}"], trial["runs_total{kind=batch,status=succeeded}"]));
         Assert.Equal(("1", "1"), (stored["events_total{bucket=azureSignIn}"], stored["runs_total{kind=batch,status=succeeded}"]));
+    }
 
-        // A service each, for the exporter gives the same text to all who ask within moments. Names without the prefix, labels without those of the exporter.
-        static async Task<Dictionary<string, string>> SeriesAfterAsync(Func<TestService, Task> act)
-        {
-            using var service = new TestService();
-            await act(service);
-            var metrics = (await service.GetAsync("/metrics")).Text;
-            var bare = Regex.Replace(metrics, "otel_scope_name=\"SuspiciousSignin\",?|\"", "").Replace("{}", "", StringComparison.Ordinal);
-            return Regex.Matches(bare, @"^suspicious_signin_(?<name>\w+_total(\{.*?\})?) (?<value>\d+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)
-                .ToDictionary(series => series.Groups["name"].Value, series => series.Groups["value"].Value, StringComparer.Ordinal);
-        }
+    [Fact]
+    public async Task Every_event_of_an_item_that_is_not_accepted_counts()
+    {
+        var bulk = string.Concat(
+            """{"create":{"_index":"x"}}""", "\n", """{"events":[{"a":1},{"a":2},{"a":3}]}""", "\n", """{"delete":{"_index":"x","_id":"1"}}""", "\n");
+
+        var series = await SeriesAfterAsync(service => service.SendAsync(HttpMethod.Post, "/_bulk", new StringContent(bulk, Encoding.UTF8, "application/x-ndjson")));
+
+        Assert.Equal("4", series["events_rejected_total"]);
     }
 
     [Fact]
@@ -48,5 +49,16 @@ public sealed class MetricsTests
 
         Assert.Contains("suspicious_signin_runs_total", metrics, StringComparison.Ordinal);
         Assert.DoesNotContain("suspicious_signin_store", metrics, StringComparison.Ordinal);
+    }
+
+    // A service each, for the exporter gives the same text to all who ask within moments. Names without the prefix, labels without those of the exporter.
+    private static async Task<Dictionary<string, string>> SeriesAfterAsync(Func<TestService, Task> act)
+    {
+        using var service = new TestService();
+        await act(service);
+        var metrics = (await service.GetAsync("/metrics")).Text;
+        var bare = Regex.Replace(metrics, "otel_scope_name=\"SuspiciousSignin\",?|\"", "").Replace("{}", "", StringComparison.Ordinal);
+        return Regex.Matches(bare, @"^suspicious_signin_(?<name>\w+_total(\{.*?\})?) (?<value>\d+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)
+            .ToDictionary(series => series.Groups["name"].Value, series => series.Groups["value"].Value, StringComparer.Ordinal);
     }
 }

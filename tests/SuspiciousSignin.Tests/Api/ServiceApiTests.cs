@@ -406,6 +406,8 @@ public sealed class ServiceApiTests
     [InlineData("Idempotency:MaxBytes", "99999999999999999999", "must be a whole number.")]
     [InlineData("Auth:ApiKeys:0:Scope:0", "alerts:read", "no such setting; did you mean 'Scopes'?")]
     [InlineData("Ingest:Enabled", "on", "must be true or false.")]
+    [InlineData("Store:Memory", "/data/events", "holds one value where settings are expected.")]
+    [InlineData("Auth:ApiKeys:0", "HASH", "holds one value where settings are expected.")]
     [InlineData("Logging:Console:FormatterName", "jsom", "must be 'lines' or 'json'.")]
     [InlineData("Logging:Console:FormatterName", "", "must be 'lines' or 'json'.")]
     [InlineData("Logging:Console:FormatterName", "simple", "must be 'lines' or 'json'.")]
@@ -414,6 +416,16 @@ public sealed class ServiceApiTests
         var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: (key, value)));
         var name = told.StartsWith("no such", StringComparison.Ordinal) ? key[..key.LastIndexOf(':')] : key;
         Assert.Contains($"{name}: {told}", refusal.Failures);
+    }
+
+    [Theory]
+    [InlineData("Hosting:HasProxies")]
+    [InlineData("Events:KeepDocuments")]
+    public void What_the_service_itself_sets_is_no_setting(string key)
+    {
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: (key, "true")));
+
+        Assert.Equal([$"{key}: no such setting."], refusal.Failures);
     }
 
     [Fact]

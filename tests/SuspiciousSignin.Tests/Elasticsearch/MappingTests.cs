@@ -315,6 +315,20 @@ public sealed class MappingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_document_without_a_time_is_shown_as_one_that_cannot_be()
+    {
+        Fake.CreateIndex("logs-a", """{"properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"ip"} } } } }""");
+        Fake.Index("logs-a", Ecs.SignIn());
+        Fake.Index("logs-a", $$"""{"source":{"ip":"{{Ip}}"} }""");
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+
+        var answer = await service.GetAsync($"/api/v1/ips/{Ip}/events");
+
+        Assert.Equal(2, answer.Number("total"));
+        Assert.StartsWith("The document cannot be shown", (string?)answer.Json!["events"]![1]!["message"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Patterns_of_remote_clusters_do_not_make_the_store_unready()
     {
         Fake.Index("logs-a", Ecs.SignIn());

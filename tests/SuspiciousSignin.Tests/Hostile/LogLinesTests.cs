@@ -14,6 +14,7 @@ public sealed class LogLinesTests
     [InlineData("admin\r\n2026-03-14T06:00:00.000Z info all is well", @"admin\u000D\n2026-03-14T06:00:00.000Z info all is well")]
     [InlineData("\u001b[31mred\u001b]0;title\u0007", @"\u001B[31mred\u001B]0;title\u0007")]
     [InlineData("\u202Etxt.exe\u2066\u2028\u2029\u0085\u009b\uFEFF", @"\u202Etxt.exe\u2066\u2028\u2029\u0085\u009B\uFEFF")]
+    [InlineData("\U000E0001tagged", @"\U000E0001tagged")]
     [InlineData(@"\n is not a line break", @"\\n is not a line break")]
     [InlineData("Zoë \U0001F600", "Zoë \U0001F600")]
     public void What_could_begin_a_line_or_move_the_cursor_is_shown_escaped(string text, string shown) =>
