@@ -35,6 +35,7 @@ app.UseSurface();
 app.UseProblems();
 app.UseRouting();
 app.UseIngest();
+app.UseRequiredHttps();
 app.UseRequestDecompression();
 app.UseBodyLimit();
 app.UseAccess();

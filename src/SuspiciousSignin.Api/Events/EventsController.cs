@@ -48,7 +48,7 @@ public sealed class EventsController(
     /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpPost(Name = "evaluateEvents")]
-    [EnableRateLimiting(Composition.RunsPolicy)]
+    [EnableRateLimiting(Composition.BatchesPolicy)]
     [ProducesResponseType<Evaluation>(200, "application/json")]
     [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]

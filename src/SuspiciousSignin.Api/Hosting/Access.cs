@@ -105,8 +105,8 @@ internal static partial class Access
         }
 
         app.UseAuthentication();
-        app.UseAuthorization();
         app.UseRequestLimits();
+        app.UseAuthorization();
     }
 
     /// <summary>For a refusal of a caller who lacks a scope beside that of the endpoint.</summary>
@@ -117,7 +117,7 @@ internal static partial class Access
 
     /// <summary>Who called, or null for a caller without credentials. All keys of a name are one caller: a second key for rotation is no second one.</summary>
     public static string? CallerOf(ClaimsPrincipal user) =>
-        user.Identity is { IsAuthenticated: true } caller ? $"{caller.AuthenticationType}/{caller.Name}" : null;
+        user.Identity is { IsAuthenticated: true } caller ? $"{caller.AuthenticationType}/{user.FindFirstValue(ClaimTypes.NameIdentifier)}" : null;
 
     /// <summary>The address that called, as a counter knows it: an IPv6 caller commands a whole /64.</summary>
     public static string CounterKeyOf(IPAddress? address)

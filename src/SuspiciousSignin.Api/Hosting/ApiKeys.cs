@@ -85,7 +85,8 @@ internal static class ApiKeys
     }
 
     public static bool TryReadExpiry(string? text, out DateTimeOffset expires) => DateTimeOffset.TryParseExact(
-        text, ExpiryFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out expires);
+        text, ExpiryFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out expires)
+        || (text is not null && TimeExpression.TryParseRfc3339(text, out expires));
 
     private static DateTimeOffset? ExpiryOf(string text, DateTimeOffset now) =>
         TryReadExpiry(text, out var expires) || TimeExpression.TryParse(text, now, roundUp: false, out expires) ? expires : null;
@@ -141,7 +142,7 @@ internal sealed partial class ApiKeyHandler(
                 return Refuse(() => Log.Expired(Logger, owner.Name, expires));
             }
 
-            return Success(owner.Name, owner.Scopes, ApiKeys.Scheme);
+            return Success(owner.Name, owner.Name, owner.Scopes, ApiKeys.Scheme);
         }
 
         if (auth.Jwt.Authority is not null && IsBearer(Request))
@@ -150,9 +151,10 @@ internal sealed partial class ApiKeyHandler(
             if (token.Succeeded)
             {
                 var claims = token.Principal.Claims.ToList();
-                var name = NameClaims.Select(type => claims.Find(claim => claim.Type == type)?.Value).FirstOrDefault(value => value is not null);
+                var named = NameClaims.Select(type => claims.Find(claim => claim.Type == type)).FirstOrDefault(claim => claim is not null);
                 return Success(
-                    Printable(name ?? "unnamed"),
+                    Printable(named?.Value ?? "unnamed"),
+                    Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes($"{named?.Type}={named?.Value}"))),
                     claims.Where(claim => ScopeClaims.Contains(claim.Type)).SelectMany(claim => claim.Value.Split(' ')).Intersect(Scopes.All, StringComparer.Ordinal),
                     JwtBearerDefaults.AuthenticationScheme);
             }
@@ -226,9 +228,13 @@ internal sealed partial class ApiKeyHandler(
         return owner;
     }
 
-    private static AuthenticateResult Success(string name, IEnumerable<string> scopes, string scheme)
+    /// <param name="name">What the log calls the caller.</param>
+    /// <param name="caller">What tells the caller from all others.</param>
+    /// <param name="scopes">What the caller may do.</param>
+    /// <param name="scheme">How the caller showed who it is.</param>
+    private static AuthenticateResult Success(string name, string caller, IEnumerable<string> scopes, string scheme)
     {
-        var claims = scopes.Select(scope => new Claim("scope", scope)).Append(new Claim(ClaimTypes.Name, name));
+        var claims = scopes.Select(scope => new Claim("scope", scope)).Append(new Claim(ClaimTypes.Name, name)).Append(new Claim(ClaimTypes.NameIdentifier, caller));
         return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(claims, scheme)), ApiKeys.Scheme));
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
@@ -20,6 +21,9 @@ internal static class Composition
 {
     /// <summary>The rate limiter policy of the endpoints that run the rule.</summary>
     public const string RunsPolicy = "runs";
+
+    /// <summary>The rate limiter policy of the endpoint that takes batches.</summary>
+    public const string BatchesPolicy = "batches";
 
     public static IServiceCollection AddEventStore(this IServiceCollection services) => services
         .AddMetrics()
@@ -62,6 +66,9 @@ internal static class Composition
                 mvc.SuppressImplicitRequiredAttributeForNonNullableReferenceTypes = true;
                 // One for all requests: by its type it would be made for each, and MVC would not keep the filters of an action.
                 mvc.Filters.Add(new KnownQueryParametersFilter());
+                // RFC 8259: JSON between systems is UTF-8.
+                var encodings = mvc.InputFormatters.OfType<SystemTextJsonInputFormatter>().Single().SupportedEncodings;
+                encodings.Remove(encodings.Single(encoding => encoding is UnicodeEncoding));
             })
             .ConfigureApiBehaviorOptions(api => api.InvalidModelStateResponseFactory = Problems.OfModelState)
             .AddJsonOptions(json =>
@@ -71,21 +78,26 @@ internal static class Composition
             });
         // The OpenAPI document reads these options, MVC the others: they have to say the same.
         services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
+        services.AddSingleton<IProblemDetailsWriter, ProblemWriter>();
         services.AddProblemDetails(problems => problems.CustomizeProblemDetails = Problems.Complete);
         services.AddExceptionHandler<FaultHandler>();
         services.AddCompressedBodies();
         services.AddRateLimiter(limiter =>
         {
             limiter.OnRejected = Problems.WriteTooManyAsync;
-            limiter.AddPolicy(RunsPolicy, context =>
+            // Apart, so that senders who take their time keep nobody from asking.
+            foreach (var policy in (string[])[RunsPolicy, BatchesPolicy])
             {
-                var runs = context.RequestServices.GetRequiredService<RunOptions>();
-                return RateLimitPartition.GetConcurrencyLimiter(RunsPolicy, _ => new ConcurrencyLimiterOptions
+                limiter.AddPolicy(policy, context =>
                 {
-                    PermitLimit = runs.MaxConcurrent,
-                    QueueLimit = runs.MaxQueued,
+                    var runs = context.RequestServices.GetRequiredService<RunOptions>();
+                    return RateLimitPartition.GetConcurrencyLimiter(policy, _ => new ConcurrencyLimiterOptions
+                    {
+                        PermitLimit = runs.MaxConcurrent,
+                        QueueLimit = runs.MaxQueued,
+                    });
                 });
-            });
+            }
         });
         return services;
     }

@@ -3,6 +3,8 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 
@@ -20,24 +22,24 @@ internal static class DocumentedBounds
     private static readonly Dictionary<string, int> MaxLengths = new(StringComparer.Ordinal)
     {
         ["ip"] = 128,
-        ["from"] = 64,
-        ["to"] = 64,
-        ["ingestedAfter"] = 64,
+        ["from"] = TimeExpression.MaxLength,
+        ["to"] = TimeExpression.MaxLength,
+        ["ingestedAfter"] = TimeExpression.MaxLength,
         ["timeShift"] = 64,
         ["cursor"] = 4096,
-        ["Idempotency-Key"] = 255,
+        ["Idempotency-Key"] = IdempotencyLimits.KeyLength,
     };
 
     private static readonly Dictionary<string, int> MaxItems = new(StringComparer.Ordinal)
     {
-        ["alerts"] = 10_000,
+        ["alerts"] = DetectionRequestValidator.MaxLimit,
         ["events"] = 10_000,
         ["rejected"] = EventBatch.MaxRejectionsTold,
     };
 
     private static readonly Dictionary<string, int> MaxLimits = new(StringComparer.Ordinal)
     {
-        ["runDetection"] = 10_000,
+        ["runDetection"] = DetectionRequestValidator.MaxLimit,
         ["getAlertsOfAddress"] = 1000,
         ["getEventsOfAddress"] = 10_000,
     };
@@ -55,6 +57,12 @@ internal static class DocumentedBounds
             if (name == nameof(DetectionRequest) && schema.Properties?["sourceIps"] is OpenApiSchema addresses)
             {
                 addresses.MaxItems = runs.MaxAddresses;
+            }
+
+            if (name == nameof(Evaluation) && schema.Properties?["alerts"] is OpenApiSchema alerts)
+            {
+                // Each address of its events may have one.
+                alerts.MaxItems = (int)Math.Min(int.MaxValue, (long)events.MaxEvents * EventReaderOptions.MaxAddresses);
             }
 
             Bound(schema, name: "", longest, isRequest: name.EndsWith("Request", StringComparison.Ordinal));

@@ -11,7 +11,6 @@ internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<
 {
     public ElasticsearchOptionsValidator()
     {
-        RuleFor(o => o.Nodes).NotEmpty().WithMessage("needs at least one node, such as https://localhost:9200.");
         RuleForEach(o => o.Nodes)
             .Must(node => node.IsAbsoluteUri && node.Scheme is "http" or "https").WithMessage("must be an http or https URL.")
             .Must(node => !node.IsAbsoluteUri || (node.UserInfo.Length == 0 && node.Query.Length == 0)).WithMessage("must not hold credentials or a query; use ApiKey, or Username and Password.");

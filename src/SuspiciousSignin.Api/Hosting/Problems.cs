@@ -3,9 +3,11 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using FluentValidation.Results;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Abstractions;
+using Microsoft.AspNetCore.Mvc.Infrastructure;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.RateLimiting;
 using SuspiciousSignin.Api.Ingest;
@@ -141,7 +143,7 @@ internal static partial class Problems
     {
         cancellationToken.ThrowIfCancellationRequested();
         context.HttpContext.Response.Headers.RetryAfter = "1";
-        await WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "Too many runs are going on. Try again after the time in Retry-After.");
+        await WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "Too many runs or batches are going on. Try again after the time in Retry-After.");
     }
 
     /// <summary>Writes a problem.</summary>
@@ -172,7 +174,7 @@ internal static partial class Problems
 
     private static ObjectResult Result(HttpContext context, int status, string detail, IDictionary<string, string[]>? errors)
     {
-        var factory = context.RequestServices.GetRequiredService<Microsoft.AspNetCore.Mvc.Infrastructure.ProblemDetailsFactory>();
+        var factory = context.RequestServices.GetRequiredService<ProblemDetailsFactory>();
         var problem = factory.CreateProblemDetails(context, status, detail: detail);
         if (errors is { Count: > 0 })
         {
@@ -189,6 +191,24 @@ internal static partial class Problems
     // A name in quotes may hold anything, and is the last: what is unknown is not looked into.
     [GeneratedRegex(@"\['(?<name>.*)'\]\z|\[(?<name>[0-9]+)\]|(?<name>[^.[\]]+)", RegexOptions.Singleline | RegexOptions.NonBacktracking)]
     private static partial Regex PathSegment();
+}
+
+/// <summary>Writes problems to every caller: the framework's own writers leave those without an answer who accept, say, CSV only.</summary>
+internal sealed class ProblemWriter(ProblemDetailsFactory factory) : IProblemDetailsWriter
+{
+    public bool CanWrite(ProblemDetailsContext context) => true;
+
+    public ValueTask WriteAsync(ProblemDetailsContext context)
+    {
+        var (response, told) = (context.HttpContext.Response, context.ProblemDetails);
+        var problem = factory.CreateProblemDetails(context.HttpContext, told.Status ?? response.StatusCode, told.Title, told.Type, told.Detail, told.Instance);
+        foreach (var (name, value) in told.Extensions)
+        {
+            problem.Extensions[name] = value;
+        }
+
+        return new ValueTask(response.WriteAsJsonAsync(problem, options: null, Problems.ContentType));
+    }
 }
 
 /// <summary>The one place where exceptions become answers.</summary>
@@ -222,6 +242,8 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
                 return true;
 
+            // A connection that is reset in the middle of a body says so before the request is told that it is aborted.
+            case ConnectionResetException or ConnectionAbortedException:
             case OperationCanceledException or IOException when context.RequestAborted.IsCancellationRequested:
                 context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
                 return true;

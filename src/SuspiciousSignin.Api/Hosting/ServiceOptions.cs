@@ -85,7 +85,8 @@ internal static class ServiceOptionsSetup
         .AddChecked<StoreOptions>("Store", options =>
         {
             options.RuleFor(o => o.Kind).Must(kind => kind is StoreOptions.MemoryKind or ElasticsearchRegistration.Kind).WithMessage("must be 'Memory' or 'Elasticsearch'.");
-            options.RuleFor(o => o.Elasticsearch).SetValidator(new ElasticsearchOptionsValidator()).When(o => o.Kind == ElasticsearchRegistration.Kind);
+            options.RuleFor(o => o.Elasticsearch).SetValidator(new ElasticsearchOptionsValidator());
+            options.RuleFor(o => o.Elasticsearch.Nodes).NotEmpty().When(o => o.Kind == ElasticsearchRegistration.Kind).WithMessage("needs at least one node, such as https://localhost:9200.");
             options.RuleFor(o => o.Memory.Retention).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(90));
             options.RuleFor(o => o.Memory.MaxEvents).InclusiveBetween(1_000, 50_000_000);
             options.RuleFor(o => o.Memory.Path)
@@ -248,6 +249,6 @@ internal static class ServiceOptionsSetup
 
         // Requests are told in camelCase, settings as the README writes them.
         private static string KeyOf(string property) =>
-            string.Join(':', property.Split('.').Select(part => char.ToUpperInvariant(part[0]) + part[1..]));
+            string.Join(':', property.Split('.', '[').Select(part => part.TrimEnd(']')).Select(part => char.ToUpperInvariant(part[0]) + part[1..]));
     }
 }

@@ -33,8 +33,7 @@ internal static partial class SettingKeys
                 : [];
         }
 
-        // A whole section may have the name of an environment variable of somebody else.
-        if (section.Value is { Length: > 0 } && section.Path.Contains(ConfigurationPath.KeyDelimiter, StringComparison.Ordinal))
+        if (section.Value is { Length: > 0 })
         {
             return [new(section.Path, "holds one value where settings are expected.")];
         }

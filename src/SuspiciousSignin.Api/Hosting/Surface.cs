@@ -80,7 +80,12 @@ internal static class Surface
             return next(context);
         });
         app.UseForwardedHeaders();
-        if (hosting.RequireHttps)
+    }
+
+    /// <summary>Refuses calls over plain HTTP where <see cref="HostingOptions.RequireHttps"/> says so, in the form that the endpoint's callers read.</summary>
+    public static void UseRequiredHttps(this WebApplication app)
+    {
+        if (app.Services.GetRequiredService<HostingOptions>().RequireHttps)
         {
             app.Use((context, next) => context.Request.IsHttps || context.Request.Path.StartsWithSegments("/health", StringComparison.OrdinalIgnoreCase)
                 ? next(context)
@@ -111,7 +116,7 @@ internal static class Surface
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers["Cross-Origin-Embedder-Policy"] = "require-corp";
-        if (!isSwaggerUi)
+        if (!isSwaggerUi || context.Response.StatusCode >= StatusCodes.Status400BadRequest)
         {
             headers.CacheControl = "no-store";
         }

@@ -42,7 +42,7 @@ public sealed record BodyLimits(long MaxBytesSent, long MaxBytesDecompressed, in
 public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, int MaxTextLength);
 
 /// <summary>Bounds of runs.</summary>
-/// <param name="MaxConcurrent">Runs and batches worked on at once (<c>Runs:MaxConcurrent</c>).</param>
+/// <param name="MaxConcurrent">Runs, and apart from them batches, worked on at once (<c>Runs:MaxConcurrent</c>).</param>
 /// <param name="MaxQueued">How many more wait; one more is 429 (<c>Runs:MaxQueued</c>).</param>
 /// <param name="MaxWindow">The longest window; a longer one is 422 (<c>Runs:MaxWindow</c>).</param>
 /// <param name="MaxAddresses">The most <c>sourceIps</c>; more are 422 (<c>Runs:MaxAddresses</c>).</param>

@@ -11,10 +11,13 @@ internal static partial class TimeExpression
 {
     public const string Expected = "Expected RFC 3339 with a zone such as 2026-05-22T10:00:00Z, or date math such as now, now-8h or now-1d/d.";
 
+    /// <summary>The longest text of a time, in characters.</summary>
+    public const int MaxLength = 64;
+
     public static bool TryParse(string? text, DateTimeOffset now, bool roundUp, out DateTimeOffset time)
     {
         time = now;
-        if (text is null || text.Length > 64)
+        if (text is null || text.Length > MaxLength)
         {
             return false;
         }
@@ -30,8 +33,16 @@ internal static partial class TimeExpression
             text = $"{text[..^6]}+{text[^5..]}";
         }
 
+        return TryParseRfc3339(text, out time);
+    }
+
+    /// <summary>Reads RFC 3339 alone, with an offset of at most 14 hours and no leap second; digits finer than .NET keeps are cut off.</summary>
+    public static bool TryParseRfc3339(string text, out DateTimeOffset time)
+    {
+        time = default;
         // Digits behind the seventh would be rounded up, into the next day at the end of one; those of events are cut off.
-        return Rfc3339().Match(text) is { Success: true } match
+        return text.Length <= MaxLength
+            && Rfc3339().Match(text) is { Success: true } match
             && DateTimeOffset.TryParse(match.Result("${seconds}${ticks}${zone}"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time);
     }
 
@@ -107,6 +118,6 @@ internal static partial class TimeExpression
     [GeneratedRegex(@"(?<amount>[+-][0-9]{0,9})(?<unit>[yMwdhHms])|/(?<unit>[yMwdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Terms();
 
-    [GeneratedRegex(@"^(?<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})((?<ticks>\.[0-9]{1,7})[0-9]{0,2})?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"^(?<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})((?<ticks>\.[0-9]{1,7})[0-9]*)?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Rfc3339();
 }

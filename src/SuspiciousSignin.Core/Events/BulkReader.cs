@@ -144,7 +144,7 @@ public sealed class BulkReader
             }
         }
 
-        if (buffer.Length > _options.MaxEventBytes)
+        if (JsonBytes.IsLongerThan(buffer, _options.MaxEventBytes))
         {
             // An overlong line is dropped as it arrives, and told once it ends.
             _inOverlongLine = true;
@@ -157,7 +157,7 @@ public sealed class BulkReader
     private BodyRefusal? ReadLine(in ReadOnlySequence<byte> line)
     {
         _line++;
-        var isTooLong = _inOverlongLine || line.Length > _options.MaxEventBytes;
+        var isTooLong = _inOverlongLine || JsonBytes.IsLongerThan(line, _options.MaxEventBytes);
         _inOverlongLine = false;
         if (_pending is { } pending)
         {

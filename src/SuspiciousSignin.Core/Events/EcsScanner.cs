@@ -77,15 +77,19 @@ internal sealed class EcsScanner(EcsDocument document, int maxDepth)
                 {
                     expected.Add(child!);
                 }
-                else if (key.Contains((byte)'.') && node.Find(key) is { } deeper)
+                else if (key.Contains((byte)'.'))
                 {
-                    if (_dotted.IndexOf(deeper, firstDotted) >= 0)
+                    child = node.Find(key, out var passed);
+                    document.Marks |= passed;
+                    if (child is not null)
                     {
-                        return JsonBytes.Unsure;
-                    }
+                        if (_dotted.IndexOf(child, firstDotted) >= 0)
+                        {
+                            return JsonBytes.Unsure;
+                        }
 
-                    _dotted.Add(deeper);
-                    child = deeper;
+                        _dotted.Add(child);
+                    }
                 }
 
                 at = JsonBytes.SkipSpace(json, at);

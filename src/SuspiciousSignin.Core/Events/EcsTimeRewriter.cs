@@ -30,7 +30,7 @@ internal static class EcsTimeRewriter
                 {
                     var name = reader.GetString()!;
                     writer.WritePropertyName(name);
-                    var child = node.Find(Encoding.UTF8.GetBytes(name));
+                    var child = node.Find(Encoding.UTF8.GetBytes(name), out _);
                     reader.Read();
                     if (child is null)
                     {

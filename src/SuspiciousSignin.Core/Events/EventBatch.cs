@@ -239,6 +239,9 @@ public sealed class EventReaderOptions
     /// <summary>The longest text of a field that the rule reads, in UTF-16 code units; a longer one reads as absent, as ECS' <c>ignore_above</c> has it.</summary>
     public const int MaxTextLength = EcsFields.MaxTextLength;
 
+    /// <summary>How many different addresses of one event are kept; further ones are passed over.</summary>
+    public const int MaxAddresses = EcsDocument.MaxValuesPerField;
+
     /// <summary>The longest body after decompression, in bytes. Default 134,217,728 (128 MiB); 1 KiB to 2 GiB.</summary>
     public long MaxBodyBytes { get; set; } = 128L * 1024 * 1024;
 

@@ -242,7 +242,7 @@ public sealed class EventBatchReader
                 RejectAction(_line, "The body ends with an action line; the document that belongs in the next line is missing.", RejectionCodes.UnknownShape);
             }
         }
-        else if (buffer.Length > _options.MaxEventBytes)
+        else if (JsonBytes.IsLongerThan(buffer, _options.MaxEventBytes))
         {
             // An overlong line is dropped as it arrives, and told once it ends.
             _inOverlongLine = true;
@@ -278,7 +278,7 @@ public sealed class EventBatchReader
     private void ReadLine(ReadOnlySequence<byte> line)
     {
         _line++;
-        if (_inOverlongLine || line.Length > _options.MaxEventBytes)
+        if (_inOverlongLine || JsonBytes.IsLongerThan(line, _options.MaxEventBytes))
         {
             (_inOverlongLine, _action) = (false, null);
             RejectTooLarge(_line);

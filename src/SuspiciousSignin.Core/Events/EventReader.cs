@@ -71,8 +71,18 @@ public sealed class EventReader
 
     /// <summary>Whether its <c>message</c> is such a record: it belongs to an integration that ships them so.</summary>
     internal bool IsRecordMessage =>
-        IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1 && _document.First(EcsField.Message).TrimStart(" \t\r\n"u8).StartsWith("{"u8)
+        IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1 && BeginsAsRecords(_document.First(EcsField.Message))
         && Array.Exists(MessageDatasets, dataset => _document.First(DatasetField).SequenceEqual(dataset));
+
+    private static bool BeginsAsRecords(ReadOnlySpan<byte> text)
+    {
+        text = text.TrimStart(" \t\r\n"u8);
+        text = text.StartsWith("["u8) ? text[1..].TrimStart(" \t\r\n"u8) : text;
+        return text.StartsWith("{"u8);
+    }
+
+    /// <summary>The <c>event.ingested</c> of the last document, milliseconds since the epoch.</summary>
+    internal long? Ingested => _document.Ingested;
 
     /// <summary>Whether the last document is a Kibana alert.</summary>
     public bool IsKibanaAlert => _document.IsKibanaAlert;
@@ -256,7 +266,8 @@ public sealed class EventReader
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var key = reader.TokenStartIndex;
-            var child = node.Find(Text(ref reader));
+            var child = node.Find(Text(ref reader), out var passed);
+            _document.Marks |= passed;
             reader.Read();
             if (child is null)
             {

@@ -79,9 +79,12 @@ internal sealed class FieldNode
     public bool HasChildren => _childCount > 0;
 
     /// <summary>The node that a key leads to, or null where no field lies that way.</summary>
-    public FieldNode? Find(ReadOnlySpan<byte> key)
+    /// <param name="key">The key.</param>
+    /// <param name="passed">What a document that has the key is, be it of a field that nobody reads.</param>
+    public FieldNode? Find(ReadOnlySpan<byte> key, out DocumentMarks passed)
     {
         var node = this;
+        passed = DocumentMarks.None;
         while (true)
         {
             var dot = key.IndexOf((byte)'.');
@@ -90,6 +93,8 @@ internal sealed class FieldNode
             {
                 return node;
             }
+
+            passed |= node.Marks;
 
             key = key[(dot + 1)..];
         }

@@ -188,6 +188,10 @@ internal static class JsonBytes
         return At(json, at) == ':' ? SkipSpace(json, at + 1) : Malformed(at);
     }
 
+    /// <summary>Whether a line, or as much of it as came, is longer than so many bytes; of CR LF both end the line.</summary>
+    public static bool IsLongerThan(in ReadOnlySequence<byte> line, int bytes) =>
+        line.Length > bytes && !(line.Length == bytes + 1L && line.Slice(bytes).FirstSpan[0] == '\r');
+
     /// <summary>Whether there is nothing but space on a line.</summary>
     public static bool IsBlank(in ReadOnlySequence<byte> line)
     {

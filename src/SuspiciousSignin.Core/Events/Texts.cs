@@ -73,7 +73,8 @@ internal sealed class Texts
     public bool? Flag(EcsField field) => bool.TryParse(this[field], out var flag) ? flag : null;
 
     public long? Number(EcsField field) =>
-        long.TryParse(this[field], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+        decimal.TryParse(this[field], NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+        && decimal.IsInteger(number) && number is >= long.MinValue and <= long.MaxValue ? (long)number : null;
 
     public string? Joined(params ReadOnlySpan<EcsField> fields)
     {

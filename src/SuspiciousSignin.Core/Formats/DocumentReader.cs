@@ -94,7 +94,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         using (document)
         {
             var root = document.RootElement;
-            place = place with { Identity = place.Identity.OrOf(root) };
+            place = place with { Identity = place.Identity.OrOf(root), Ingested = _reader.Ingested ?? place.Ingested };
             if (Open(root, isEvent: rejected is null) is { } contents)
             {
                 if (Envelope.HasTwice(root))
@@ -202,6 +202,11 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         try
         {
             shape.Map(record, _ecs, options);
+            if (place.Ingested is { } ingested)
+            {
+                _ecs.SetTime("event.ingested", ingested);
+            }
+
             if (_ecs.Refusal is { } refusal)
             {
                 Reject(place, refusal.Code, refusal.Pointer, refusal.Message);
@@ -265,7 +270,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
     /// <param name="Identity">What came beside it.</param>
     /// <param name="TextPointer">Where its text stands in the row around it.</param>
     /// <param name="Envelopes">How many envelopes are around it.</param>
-    private readonly record struct Place(int? Line, DocumentIdentity Identity, string TextPointer, int Envelopes)
+    /// <param name="Ingested">The <c>event.ingested</c> that a shipper set beside the record or around it; no shape has one of its own.</param>
+    private readonly record struct Place(int? Line, DocumentIdentity Identity, string TextPointer, int Envelopes, long? Ingested = null)
     {
         public RejectedEvent Locate(RejectedEvent rejected) =>
             TextPointer.Length == 0 ? rejected : rejected with { Pointer = TextPointer + rejected.Pointer };

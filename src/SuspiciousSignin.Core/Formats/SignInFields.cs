@@ -60,7 +60,7 @@ internal static class SignInFields
     /// <c>event.outcome</c> of an error code: none or 0 is success, more is failure. One that is no number says neither, as Elastic's pipeline
     /// fails on it; then the result type counts where the record has one.
     /// </summary>
-    public static string? OutcomeOf(JsonElement errorCode, string? resultType = null) => errorCode.Number() switch
+    public static string? OutcomeOf(JsonElement errorCode, string? resultType = null) => errorCode.Sign() switch
     {
         0 => "success",
         > 0 => "failure",

@@ -1,5 +1,5 @@
+using System.Buffers;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using SuspiciousSignin.Events;
 
@@ -44,8 +44,26 @@ internal sealed class ZeekNotice : IRecordShape
         ecs.Set("rule.description", record.Get("msg").Text());
         ecs.Set("zeek.notice", record);
 
-        // uid names the connection: two notices of one connection are two events, so the identity is that of the whole record.
-        ecs.Set("_id", "zeek-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(record.GetRawText())).AsSpan(0, 16)));
+        ecs.Set("_id", "zeek-" + Convert.ToHexStringLower(HashOf(record).AsSpan(0, 16)));
+    }
+
+    /// <summary>
+    /// The hash of the whole record, in whatever order and with whatever space it was written: <c>uid</c> names the connection, and two notices of
+    /// one connection are two events.
+    /// </summary>
+    private static byte[] HashOf(JsonElement record)
+    {
+        var written = new ArrayBufferWriter<byte>();
+        using var json = new Utf8JsonWriter(written, EcsBuilder.WriterOptions);
+        json.WriteStartObject();
+        foreach (var member in record.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal))
+        {
+            member.WriteTo(json);
+        }
+
+        json.WriteEndObject();
+        json.Flush();
+        return SHA256.HashData(written.WrittenSpan);
     }
 
     /// <summary>A member of the connection's <c>id</c>, which Zeek writes dotted and others nested.</summary>

@@ -38,6 +38,7 @@ public sealed class AccessTests : IDisposable
     [InlineData("2026-03-14T05:59:59Z", 401)]
     [InlineData("2026-03-14T08:00:01+02:00", 200)]
     [InlineData("2026-03-14T08:00:00+02:00", 401)]
+    [InlineData("2026-03-14t06:00:00.123456789z", 200)]
     [InlineData("2026-03-15", 200)]
     [InlineData("2026-03-14", 401)]
     public async Task A_key_is_taken_until_it_expires(string expires, int status)
@@ -205,7 +206,7 @@ public sealed class AccessTests : IDisposable
 
         Assert.Equal(
             [
-                "Auth:ApiKeys[0]:Expires", "Auth:Jwt:Audience", "Auth:Jwt:Authority", "Auth:MaxFailures",
+                "Auth:ApiKeys:0:Expires", "Auth:Jwt:Audience", "Auth:Jwt:Authority", "Auth:MaxFailures",
                 "Requests:GracePeriod", "Requests:MaxBodyBytes", "Runs:MaxAddresses", "Runs:MaxWindow",
             ],
             refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
@@ -257,6 +258,18 @@ public sealed class AccessTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("café", "cafü")]
+    [InlineData("0123456789012345678901234567890123456789012345678901234567890123-1", "0123456789012345678901234567890123456789012345678901234567890123-2")]
+    public async Task Tokens_of_several_clients_are_several_callers_however_the_log_shows_them(string one, string other)
+    {
+        using var service = NewServiceWithProvider(("Requests:PerCaller", "1"));
+
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good", one))).Status);
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good", other))).Status);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await BearerAsync(service, TokenOf("good", one))).Status);
+    }
+
     [Fact]
     public async Task A_bearer_that_is_a_key_stays_a_key()
     {
@@ -302,7 +315,7 @@ public sealed class AccessTests : IDisposable
         }),
         [("Auth:Jwt:Authority", Issuer), ("Auth:Jwt:Audience", Audience), .. settings]);
 
-    private string TokenOf(string kind)
+    private string TokenOf(string kind, string client = "playbook")
     {
         var now = TestService.Now.UtcDateTime;
         var (scopeClaim, scopes) = kind switch
@@ -317,7 +330,7 @@ public sealed class AccessTests : IDisposable
         {
             Issuer = kind == "wrong issuer" ? "https://evil.example" : Issuer,
             Audience = kind switch { "wrong audience" => "api://other", "no audience" => null, _ => Audience },
-            Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", "playbook"), new Claim(scopeClaim, scopes)]),
+            Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", client), new Claim(scopeClaim, scopes)]),
             NotBefore = kind == "not yet" ? now.AddMinutes(2) : now.AddHours(-1),
             IssuedAt = now.AddHours(-1),
             AdditionalHeaderClaims = kind == "critical header" ? new Dictionary<string, object>(StringComparer.Ordinal) { ["crit"] = new[] { "exp" } } : null,

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -319,9 +320,26 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
+    [InlineData("{}")]
+    [InlineData("{")]
+    public async Task A_body_in_another_charset_is_415(string json)
+    {
+        using var service = new TestService();
+
+        foreach (var encoding in new[] { Encoding.UTF8, Encoding.Unicode })
+        {
+            using var body = new ByteArrayContent(encoding.GetBytes(json));
+            body.Headers.TryAddWithoutValidation("Content-Type", "application/json; charset=utf-16");
+
+            (await service.SendAsync(HttpMethod.Post, "/api/v1/detections", body)).Problem(415);
+        }
+    }
+
+    [Theory]
     [InlineData("2026-03-13T23:59:59.999999999Z", "2026-03-13T23:59:59.999Z")]
     [InlineData("2026-03-13t23:59:59.99999996+00:00", "2026-03-13T23:59:59.999Z")]
     [InlineData("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999Z")]
+    [InlineData("2026-03-13T23:59:59.99999999999999Z", "2026-03-13T23:59:59.999Z")]
     [InlineData("2026-03-13 23:59:59.1Z", "2026-03-13T23:59:59.1Z")]
     public async Task Digits_below_the_millisecond_are_cut_off(string to, string bound)
     {
@@ -399,14 +417,24 @@ public sealed class DetectionsApiTests
         var first = service.PostAsync("[]", key: "k1");
         await entered.WaitAsync();
         (await service.PostAsync("[]", key: "k1")).Problem(409);
-        var second = service.RunAsync();
+        var second = service.PostAsync("[]");
         await entered.WaitAsync();
-        var tooMany = await service.GetAsync("/api/v1/ips/8.8.8.8/alerts");
-        tooMany.Problem(429);
-        Assert.NotNull(tooMany.Headers.RetryAfter);
+        AssertTooMany(await service.PostAsync("[]"));
+
+        // Batches keep nobody from asking.
+        Task<Answer>[] runs = [service.RunAsync(), service.GetAsync("/api/v1/ips/8.8.4.4/alerts")];
+        await entered.WaitAsync();
+        await entered.WaitAsync();
+        AssertTooMany(await service.GetAsync("/api/v1/ips/8.8.8.8/alerts"));
 
         release.SetResult();
-        Assert.Equal([HttpStatusCode.OK, HttpStatusCode.OK], (await Task.WhenAll(first, second)).Select(answer => answer.Status));
+        Assert.All(await Task.WhenAll([first, second, .. runs]), answer => Assert.Equal(HttpStatusCode.OK, answer.Status));
+
+        static void AssertTooMany(Answer answer)
+        {
+            answer.Problem(429);
+            Assert.NotNull(answer.Headers.RetryAfter);
+        }
     }
 
     [Fact]

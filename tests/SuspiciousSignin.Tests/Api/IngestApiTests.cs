@@ -273,6 +273,19 @@ public sealed class IngestApiTests
         Assert.Equal(expected, (string?)member.Split('.').Aggregate((await service.GetAsync($"{path}?filter_path={member}")).Json, (node, name) => node![name]));
     }
 
+    [Theory]
+    [InlineData("/_cluster/health", "\"status\":\"red\"")]
+    [InlineData("/_cat/health", "suspicious-signin red\n")]
+    public async Task Where_the_store_cannot_be_asked_its_health_is_red(string path, string shown)
+    {
+        using var service = new TestService(store: new InterceptedStore { BeforeChecking = () => throw new StoreUnavailableException("Away.") });
+
+        var answer = await service.GetAsync(path);
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.Status);
+        Assert.Contains(shown, answer.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_answer_says_what_it_really_is()
     {
@@ -299,6 +312,9 @@ public sealed class IngestApiTests
     [InlineData("PUT", "/_data_stream/filebeat-9.4.3", 200)]
     [InlineData("PUT", "/%3Clogstash-%7Bnow%2Fd%7D-000001%3E", 200)]
     [InlineData("POST", "/_aliases", 200)]
+    [InlineData("GET", "/_aliases", 404)]
+    [InlineData("HEAD", "/filebeat/_alias/filebeat-9.4.3", 404)]
+    [InlineData("GET", "/filebeat/_alias", 404)]
     [InlineData("HEAD", "/logstash", 404)]
     [InlineData("GET", "/nothing", 404)]
     public async Task Templates_policies_and_pipelines_are_accepted_and_said_to_be_unused(string method, string path, int status)

@@ -17,6 +17,8 @@ internal sealed class InterceptedStore : IEventStore
 
     public Func<Task> BeforeReading { get; set; } = () => Task.CompletedTask;
 
+    public Func<Task> BeforeChecking { get; init; } = () => Task.CompletedTask;
+
     public Func<EventPage, EventPage> Page { get; init; } = page => page;
 
     public string Kind => _store.Kind;
@@ -41,5 +43,9 @@ internal sealed class InterceptedStore : IEventStore
         return await _store.ReadEventsAsync(query, cancellationToken) is { } page ? Page(page) : null;
     }
 
-    public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => _store.CheckAsync(cancellationToken);
+    public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
+    {
+        await BeforeChecking();
+        return await _store.CheckAsync(cancellationToken);
+    }
 }

@@ -97,6 +97,18 @@ public sealed class LimitsTests : IDisposable
     }
 
     [Fact]
+    public async Task Calls_that_are_refused_count_too()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "K", "alerts:read"), ("Requests:PerCaller", "2")]);
+
+        Assert.Equal("\"requests\";r=1;t=60", Header(await GetAsync(service, "K"), "RateLimit"));
+        (await GetAsync(service, "K")).Problem(403);
+        (await GetAsync(service, "K")).Problem(429);
+        Assert.Equal("\"requests\";r=1;t=60", Header(await GetAsync(service, "wrong"), "RateLimit"));
+        Assert.Equal(2, service.Log.Count(line => line.Contains("lacks the scope", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task An_answer_that_an_exception_led_to_says_how_many_requests_are_left_too()
     {
         using var service = new TestService(store: InterceptedStore.Before(() => throw new InvalidOperationException("A fault of ours.")));

@@ -407,6 +407,8 @@ public sealed class ServiceApiTests
     [InlineData("Auth:ApiKeys:0:Scope:0", "alerts:read", "no such setting; did you mean 'Scopes'?")]
     [InlineData("Ingest:Enabled", "on", "must be true or false.")]
     [InlineData("Store:Memory", "/data/events", "holds one value where settings are expected.")]
+    [InlineData("Store", "Elasticsearch", "holds one value where settings are expected.")]
+    [InlineData("Store:Elasticsearch:MaxRetries", "99", "must be between 1 and 10. You entered 99.")]
     [InlineData("Auth:ApiKeys:0", "HASH", "holds one value where settings are expected.")]
     [InlineData("Logging:Console:FormatterName", "jsom", "must be 'lines' or 'json'.")]
     [InlineData("Logging:Console:FormatterName", "", "must be 'lines' or 'json'.")]

@@ -210,6 +210,27 @@ public sealed class EventReaderTests
     }
 
     [Theory]
+    [InlineData(1024, "\n", 2)]
+    [InlineData(1024, "\r\n", 2)]
+    [InlineData(1024, "\r\r\n", 1)]
+    [InlineData(1025, "\n", 1)]
+    [InlineData(1025, "\r\n", 1)]
+    public async Task What_ends_a_line_is_no_part_of_its_length(int length, string end, int accepted)
+    {
+        var options = new EventReaderOptions { MaxEventBytes = 1024 };
+        var line = $"{{\"@timestamp\":1,\"message\":\"{new string('x', length - 29)}\"}}";
+        Assert.Equal(length, line.Length);
+        var text = Encoding.UTF8.GetBytes(Good + end + line + end);
+
+        foreach (var step in new[] { 1, 100, text.Length })
+        {
+            var (batch, _) = await EventBatchReader.ReadAsync(
+                PipeReader.Create(new Pieces(text, step)), BatchFormat.NdJson, options, TestContext.Current.CancellationToken);
+            Assert.Equal(accepted, batch!.Events.Count);
+        }
+    }
+
+    [Theory]
     [InlineData("", BatchFormat.Json)]
     [InlineData("42", BatchFormat.Json)]
     [InlineData("[" + Good, BatchFormat.Json)]

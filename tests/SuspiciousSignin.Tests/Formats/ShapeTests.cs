@@ -182,7 +182,11 @@ public sealed class ShapeTests
     [InlineData("""{"errorCode":[50126]}""", null)]
     [InlineData("""{"errorCode":{}}""", null)]
     [InlineData("""{"errorCode":true}""", null)]
-    [InlineData("""{"errorCode":99999999999999999999}""", null)]
+    [InlineData("""{"errorCode":99999999999999999999}""", "failure")]
+    [InlineData("""{"errorCode":1e400}""", "failure")]
+    [InlineData("""{"errorCode":"9000000000000000"}""", "failure")]
+    [InlineData("""{"errorCode":"0.0"}""", "success")]
+    [InlineData("""{"errorCode":"Infinity"}""", null)]
     [InlineData("""{"errorCode":-1}""", null)]
     public async Task The_outcome_of_a_sign_in_is_its_error_code(string status, string? expected) => Assert.Equal(
         expected,
@@ -297,6 +301,16 @@ public sealed class ShapeTests
         Assert.Equal(["info", "access"], Normalised.Texts(document, "event.type"));
         Assert.Equal("ExchangeItemAggregated", Normalised.Text(document, "event.code"));
     }
+
+    [Theory]
+    [InlineData("6", 6L)]
+    [InlineData("\"6\"", 6L)]
+    [InlineData("6.0", 6L)]
+    [InlineData("\"1e1\"", 10L)]
+    [InlineData("\"6.5\"", null)]
+    [InlineData("1e30", null)]
+    public async Task A_count_may_be_written_as_any_number_that_is_whole(string count, long? expected) => Assert.Equal(
+        expected, EventDocumentOf(await Engine.ReadAsync(Raw.Mail.Replace("\"OperationCount\":2", $"\"OperationCount\":{count}", StringComparison.Ordinal))).Mail!.OperationCount);
 
     [Theory]
     [InlineData("""{"MailAccessType":"Bind"}""", "Bind")]
@@ -513,9 +527,11 @@ public sealed class ShapeTests
         Assert.Equal(["info", "allowed"], Normalised.Texts(document, "event.type"));
 
         var other = Raw.Zeek.Replace("guessing", "guessing again", StringComparison.Ordinal);
-        var batch = await Engine.ReadAsync($"[{Raw.Zeek},{Raw.Zeek},{other}]");
+        var rewritten = new JsonObject(JsonNode.Parse(Raw.Zeek)!.AsObject().Reverse().Select(member => KeyValuePair.Create(member.Key, member.Value?.DeepClone())));
+        var batch = await Engine.ReadAsync($"[{Raw.Zeek},{Raw.Zeek},{other},{rewritten.ToJsonString(new JsonSerializerOptions { WriteIndented = true })}]");
         Assert.Equal(batch.Events[0].Identity, batch.Events[1].Identity);
         Assert.NotEqual(batch.Events[0].Identity, batch.Events[2].Identity);
+        Assert.Equal(batch.Events[0].Identity, batch.Events[3].Identity);
         Assert.Equal("8.8.8.8", Normalised.Text(await Normalised.OneAsync("""{"ts":"2026-03-14T04:50:00Z","note":"Scan::Port_Scan","src":"8.8.8.8","dst":"1.1.1.1","p":22}"""), "source.ip"));
     }
 
@@ -541,6 +557,11 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"{\"records\":[{\"category\":\"SignInLogs\",\"time\":\"2026-03-14T05:00:00Z\"}]}"}""", "entraSignIn")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"AuditData\":\"{\\\"CreationTime\\\":\\\"2026-03-14T05:00:00\\\",\\\"RecordType\\\":50}\"}"}""", "o365Audit")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"{\"records\":[{\"any\":\"json\"}]}"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"[{\"category\":\"SignInLogs\",\"time\":\"2026-03-14T05:00:00Z\"}]"}""", "entraSignIn")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"[1] text of a log"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana.alert.workflow_status":"open","kibana.alert.depth":1}""", "kibanaAlert")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert.depth":1}}""", "kibanaAlert")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana.space_ids":"x","kibana":{"version":1}}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.signinlogs"},"message":"{\"records\":[]}"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","source":{"ip":"8.8.8.8"},"records":[1,2]}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert":{"uuid":"1"}},"event_type":"alert","src_ip":"8.8.8.8"}""", "kibanaAlert")]
@@ -569,6 +590,17 @@ public sealed class ShapeTests
         var rejected = Assert.Single((await Engine.ReadAsync($$"""[{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"suricata.eve"},"message":"{{message}}"}]""")).Rejected);
 
         Assert.Equal((code, pointer), (rejected.Code, rejected.Pointer));
+    }
+
+    [Theory]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event.ingested":"2026-03-14T05:59:00Z","CreationTime":"2026-03-14T01:00:00","RecordType":50}""")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit","ingested":"2026-03-14T05:59:00Z"},"message":"{\"CreationTime\":\"2026-03-14T01:00:00\",\"RecordType\":50}"}""")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit","ingested":"2026-03-14T05:59:00Z"},"records":[{"CreationTime":"2026-03-14T01:00:00","RecordType":50}]}""")]
+    public async Task When_a_record_was_ingested_is_what_its_shipper_says(string shipped)
+    {
+        var record = Assert.Single((await Engine.ReadAsync($"[{shipped}]")).Events);
+
+        Assert.Equal(("2026-03-14T01:00:00.000Z", "2026-03-14T05:59:00.000Z"), (EcsTime.ToText(record.Timestamp), EcsTime.ToText(record.Ingested)));
     }
 
     [Fact]

@@ -100,12 +100,41 @@ public sealed class SurfaceTests
         Assert.Equal(allowed, string.Join(", ", answer.ContentHeaders.Allow.Order(StringComparer.Ordinal)));
     }
 
+    [Theory]
+    [InlineData("text/csv")]
+    [InlineData("text/html")]
+    [InlineData("application/x-ndjson, application/json;q=0")]
+    public async Task Errors_are_problems_whatever_the_caller_accepts(string accept)
+    {
+        using var service = new TestService(settings: ("Requests:MaxBodyBytes", "1024"), overTcp: true);
+        Task<Answer> SendAsync(string method, string path, HttpContent? body = null) => service.SendAsync(new HttpMethod(method), path, body, null, ("Accept", accept));
+
+        (await SendAsync("GET", "/nothing")).Problem(404);
+        (await SendAsync("DELETE", "/api/v1/rule")).Problem(405);
+        (await SendAsync("GET", "/api/v1/ips/none/alerts")).Problem(400);
+        (await SendAsync("POST", "/api/v1/events", TestService.Content($"[{new string(' ', 2000)}]"))).Problem(413);
+        using var notCompressed = TestService.Content("[]");
+        notCompressed.Headers.ContentEncoding.Add("gzip");
+        (await SendAsync("POST", "/api/v1/events", notCompressed)).Problem(400);
+    }
+
+    [Fact]
+    public async Task A_file_of_swagger_ui_that_is_not_there_is_not_kept_by_caches()
+    {
+        using var service = new TestService();
+
+        Assert.Equal("no-store", (await service.GetAsync("/swagger/nothing")).Headers.CacheControl!.ToString());
+    }
+
     [Fact]
     public async Task Plain_http_is_refused_where_https_is_required_but_not_to_health_checks()
     {
         using var service = new TestService(settings: ("Hosting:RequireHttps", "true"));
 
         (await service.GetAsync("/api/v1/rule")).Problem(400);
+        var bulk = await service.SendAsync(HttpMethod.Post, "/_bulk", TestService.Content("{}"));
+        Assert.Equal((400, "illegal_argument_exception"), ((int)bulk.Status, (string?)bulk.Json!["error"]!["type"]));
+        Assert.Equal("Elasticsearch", bulk.Headers.GetValues("X-Elastic-Product").Single());
         Assert.Equal(HttpStatusCode.OK, (await service.GetAsync("/health/live")).Status);
         Assert.Equal(HttpStatusCode.OK, (await service.GetAsync("https://soc.example/api/v1/rule")).Status);
     }
