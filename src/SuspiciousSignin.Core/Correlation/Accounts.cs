@@ -79,7 +79,8 @@ public sealed class Accounts
             : _name != other._name ? _name.CompareTo(other._name)
             : string.CompareOrdinal(activity.Name, other.Activity.Name) is not 0 and var byName ? byName
             : string.CompareOrdinal(activity.Id, other.Activity.Id) is not 0 and var byId ? byId
-            : string.CompareOrdinal(activity.Email, other.Activity.Email);
+            : string.CompareOrdinal(activity.Email, other.Activity.Email) is not 0 and var byEmail ? byEmail
+            : other.Activity.AzureSignIn.CompareTo(activity.AzureSignIn);
 
         /// <summary>Its first eight characters, such that numbers are in the order of the texts.</summary>
         private static UInt128 StartOf(string? text)

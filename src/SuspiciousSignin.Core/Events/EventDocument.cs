@@ -162,11 +162,11 @@ public sealed record EventUser
             EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.ServiceName, EcsField.ServicePrincipalName, EcsField.ServicePrincipalId)
             ? new EventUser
             {
-                Name = text.Any(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
-                Id = text.Any(EcsField.UserId, EcsField.ServicePrincipalId),
-                Email = text[EcsField.UserEmail],
+                Name = text.Least(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
+                Id = text.Least(EcsField.UserId, EcsField.ServicePrincipalId),
+                Email = text.Least(EcsField.UserEmail),
                 FullName = text[EcsField.UserFullName],
-                Domain = text[EcsField.UserDomain],
+                Domain = text.Least(EcsField.UserDomain),
                 Type = text[EcsField.UserType],
             }
             : null;

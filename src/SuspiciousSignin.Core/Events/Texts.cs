@@ -65,6 +65,26 @@ internal sealed class Texts
         return null;
     }
 
+    /// <summary>The least value of the first of the fields that has one: of several the one that ES|QL's <c>MV_MIN</c> takes, in whatever order they came.</summary>
+    public string? Least(params ReadOnlySpan<EcsField> fields)
+    {
+        foreach (var field in fields)
+        {
+            string? least = null;
+            foreach (var (of, text) in _values)
+            {
+                least = of == field && text.Length > 0 && (least is null || string.CompareOrdinal(text, least) < 0) ? text : least;
+            }
+
+            if (least is not null)
+            {
+                return least;
+            }
+        }
+
+        return null;
+    }
+
     public bool HasAny(params ReadOnlySpan<EcsField> fields) => Any(fields) is not null;
 
     public IReadOnlyList<string>? All(EcsField field) =>

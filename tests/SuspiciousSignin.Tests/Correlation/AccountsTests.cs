@@ -18,6 +18,25 @@ public sealed class AccountsTests
             mailAccess));
 
     [Fact]
+    public void Accounts_that_only_differ_in_their_domain_come_in_one_order_however_they_came()
+    {
+        (string Domain, int AzureSignIn, int MailAccess)[] added = [("a.example", 2, 0), ("b.example", 1, 1)];
+        var orders = new[] { added, [.. added.Reverse()] }.Select(order =>
+        {
+            var accounts = new Accounts();
+            foreach (var (domain, azureSignIn, mailAccess) in order)
+            {
+                accounts.Add(new EventUser { Name = "bob", Domain = domain }, azureSignIn, mailAccess);
+            }
+
+            return accounts.ToActivities();
+        }).ToArray();
+
+        Assert.Equal(2, orders[0].Count);
+        Assert.Equal(orders[0], orders[1]);
+    }
+
+    [Fact]
     public void Accounts_come_busiest_first_then_by_name_id_and_email_as_ordinal_text() =>
         Account.Array[0, 60].Sample(added =>
         {

@@ -196,6 +196,28 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task An_account_of_several_values_has_the_least_of_each()
+    {
+        var store = Create();
+        await AppendAsync(
+            store, NetworkAlert(Now), SignIn(Now, more: ",\"user.name\":[\"zed\",\"abe\"],\"user.id\":[\"z\",\"b\"],\"user.email\":[\"b@x\",\"a@x\"]"));
+
+        var user = Assert.Single(Assert.Single((await CorrelateAsync(store)).Findings).Users);
+
+        Assert.Equal(("abe", "b", "a@x"), (user.Name, user.Id, user.Email));
+    }
+
+    [Fact]
+    public async Task Each_of_many_rule_names_of_one_event_is_told()
+    {
+        var store = Create();
+        string[] names = [.. Enumerable.Range(10, 30).Select(i => $"n{i}")];
+        await AppendAsync(store, NetworkAlert(Now), SignIn(Now, more: $",\"kibana.alert.rule.name\":[{string.Join(',', names.Select(name => $"\"{name}\""))}]"));
+
+        Assert.Equal(["External Alerts", .. names], Assert.Single((await CorrelateAsync(store)).Findings).RuleNames);
+    }
+
+    [Fact]
     public async Task Paging_shows_each_event_once_while_newer_ones_arrive()
     {
         var store = Create();
