@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
