@@ -100,7 +100,7 @@ public sealed class EventsController(
                 return this.Refuse(StatusCodes.Status409Conflict, "A request with this Idempotency-Key is still being carried out.");
 
             case IdempotencyCache.Claim.Answered:
-                await using (var again = HashingBody(out var hash))
+                await using (var again = HashingBody(out var hashAgain))
                 {
                     if (!await IsWithinBoundAsync(again, cancellationToken))
                     {
@@ -108,19 +108,19 @@ public sealed class EventsController(
                         return this.Refuse(refusal.Status, refusal.Detail);
                     }
 
-                    return HashOf(hash, format).AsSpan().SequenceEqual(firstHash)
+                    return HashOf(hashAgain, format).AsSpan().SequenceEqual(firstHash)
                         ? File(firstAnswer, "application/json; charset=utf-8")
                         : this.Refuse(StatusCodes.Status422UnprocessableEntity, "This Idempotency-Key was used with another request. Use a new key for a new request.", at: "Idempotency-Key");
                 }
 
             default:
                 var isRemembered = false;
+                var body = PipeReader.Create(HashingBody(out var hash));
                 try
                 {
-                    await using var body = HashingBody(out var hash);
                     // Where the answer is lost behind the store, by a fault or since the caller went away, the request sent again finds its events known.
                     var (result, answer) = await EvaluateBodyAsync(
-                        PipeReader.Create(body),
+                        body,
                         format,
                         request,
                         () => BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)])),
@@ -130,6 +130,7 @@ public sealed class EventsController(
                 }
                 finally
                 {
+                    await body.CompleteAsync();
                     if (!isRemembered)
                     {
                         idempotency.Release(key);
