@@ -213,7 +213,7 @@ internal readonly record struct Instant(long Millis, int Nanos = 0) : IComparabl
         return Nanos == 0 ? text + "Z" : text + Nanos.ToString("D6", CultureInfo.InvariantCulture).TrimEnd('0') + "Z";
     }
 
-    /// <summary>Reads strict_date_optional_time, or epoch_millis when the text is only digits and not a year.</summary>
+    /// <summary>Reads strict_date_optional_time, or epoch_millis, which may have a fraction, when the text is a number and not a year.</summary>
     public static bool TryParse(string text, out Instant instant, bool epochMillis = true)
     {
         instant = default;
@@ -273,8 +273,10 @@ internal readonly record struct Instant(long Millis, int Nanos = 0) : IComparabl
     private static bool TryEpoch(string text, out Instant instant)
     {
         instant = default;
-        if (!long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var millis)) return false;
-        instant = new Instant(millis);
+        const NumberStyles WithFraction = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
+        if (!decimal.TryParse(text, WithFraction, CultureInfo.InvariantCulture, out var millis) || Math.Abs(millis) > long.MaxValue / 2 || text.Length - text.IndexOf('.') > 7 && text.Contains('.')) return false;
+        var whole = decimal.Floor(millis);
+        instant = new Instant((long)whole, (int)((millis - whole) * 1_000_000));
         return true;
     }
 

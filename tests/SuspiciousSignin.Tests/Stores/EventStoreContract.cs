@@ -106,6 +106,17 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task A_time_in_milliseconds_may_have_a_fraction_which_is_cut_off()
+    {
+        var store = Create();
+        await AppendAsync(store, SignIn(Now).Replace($"{Now}", $"{Now}.75", StringComparison.Ordinal));
+
+        var coverage = (await CorrelateAsync(store)).Coverage.AzureSignIn;
+
+        Assert.Equal((1, Now), (coverage.Events, At(coverage.Newest!.Value)));
+    }
+
+    [Fact]
     public async Task Events_are_read_by_time_and_equal_times_in_the_same_order_whatever_the_page()
     {
         var store = Create();
