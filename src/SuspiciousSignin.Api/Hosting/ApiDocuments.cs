@@ -109,12 +109,36 @@ internal static class ApiDocuments
         options.AddOperationTransformer((operation, context, cancellationToken) => AddExamples(operation, context, version, cancellationToken));
     }
 
-    /// <summary>
-    /// Examples that work as they stand: the requests are dated from the moment the document is read, and the answers are what the sample
-    /// scenario gives.
-    /// </summary>
+    /// <summary>Examples that work as they stand: the requests are dated from the moment the document is read.</summary>
     private static async Task AddExamples(
         OpenApiOperation operation, OpenApiOperationTransformerContext context, OpenApiSpecVersion version, CancellationToken cancellationToken)
+    {
+        AddParameters(operation);
+        AddProblems(operation);
+        var clock = context.ApplicationServices.GetRequiredService<TimeProvider>();
+        if (operation.OperationId == "runDetection")
+        {
+            var content = operation.RequestBody!.Content!;
+            foreach (var other in content.Keys.Where(type => type != "application/json").ToList())
+            {
+                content.Remove(other);
+            }
+
+            content["application/json"].Example = JsonNode.Parse("""{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
+        }
+        else if (operation.OperationId == "evaluateEvents")
+        {
+            operation.RequestBody = BatchBody(SampleScenario.Text(clock.GetUtcNow()).Split('\n', StringSplitOptions.RemoveEmptyEntries), version);
+        }
+
+        if (await AnswerOfAsync(operation.OperationId, clock, cancellationToken) is { } answer)
+        {
+            operation.Responses!["200"].Content!["application/json"].Example = JsonSerializer.SerializeToNode(
+                answer, answer.GetType(), context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions);
+        }
+    }
+
+    private static void AddParameters(OpenApiOperation operation)
     {
         foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>())
         {
@@ -122,88 +146,24 @@ internal static class ApiDocuments
             {
                 // The comment in the code is found by the name of the parameter there.
                 parameter.Description ??= "Makes the request safe to send again: the same key of the same caller with the same body gives the first answer again.";
-                continue;
             }
-
-            if (parameter.In != ParameterLocation.Query)
+            else if (parameter.In == ParameterLocation.Query)
             {
-                continue;
-            }
-
-            parameter.Name = JsonNamingPolicy.CamelCase.ConvertName(parameter.Name!);
-            parameter.Example ??= parameter.Name switch
-            {
-                "from" => "now-8h",
-                "to" => "now",
-                "revision" => "resilient",
-                "limit" => 100,
-                _ => null,
-            };
-        }
-
-        var clock = context.ApplicationServices.GetRequiredService<TimeProvider>();
-        var lines = SampleScenario.Text(clock.GetUtcNow()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        var correlation = new CorrelationService(new MemoryEventStore(new MemoryStoreOptions(), clock), clock, new AlertOptions());
-        var evaluation = await SampleScenario.EvaluateAsync(correlation, clock.GetUtcNow(), cancellationToken);
-        var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock, promote: false);
-        var run = await correlation.RunAsync(query, cancellationToken);
-        var (address, bounds) = (SourceAddress.Parse("89.160.20.156"), run.Window);
-        var json = context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
-        switch (operation.OperationId)
-        {
-            case "runDetection":
-                var content = operation.RequestBody!.Content!;
-                foreach (var other in content.Keys.Where(type => type != "application/json").ToList())
+                parameter.Name = JsonNamingPolicy.CamelCase.ConvertName(parameter.Name!);
+                parameter.Example ??= parameter.Name switch
                 {
-                    content.Remove(other);
-                }
-
-                content["application/json"].Example = JsonNode.Parse("""{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
-                Answer(operation, JsonSerializer.SerializeToNode(run, json));
-                break;
-
-            case "getAlertsOfAddress":
-                var alerts = run.Alerts.Where(alert => alert.SourceIp == address.ToString()).ToList();
-                Answer(operation, JsonSerializer.SerializeToNode(new AddressAlerts(address.ToString(), bounds, run.Status, alerts.Count, alerts, []), json));
-                break;
-
-            case "getEventsOfAddress":
-                var page = await correlation.EventsOfAsync(
-                    new EventQuery { Address = address, Window = TimeWindow.All, Revision = query.Revision, Limit = 2 }, cancellationToken);
-                Answer(operation, JsonSerializer.SerializeToNode(AddressEvents.Of(address, page!), json));
-                break;
-
-            case "getLimits":
-                Answer(operation, JsonSerializer.SerializeToNode(
-                    ServiceLimits.Of(new RequestOptions(), new EventReaderOptions(), new RunOptions(), new AlertOptions(), new AuthOptions(), new IdempotencyOptions()), json));
-                break;
-
-            case "evaluateEvents":
-                operation.RequestBody = new OpenApiRequestBody
-                {
-                    Required = true,
-                    Description = "ECS documents, nested, dotted or mixed, and raw records; as an array, in an envelope such as {\"events\":[…]}, or one per line.",
-                    Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
-                    {
-                        ["application/json"] = new()
-                        {
-                            Schema = BatchSchema(version),
-                            Example = new JsonArray([.. lines.Select(line => JsonNode.Parse(line))]),
-                        },
-                        ["application/x-ndjson"] = new()
-                        {
-                            Schema = new OpenApiSchema { Type = JsonSchemaType.String },
-                            Example = string.Join('\n', lines) + "\n",
-                        },
-                    },
+                    "from" => "now-8h",
+                    "to" => "now",
+                    "revision" => "resilient",
+                    "limit" => 100,
+                    _ => null,
                 };
-                Answer(operation, JsonSerializer.SerializeToNode(evaluation, json));
-                break;
-
-            default:
-                break;
+            }
         }
+    }
 
+    private static void AddProblems(OpenApiOperation operation)
+    {
         foreach (var (status, response) in operation.Responses ?? [])
         {
             if (response.Content?.TryGetValue(Problems.ContentType, out var problem) == true)
@@ -221,15 +181,65 @@ internal static class ApiDocuments
         }
     }
 
+    private static OpenApiRequestBody BatchBody(string[] lines, OpenApiSpecVersion version) => new()
+    {
+        Required = true,
+        Description = "ECS documents, nested, dotted or mixed, and raw records; as an array, in an envelope such as {\"events\":[…]}, or one per line.",
+        Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
+        {
+            ["application/json"] = new()
+            {
+                Schema = BatchSchema(version),
+                Example = new JsonArray([.. lines.Select(line => JsonNode.Parse(line))]),
+            },
+            ["application/x-ndjson"] = new()
+            {
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+                Example = string.Join('\n', lines) + "\n",
+            },
+        },
+    };
+
+    /// <summary>What the operation answers over the sample scenario; null for one that shows no example.</summary>
+    private static async Task<object?> AnswerOfAsync(string? operation, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        if (operation == "getLimits")
+        {
+            return ServiceLimits.Of(new RequestOptions(), new EventReaderOptions(), new RunOptions(), new AlertOptions(), new AuthOptions(), new IdempotencyOptions());
+        }
+
+        if (operation is not ("evaluateEvents" or "runDetection" or "getAlertsOfAddress" or "getEventsOfAddress"))
+        {
+            return null;
+        }
+
+        var correlation = new CorrelationService(new MemoryEventStore(new MemoryStoreOptions(), clock), clock, new AlertOptions());
+        var evaluation = await SampleScenario.EvaluateAsync(correlation, clock.GetUtcNow(), cancellationToken);
+        if (operation == "evaluateEvents")
+        {
+            return evaluation;
+        }
+
+        var address = SourceAddress.Parse("89.160.20.156");
+        var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock, promote: false);
+        if (operation == "getEventsOfAddress")
+        {
+            var page = await correlation.EventsOfAsync(
+                new EventQuery { Address = address, Window = TimeWindow.All, Revision = query.Revision, Limit = 2 }, cancellationToken);
+            return AddressEvents.Of(address, page!);
+        }
+
+        var run = await correlation.RunAsync(query, cancellationToken);
+        var alerts = run.Alerts.Where(alert => alert.SourceIp == address.ToString()).ToList();
+        return operation == "runDetection" ? run : new AddressAlerts(address.ToString(), run.Window, run.Status, alerts.Count, alerts, []);
+    }
+
     /// <summary>An array of events, or one object: an event or an envelope. OpenAPI 2.0 can say one of the two only.</summary>
     private static OpenApiSchema BatchSchema(OpenApiSpecVersion version)
     {
         var array = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object } };
         return version == OpenApiSpecVersion.OpenApi2_0 ? array : new OpenApiSchema { OneOf = [array, new OpenApiSchema { Type = JsonSchemaType.Object }] };
     }
-
-    private static void Answer(OpenApiOperation operation, JsonNode? example) =>
-        operation.Responses!["200"].Content!["application/json"].Example = example;
 
     /// <summary>One document for all, however they ask: whoever adds a parameter, a host or a key to the request gets no other.</summary>
     private sealed class OncePerMinute : IOutputCachePolicy

@@ -253,37 +253,9 @@ public sealed class BulkReader
                 return Malformed("expected an object after the action");
             }
 
-            string? index = null, id = null;
-            var seen = 0U;
-            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            if (ReadMetadata(ref reader, ref action, out var index, out var id) is { } refusal)
             {
-                if (IndexOfKnownKey(ref reader) is not (>= 0 and var known))
-                {
-                    return Malformed("it holds a parameter that bulk actions do not have");
-                }
-
-                var key = KnownMetadata[known];
-                if ((seen & (1U << known)) != 0)
-                {
-                    return Malformed($"it gives {key} twice");
-                }
-
-                seen |= 1U << known;
-                reader.Read();
-                _namesPipeline |= key == "pipeline" && reader.TokenType == JsonTokenType.String && !reader.ValueTextEquals("_none"u8);
-                if (key is "_index" or "_id" or "op_type")
-                {
-                    if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray)
-                    {
-                        return Malformed($"{key} is text");
-                    }
-
-                    var value = TextOrNull(ref reader);
-                    (index, id) = key switch { "_index" => (value, id), "_id" => (index, value), _ => (index, id) };
-                    action = key == "op_type" && value == "create" && action == BulkAction.Index ? BulkAction.Create : action;
-                }
-
-                reader.Skip();
+                return refusal;
             }
 
             if (!reader.Read() || reader.TokenType != JsonTokenType.EndObject)
@@ -304,6 +276,45 @@ public sealed class BulkReader
             // What Utf8JsonReader throws for text that is not UTF-8, or an escaped lone surrogate.
             return Malformed("a string in it is not valid text");
         }
+    }
+
+    /// <summary>Reads the parameters of an action, to the end of their object.</summary>
+    private BodyRefusal? ReadMetadata(ref Utf8JsonReader reader, ref BulkAction action, out string? index, out string? id)
+    {
+        (index, id) = (null, null);
+        var seen = 0U;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (IndexOfKnownKey(ref reader) is not (>= 0 and var known))
+            {
+                return Malformed("it holds a parameter that bulk actions do not have");
+            }
+
+            var key = KnownMetadata[known];
+            if ((seen & (1U << known)) != 0)
+            {
+                return Malformed($"it gives {key} twice");
+            }
+
+            seen |= 1U << known;
+            reader.Read();
+            _namesPipeline |= key == "pipeline" && reader.TokenType == JsonTokenType.String && !reader.ValueTextEquals("_none"u8);
+            if (key is "_index" or "_id" or "op_type")
+            {
+                if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray)
+                {
+                    return Malformed($"{key} is text");
+                }
+
+                var value = TextOrNull(ref reader);
+                (index, id) = key switch { "_index" => (value, id), "_id" => (index, value), _ => (index, id) };
+                action = key == "op_type" && value == "create" && action == BulkAction.Index ? BulkAction.Create : action;
+            }
+
+            reader.Skip();
+        }
+
+        return null;
     }
 
     private BodyRefusal? Begin(BulkAction action, string? index, string? id)

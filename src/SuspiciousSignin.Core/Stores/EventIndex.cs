@@ -198,15 +198,7 @@ internal sealed class EventIndex
         if (_leaving.Furthest is { } letGo)
         {
             // Once all is done nothing up to here is held, whether it was let go just now or never came.
-            var through = isMore || letGo.CompareTo((cutoff - 1, long.MaxValue)) > 0 ? letGo : (Timestamp: cutoff - 1, Sequence: long.MaxValue);
-            if (through.CompareTo((Evictions.Timestamp, Evictions.Sequence)) >= 0)
-            {
-                Evictions = Evictions with { Timestamp = through.Timestamp, Sequence = through.Sequence, Before = Sequence };
-            }
-            else if (HoldsNothingUpTo(Evictions.Timestamp, Evictions.Sequence))
-            {
-                Evictions = Evictions with { Before = Sequence };
-            }
+            Remember(isMore || letGo.CompareTo((cutoff - 1, long.MaxValue)) > 0 ? letGo : (cutoff - 1, long.MaxValue));
         }
 
         _leaving = default;
@@ -422,6 +414,19 @@ internal sealed class EventIndex
         _leaving.TooOld += isTooOld ? count : 0;
         _leaving.TooMany += isTooOld ? 0 : count;
         _leaving.Furthest = _leaving.Furthest is { } furthest && furthest.CompareTo(last) > 0 ? furthest : last;
+    }
+
+    /// <summary>Remembers up to where nothing is held of the events that came so far.</summary>
+    private void Remember((long Timestamp, long Sequence) through)
+    {
+        if (through.CompareTo((Evictions.Timestamp, Evictions.Sequence)) >= 0)
+        {
+            Evictions = Evictions with { Timestamp = through.Timestamp, Sequence = through.Sequence, Before = Sequence };
+        }
+        else if (HoldsNothingUpTo(Evictions.Timestamp, Evictions.Sequence))
+        {
+            Evictions = Evictions with { Before = Sequence };
+        }
     }
 
     private static (long Timestamp, long Sequence) PlaceOf(Minute minute, MinuteEntry entry) =>
