@@ -21,10 +21,10 @@ public sealed record DetectionQuery
     /// <summary>Only these addresses; null for all.</summary>
     public IReadOnlyList<SourceAddress>? SourceIps { get; init; }
 
-    /// <summary>How many alerts to return at most.</summary>
+    /// <summary>How many alerts to return at most, at least 1. Default 100.</summary>
     public int Limit { get; init; } = 100;
 
-    /// <summary>Whether alerts carry their events.</summary>
+    /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool IncludeEvents { get; init; }
 }
 

@@ -11,7 +11,7 @@ public sealed record EvaluationQuery
     /// <summary>The rule.</summary>
     public required RuleRevision Revision { get; init; }
 
-    /// <summary>Whether the events are kept.</summary>
+    /// <summary>Whether the events are kept, and judged beside those kept before; else the batch is judged alone. Default true.</summary>
     public bool Store { get; init; } = true;
 
     /// <summary>Exclusive lower bound, milliseconds since the epoch; null for the rule's look-back.</summary>
@@ -20,7 +20,7 @@ public sealed record EvaluationQuery
     /// <summary>Inclusive upper bound, milliseconds since the epoch; null for the batch's newest event.</summary>
     public long? To { get; init; }
 
-    /// <summary>Whether alerts carry their events.</summary>
+    /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool IncludeEvents { get; init; }
 }
 

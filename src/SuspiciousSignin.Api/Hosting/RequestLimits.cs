@@ -16,7 +16,7 @@ public sealed class RequestOptions
     /// <summary>The longest body as it is sent, before decompression, in bytes. Default: as <c>Events:MaxBodyBytes</c>; 1 KiB to 2 GiB.</summary>
     public long? MaxBodyBytes { get; set; }
 
-    /// <summary>Requests of one caller within <see cref="Window"/>; further ones are answered 429. Default 60,000; 0 for no bound.</summary>
+    /// <summary>Requests of one caller within <see cref="Window"/>; further ones are answered 429. Default 60,000; up to 100,000,000; 0 for no bound.</summary>
     public int PerCaller { get; set; } = 60_000;
 
     /// <summary>How long requests are counted. Default 1 minute; 1 second to 1 day.</summary>

@@ -120,11 +120,15 @@ public sealed record EventPage(IReadOnlyList<EventDocument> Events, long? Total,
 }
 
 /// <summary>Whether a store can answer, and why not.</summary>
+/// <param name="IsReady">Whether it can.</param>
+/// <param name="Description">The same in words fit for callers, without secrets.</param>
+/// <param name="Facts">What operators want to see, by name, as in <c>/health/ready</c>.</param>
 public sealed record StoreHealth(bool IsReady, string Description, IReadOnlyDictionary<string, object> Facts);
 
 /// <summary>
 /// Holds events and correlates them: it takes the rule and the window and returns aggregates, so that each store works where its data is.
-/// All members are thread-safe. A store that cannot answer throws <see cref="StoreUnavailableException"/>.
+/// All members are thread-safe. A store that cannot answer throws <see cref="StoreUnavailableException"/>. A call that is cancelled throws
+/// <see cref="OperationCanceledException"/>, or returns where little is left to do; an append may have kept a part of the events, or all.
 /// </summary>
 public interface IEventStore
 {
