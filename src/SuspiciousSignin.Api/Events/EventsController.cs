@@ -45,7 +45,7 @@ public sealed class EventsController(
     /// <response code="413">The body is too long. Nothing was stored.</response>
     /// <response code="415">Another Content-Type or Content-Encoding than those taken.</response>
     /// <response code="422">A parameter is out of range, or the Idempotency-Key was used with another body.</response>
-    /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
+    /// <response code="429">Too many batches are going on, or too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpPost(Name = "evaluateEvents")]
     [EnableRateLimiting(Composition.BatchesPolicy)]

@@ -29,6 +29,7 @@ internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<
             .Must((o, _) => IsReadable(o)).When(o => o.CertificateAuthority is not null && o.CertificateFingerprint is null, ApplyConditionTo.CurrentValidator).WithMessage("must name a readable PEM file with a certificate.");
         RuleFor(o => o.DataStream).Matches(StreamName()).WithMessage("must be a data stream's name, such as logs-suspicious_signin.events-default.");
         RuleForEach(o => o.Indices)
+            .OverrideIndexer((_, _, patterns, _) => $"[{patterns.Key}]")
             .Must(patterns => RuleCatalogue.RevisionNames.Contains(patterns.Key)).WithMessage($"must be keyed by one of {string.Join(", ", RuleCatalogue.RevisionNames)}.")
             .Must(patterns => patterns.Value.Length > 0 && patterns.Value.All(IndexPattern().IsMatch)).WithMessage("must be index patterns in lower case, such as logs-*.");
         RuleFor(o => o.CallTimeout).InclusiveBetween(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));

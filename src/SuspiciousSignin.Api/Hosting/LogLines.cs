@@ -9,7 +9,8 @@ namespace SuspiciousSignin.Api.Hosting;
 /// <summary>
 /// The log on the console, a line for each entry. Parts of an entry may have been written by an attacker (a path, what a cluster says of a
 /// document): they cannot begin a line, move the cursor, or turn the direction of the text, because every such character is escaped as in
-/// C#: <c>\n</c>, <c>\u001B</c>, <c>\U000E0001</c>; and so is the backslash. <c>Logging:Console:FormatterName</c> may be <c>json</c> instead, which escapes them too.
+/// C#: <c>\n</c>, <c>\u001B</c>, <c>\U000E0001</c>; and so is the backslash. <c>Logging:Console:FormatterName</c> may be <c>json</c> instead,
+/// which escapes them too.
 /// </summary>
 internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
 {

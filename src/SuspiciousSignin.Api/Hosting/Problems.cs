@@ -143,7 +143,8 @@ internal static partial class Problems
     {
         cancellationToken.ThrowIfCancellationRequested();
         context.HttpContext.Response.Headers.RetryAfter = "1";
-        await WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "Too many runs or batches are going on. Try again after the time in Retry-After.");
+        var what = context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName == Composition.BatchesPolicy ? "batches" : "runs";
+        await WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, $"Too many {what} are going on. Try again after the time in Retry-After.");
     }
 
     /// <summary>Writes a problem.</summary>
@@ -242,8 +243,13 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
                 return true;
 
-            // A connection that is reset in the middle of a body says so before the request is told that it is aborted.
+            // A connection that is reset in the middle of a body says so before the request is told that it is aborted, and the server would
+            // go on to read what is left of the body.
             case ConnectionResetException or ConnectionAbortedException:
+                context.Abort();
+                context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+                return true;
+
             case OperationCanceledException or IOException when context.RequestAborted.IsCancellationRequested:
                 context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
                 return true;

@@ -138,7 +138,9 @@ internal static class RequestLimits
             return;
         }
 
-        var counter = new WindowCounter(app.Services.GetRequiredService<TimeProvider>(), requests.Window);
+        // Apart, so that strangers, who may have many addresses, use up nothing of those whom we know.
+        var clock = app.Services.GetRequiredService<TimeProvider>();
+        var (callers, strangers) = (new WindowCounter(clock, requests.Window), new WindowCounter(clock, requests.Window));
         var policy = string.Create(CultureInfo.InvariantCulture, $"\"requests\";q={requests.PerCaller};w={(int)requests.Window.TotalSeconds}");
         app.Use((context, next) =>
         {
@@ -147,7 +149,9 @@ internal static class RequestLimits
                 return next(context);
             }
 
-            var (count, left) = counter.Add(Access.CallerOf(context.User) ?? Access.CounterKeyOf(context.Connection.RemoteIpAddress));
+            var (count, left) = Access.CallerOf(context.User) is { } caller
+                ? callers.Add(caller)
+                : strangers.Add(Access.CounterKeyOf(context.Connection.RemoteIpAddress));
             var seconds = Math.Max(1, (int)Math.Ceiling(left.TotalSeconds));
             var headers = context.Response.Headers;
             // On the way out, since whoever handles an exception clears the headers set before.

@@ -27,10 +27,10 @@ internal sealed class StoreOptions
 /// <summary>How many runs may go on at once, and what they count (section <c>Runs</c>).</summary>
 public sealed class RunOptions
 {
-    /// <summary>Runs at once. Default 8; 1 to 1,000.</summary>
+    /// <summary>Runs at once, and apart from them batches, and bulk requests. Default 8; 1 to 1,000.</summary>
     public int MaxConcurrent { get; set; } = 8;
 
-    /// <summary>Runs that may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
+    /// <summary>How many more of each may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
     public int MaxQueued { get; set; } = 16;
 
     /// <summary>The longest window of a run. Default 3,660 days; 8 hours to 36,600 days.</summary>
@@ -249,6 +249,6 @@ internal static class ServiceOptionsSetup
 
         // Requests are told in camelCase, settings as the README writes them.
         private static string KeyOf(string property) =>
-            string.Join(':', property.Split('.', '[').Select(part => part.TrimEnd(']')).Select(part => char.ToUpperInvariant(part[0]) + part[1..]));
+            string.Join(':', property.Split('.').Select(part => char.ToUpperInvariant(part[0]) + part[1..])).Replace('[', ':').Replace("]", "", StringComparison.Ordinal);
     }
 }

@@ -18,7 +18,7 @@ internal static partial class SettingKeys
         {
             if (section.Value is { Length: > 0 })
             {
-                return [new(section.Path, $"holds one value where a list is expected: {section.Path}:0 is its first.")];
+                return [new(section.Path, read.GetGenericArguments().Length == 2 ? "holds one value where settings are expected." : $"holds one value where a list is expected: {section.Path}:0 is its first.")];
             }
 
             var element = read.GetElementType() ?? read.GetGenericArguments()[^1];

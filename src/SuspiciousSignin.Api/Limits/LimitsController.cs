@@ -43,7 +43,7 @@ public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, in
 
 /// <summary>Bounds of runs.</summary>
 /// <param name="MaxConcurrent">Runs, and apart from them batches, worked on at once (<c>Runs:MaxConcurrent</c>).</param>
-/// <param name="MaxQueued">How many more wait; one more is 429 (<c>Runs:MaxQueued</c>).</param>
+/// <param name="MaxQueued">How many more of each wait; one more is 429 (<c>Runs:MaxQueued</c>).</param>
 /// <param name="MaxWindow">The longest window; a longer one is 422 (<c>Runs:MaxWindow</c>).</param>
 /// <param name="MaxAddresses">The most <c>sourceIps</c>; more are 422 (<c>Runs:MaxAddresses</c>).</param>
 /// <param name="MaxAlerts">The greatest <c>limit</c>.</param>

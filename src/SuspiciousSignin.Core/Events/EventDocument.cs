@@ -158,18 +158,16 @@ public sealed record EventUser
         }
 
         var text = Texts.Of([], account);
-        return text.HasAny(
-            EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.ServiceName, EcsField.ServicePrincipalName, EcsField.ServicePrincipalId)
-            ? new EventUser
-            {
-                Name = text.Least(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
-                Id = text.Least(EcsField.UserId, EcsField.ServicePrincipalId),
-                Email = text.Least(EcsField.UserEmail),
-                FullName = text[EcsField.UserFullName],
-                Domain = text.Least(EcsField.UserDomain),
-                Type = text[EcsField.UserType],
-            }
-            : null;
+        var user = new EventUser
+        {
+            Name = text.Least(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
+            Id = text.Least(EcsField.UserId, EcsField.ServicePrincipalId),
+            Email = text.Least(EcsField.UserEmail),
+            FullName = text.Least(EcsField.UserFullName),
+            Domain = text.Least(EcsField.UserDomain),
+            Type = text.Least(EcsField.UserType),
+        };
+        return user is { Name: null, Id: null, Email: null, FullName: null } ? null : user;
     }
 }
 

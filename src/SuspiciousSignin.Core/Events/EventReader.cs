@@ -81,9 +81,6 @@ public sealed class EventReader
         return text.StartsWith("{"u8);
     }
 
-    /// <summary>The <c>event.ingested</c> of the last document, milliseconds since the epoch.</summary>
-    internal long? Ingested => _document.Ingested;
-
     /// <summary>Whether the last document is a Kibana alert.</summary>
     public bool IsKibanaAlert => _document.IsKibanaAlert;
 

@@ -95,7 +95,6 @@ internal sealed class FieldNode
             }
 
             passed |= node.Marks;
-
             key = key[(dot + 1)..];
         }
     }

@@ -94,7 +94,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         using (document)
         {
             var root = document.RootElement;
-            place = place with { Identity = place.Identity.OrOf(root), Ingested = _reader.Ingested ?? place.Ingested };
+            place = place with { Identity = place.Identity.OrOf(root), Ingested = IngestedOf(root) ?? place.Ingested };
             if (Open(root, isEvent: rejected is null) is { } contents)
             {
                 if (Envelope.HasTwice(root))
@@ -119,7 +119,11 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             {
                 if (shape.Matches(root))
                 {
-                    ReadRecord(shape, root, hasDuplicates, place);
+                    if (hasDuplicates || !TryReadRecord(shape, root, place))
+                    {
+                        Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice, be it in another casing; which one is meant cannot be told.");
+                    }
+
                     return true;
                 }
             }
@@ -190,14 +194,9 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         Read(utf8, place);
     }
 
-    private void ReadRecord(IRecordShape shape, JsonElement record, bool hasDuplicates, Place place)
+    /// <summary>Reads a raw record, accepted or rejected; false where it holds a key twice.</summary>
+    private bool TryReadRecord(IRecordShape shape, JsonElement record, Place place)
     {
-        if (hasDuplicates)
-        {
-            RejectDuplicates();
-            return;
-        }
-
         _ecs.Clear();
         try
         {
@@ -210,7 +209,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             if (_ecs.Refusal is { } refusal)
             {
                 Reject(place, refusal.Code, refusal.Pointer, refusal.Message);
-                return;
+                return true;
             }
 
             var mapped = _ecs.Write();
@@ -222,14 +221,13 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             {
                 batch.AcceptNext(shape.Name);
             }
+
+            return true;
         }
         catch (JsonException)
         {
-            RejectDuplicates();
+            return false;
         }
-
-        void RejectDuplicates() =>
-            Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice, be it in another casing; which one is meant cannot be told.");
     }
 
     private JsonDocument? Parse(ReadOnlyMemory<byte> utf8, out bool hasDuplicates)
@@ -254,6 +252,10 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             return null;
         }
     }
+
+    private static long? IngestedOf(JsonElement root) =>
+        (root.Get("event").Get("ingested").Text() ?? root.Get("event.ingested").Text()) is { } text
+        && EcsTime.TryParse(System.Text.Encoding.UTF8.GetBytes(text), out var milliseconds) ? milliseconds : null;
 
     private static ReadOnlyMemory<byte> SliceOf(ReadOnlyMemory<byte> utf8, JsonElement element)
     {

@@ -48,22 +48,38 @@ internal sealed class ZeekNotice : IRecordShape
     }
 
     /// <summary>
-    /// The hash of the whole record, in whatever order and with whatever space it was written: <c>uid</c> names the connection, and two notices of
-    /// one connection are two events.
+    /// The hash of all that Zeek wrote, in whatever order and with whatever space it came: <c>uid</c> names the connection, and two notices of one
+    /// connection are two events. What a shipper sets beside it, <c>@timestamp</c> and <c>event.*</c>, changes with each delivery.
     /// </summary>
     private static byte[] HashOf(JsonElement record)
     {
         var written = new ArrayBufferWriter<byte>();
-        using var json = new Utf8JsonWriter(written, EcsBuilder.WriterOptions);
-        json.WriteStartObject();
-        foreach (var member in record.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal))
+        using (var json = new Utf8JsonWriter(written, EcsBuilder.WriterOptions))
         {
-            member.WriteTo(json);
+            WriteInOrder(json, record.EnumerateObject().Where(member =>
+                !member.Name.StartsWith('@') && member.Name != "event" && !member.Name.StartsWith("event.", StringComparison.Ordinal)));
+        }
+
+        return SHA256.HashData(written.WrittenSpan);
+    }
+
+    private static void WriteInOrder(Utf8JsonWriter json, IEnumerable<JsonProperty> members)
+    {
+        json.WriteStartObject();
+        foreach (var member in members.OrderBy(member => member.Name, StringComparer.Ordinal))
+        {
+            json.WritePropertyName(member.Name);
+            if (member.Value.ValueKind == JsonValueKind.Object)
+            {
+                WriteInOrder(json, member.Value.EnumerateObject());
+            }
+            else
+            {
+                member.Value.WriteTo(json);
+            }
         }
 
         json.WriteEndObject();
-        json.Flush();
-        return SHA256.HashData(written.WrittenSpan);
     }
 
     /// <summary>A member of the connection's <c>id</c>, which Zeek writes dotted and others nested.</summary>

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Tests.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -109,6 +110,22 @@ public sealed class LimitsTests : IDisposable
     }
 
     [Fact]
+    public async Task Strangers_of_many_addresses_use_up_nothing_of_those_who_have_a_key()
+    {
+        using var service = new TestService(settings:
+        [
+            .. TestService.KeySettings(0, "soar", "K", "rule:read"), ("Requests:PerCaller", "5"), ("Requests:Window", "01:00:00"),
+            ("Hosting:KnownNetworks:0", "0.0.0.0/0"), ("Hosting:KnownNetworks:1", "::/0"), ("Auth:MaxFailures", "1"),
+        ]);
+        for (var i = 0; i < WindowCounter.MaxKeys + 10; i++)
+        {
+            await service.SendAsync(HttpMethod.Get, "/api/v1/rule", null, null, ("X-Forwarded-For", $"2001:db8:{i >> 8:x}:{i & 255:x}::1"));
+        }
+
+        Assert.Equal("\"requests\";r=4;t=3600", Header(await GetAsync(service, "K"), "RateLimit"));
+    }
+
+    [Fact]
     public async Task An_answer_that_an_exception_led_to_says_how_many_requests_are_left_too()
     {
         using var service = new TestService(store: InterceptedStore.Before(() => throw new InvalidOperationException("A fault of ours.")));
@@ -141,6 +158,31 @@ public sealed class LimitsTests : IDisposable
     }
 
     // Against a process of its own: what follows is of the server and of memory.
+
+    [Fact]
+    public async Task A_client_that_resets_its_connection_is_no_fault_in_the_log()
+    {
+        await using var service = await Shippers.ServiceProcess.StartAsync();
+        var head = Encoding.ASCII.GetBytes($"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {Shippers.ServiceProcess.Key}\r\nContent-Type: application/x-ndjson\r\nContent-Length: 600000\r\n\r\n");
+        var line = Encoding.ASCII.GetBytes("{\"@timestamp\":1}\n");
+        for (var i = 0; i < 30; i++)
+        {
+            using var client = new Socket(SocketType.Stream, ProtocolType.Tcp) { LingerState = new LingerOption(enable: true, seconds: 0) };
+            await client.ConnectAsync(service.Url.Host, service.Url.Port);
+            await client.SendAsync(head);
+            for (var sent = 0; sent < 1000 * i; sent++)
+            {
+                await client.SendAsync(line);
+            }
+        }
+
+        using var http = new HttpClient { BaseAddress = service.Url };
+        using var live = await http.GetAsync(new Uri("/health/live", UriKind.Relative), TestContext.Current.CancellationToken);
+        live.EnsureSuccessStatusCode();
+        await service.StopAsync();
+
+        Assert.DoesNotContain(" error ", service.Log, StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task A_decompression_bomb_is_refused_and_costs_no_memory()

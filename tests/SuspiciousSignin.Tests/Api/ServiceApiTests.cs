@@ -409,6 +409,7 @@ public sealed class ServiceApiTests
     [InlineData("Store:Memory", "/data/events", "holds one value where settings are expected.")]
     [InlineData("Store", "Elasticsearch", "holds one value where settings are expected.")]
     [InlineData("Store:Elasticsearch:MaxRetries", "99", "must be between 1 and 10. You entered 99.")]
+    [InlineData("Store:Elasticsearch:Indices", "logs-x", "holds one value where settings are expected.")]
     [InlineData("Auth:ApiKeys:0", "HASH", "holds one value where settings are expected.")]
     [InlineData("Logging:Console:FormatterName", "jsom", "must be 'lines' or 'json'.")]
     [InlineData("Logging:Console:FormatterName", "", "must be 'lines' or 'json'.")]
@@ -418,6 +419,16 @@ public sealed class ServiceApiTests
         var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: (key, value)));
         var name = told.StartsWith("no such", StringComparison.Ordinal) ? key[..key.LastIndexOf(':')] : key;
         Assert.Contains($"{name}: {told}", refusal.Failures);
+    }
+
+    [Theory]
+    [InlineData("foo", "logs-x", "must be keyed by one of 2025-04-29, 2026-05-22, resilient.")]
+    [InlineData("2025-04-29", "LOGS", "must be index patterns in lower case, such as logs-*.")]
+    public void Patterns_of_indices_are_told_by_the_revision_that_they_are_of(string revision, string pattern, string told)
+    {
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: ($"Store:Elasticsearch:Indices:{revision}:0", pattern)));
+
+        Assert.Equal([$"Store:Elasticsearch:Indices:{revision}: {told}"], refusal.Failures);
     }
 
     [Theory]

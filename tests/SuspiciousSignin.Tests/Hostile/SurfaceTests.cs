@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Routing;
@@ -124,6 +125,19 @@ public sealed class SurfaceTests
         using var service = new TestService();
 
         Assert.Equal("no-store", (await service.GetAsync("/swagger/nothing")).Headers.CacheControl!.ToString());
+    }
+
+    [Fact]
+    public void Sockets_are_read_into_blocks_of_64_KiB_or_as_much_more_as_is_asked_for()
+    {
+        using var service = new TestService();
+        using var pool = service.Services.GetRequiredService<IMemoryPoolFactory<byte>>().Create();
+
+        Assert.All([-1, 0, 1, 4096, 65_536, 100_000], asked =>
+        {
+            using var block = pool.Rent(asked);
+            Assert.True(block.Memory.Length >= Math.Max(asked, 65_536));
+        });
     }
 
     [Fact]
