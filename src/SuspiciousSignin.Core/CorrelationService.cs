@@ -14,6 +14,9 @@ namespace SuspiciousSignin;
 /// </summary>
 public sealed class CorrelationService(IEventStore store, TimeProvider clock, AlertOptions alerts)
 {
+    /// <summary>A retention longer than all years that <see cref="EcsTime"/> reads: no event of a batch is too old to be judged.</summary>
+    private static readonly MemoryStoreOptions AloneOptions = new() { MaxEvents = int.MaxValue, Retention = TimeSpan.FromDays(3_700_000) };
+
     /// <summary>Runs the rule over a window.</summary>
     public async Task<DetectionRun> RunAsync(DetectionQuery query, CancellationToken cancellationToken = default)
     {
@@ -108,9 +111,6 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Warnings = warnings,
         };
     }
-
-    /// <summary>A retention longer than all years that <see cref="EcsTime"/> reads: no event of a batch is too old to be judged.</summary>
-    private static readonly MemoryStoreOptions AloneOptions = new() { MaxEvents = int.MaxValue, Retention = TimeSpan.FromDays(3_700_000) };
 
     /// <summary>
     /// The rule's look-back that ends at the batch's newest event. Events dated beyond the tolerated skew do not count as newest, unless

@@ -89,14 +89,7 @@ internal static class Composition
             foreach (var policy in (string[])[RunsPolicy, BatchesPolicy])
             {
                 limiter.AddPolicy(policy, context =>
-                {
-                    var runs = context.RequestServices.GetRequiredService<RunOptions>();
-                    return RateLimitPartition.GetConcurrencyLimiter(policy, _ => new ConcurrencyLimiterOptions
-                    {
-                        PermitLimit = runs.MaxConcurrent,
-                        QueueLimit = runs.MaxQueued,
-                    });
-                });
+                    RateLimitPartition.GetConcurrencyLimiter(policy, _ => context.RequestServices.GetRequiredService<RunOptions>().ToLimiterOptions()));
             }
         });
         return services;

@@ -58,17 +58,10 @@ internal static class Observability
     {
         public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
         {
-            try
-            {
-                var health = await store.CheckAsync(cancellationToken);
-                return health.IsReady
-                    ? HealthCheckResult.Healthy(health.Description, health.Facts)
-                    : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
-            }
-            catch (StoreUnavailableException unavailable)
-            {
-                return HealthCheckResult.Unhealthy(unavailable.Message);
-            }
+            var health = await StoreHealth.OfAsync(store, cancellationToken);
+            return health.IsReady
+                ? HealthCheckResult.Healthy(health.Description, health.Facts)
+                : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Threading.RateLimiting;
 using FluentValidation;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Correlation;
@@ -32,6 +33,9 @@ public sealed class RunOptions
 
     /// <summary>How many more of each may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
     public int MaxQueued { get; set; } = 16;
+
+    /// <summary>The bound of one kind: runs, batches or bulk requests.</summary>
+    internal ConcurrencyLimiterOptions ToLimiterOptions() => new() { PermitLimit = MaxConcurrent, QueueLimit = MaxQueued };
 
     /// <summary>The longest window of a run. Default 3,660 days; 8 hours to 36,600 days.</summary>
     public TimeSpan MaxWindow { get; set; } = TimeSpan.FromDays(3660);

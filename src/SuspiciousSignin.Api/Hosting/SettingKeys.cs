@@ -8,6 +8,8 @@ namespace SuspiciousSignin.Api.Hosting;
 /// <summary>What a binder would tell one by one, and in words of .NET: settings that nothing reads, and values that cannot be read. No value is repeated.</summary>
 internal static partial class SettingKeys
 {
+    private const string OneForSettings = "holds one value where settings are expected.";
+
     /// <summary>The faults of a section.</summary>
     /// <param name="section">The section.</param>
     /// <param name="type">What it is bound to.</param>
@@ -18,7 +20,8 @@ internal static partial class SettingKeys
         {
             if (section.Value is { Length: > 0 })
             {
-                return [new(section.Path, read.GetGenericArguments().Length == 2 ? "holds one value where settings are expected." : $"holds one value where a list is expected: {section.Path}:0 is its first.")];
+                var isByName = read.GetGenericArguments().Length == 2;
+                return [new(section.Path, isByName ? OneForSettings : $"holds one value where a list is expected: {section.Path}:0 is its first.")];
             }
 
             var element = read.GetElementType() ?? read.GetGenericArguments()[^1];
@@ -35,7 +38,7 @@ internal static partial class SettingKeys
 
         if (section.Value is { Length: > 0 })
         {
-            return [new(section.Path, "holds one value where settings are expected.")];
+            return [new(section.Path, OneForSettings)];
         }
 
         var properties = Array.FindAll(read.GetProperties(BindingFlags.Public | BindingFlags.Instance), IsSetting);

@@ -114,7 +114,7 @@ public sealed partial class IngestController(
     [HttpHead("_cluster/health")]
     public async Task<ContentResult> Health(CancellationToken cancellationToken)
     {
-        var isReady = await IsReadyAsync(cancellationToken);
+        var isReady = (await StoreHealth.OfAsync(store, cancellationToken)).IsReady;
         var nodes = isReady ? 1 : 0;
         return Answer(
             new JsonObject
@@ -143,25 +143,13 @@ public sealed partial class IngestController(
     [HttpHead("_cat/health")]
     public async Task<ContentResult> HealthInALine(CancellationToken cancellationToken)
     {
-        var isReady = await IsReadyAsync(cancellationToken);
+        var isReady = (await StoreHealth.OfAsync(store, cancellationToken)).IsReady;
         return new ContentResult
         {
             Content = $"{Product} {(isReady ? "green" : "red")}\n",
             ContentType = "text/plain; charset=utf-8",
             StatusCode = isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable,
         };
-    }
-
-    private async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            return (await store.CheckAsync(cancellationToken)).IsReady;
-        }
-        catch (StoreUnavailableException)
-        {
-            return false;
-        }
     }
 
     /// <summary>The least of licences: nothing that needs more is offered.</summary>

@@ -15,11 +15,7 @@ public sealed class IngestLimiter : IDisposable
 {
     private readonly ConcurrencyLimiter _limiter;
 
-    internal IngestLimiter(RunOptions options) => _limiter = new ConcurrencyLimiter(new ConcurrencyLimiterOptions
-    {
-        PermitLimit = options.MaxConcurrent,
-        QueueLimit = options.MaxQueued,
-    });
+    internal IngestLimiter(RunOptions options) => _limiter = new ConcurrencyLimiter(options.ToLimiterOptions());
 
     /// <summary>Waits for a place; a lease that is not acquired means that too many wait already.</summary>
     public ValueTask<RateLimitLease> AcquireAsync(CancellationToken cancellationToken) => _limiter.AcquireAsync(1, cancellationToken);

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
@@ -123,7 +124,21 @@ public sealed record EventPage(IReadOnlyList<EventDocument> Events, long? Total,
 /// <param name="IsReady">Whether it can.</param>
 /// <param name="Description">The same in words fit for callers, without secrets.</param>
 /// <param name="Facts">What operators want to see, by name, as in <c>/health/ready</c>.</param>
-public sealed record StoreHealth(bool IsReady, string Description, IReadOnlyDictionary<string, object> Facts);
+public sealed record StoreHealth(bool IsReady, string Description, IReadOnlyDictionary<string, object> Facts)
+{
+    /// <summary>The health of a store; one that cannot even tell is not ready.</summary>
+    public static async Task<StoreHealth> OfAsync(IEventStore store, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.CheckAsync(cancellationToken);
+        }
+        catch (StoreUnavailableException unavailable)
+        {
+            return new StoreHealth(false, unavailable.Message, ReadOnlyDictionary<string, object>.Empty);
+        }
+    }
+}
 
 /// <summary>
 /// Holds events and correlates them: it takes the rule and the window and returns aggregates, so that each store works where its data is.

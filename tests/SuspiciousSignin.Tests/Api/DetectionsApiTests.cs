@@ -328,10 +328,7 @@ public sealed class DetectionsApiTests
 
         foreach (var encoding in new[] { Encoding.UTF8, Encoding.Unicode })
         {
-            using var body = new ByteArrayContent(encoding.GetBytes(json));
-            body.Headers.TryAddWithoutValidation("Content-Type", "application/json; charset=utf-16");
-
-            (await service.SendAsync(HttpMethod.Post, "/api/v1/detections", body)).Problem(415);
+            (await service.SendAsync(HttpMethod.Post, "/api/v1/detections", TestService.Content(encoding.GetBytes(json), "application/json; charset=utf-16"))).Problem(415);
         }
     }
 

@@ -494,12 +494,8 @@ public sealed class IngestApiTests
 
     private static string Lines(params string[] lines) => string.Concat(lines.Select(line => line + "\n"));
 
-    private static Task<Answer> BulkAsync(TestService service, string body, string path = "/_bulk", string type = "application/x-ndjson", string method = "POST")
-    {
-        var content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
-        content.Headers.TryAddWithoutValidation("Content-Type", type);
-        return service.SendAsync(new HttpMethod(method), path, content);
-    }
+    private static Task<Answer> BulkAsync(TestService service, string body, string path = "/_bulk", string type = "application/x-ndjson", string method = "POST") =>
+        service.SendAsync(new HttpMethod(method), path, TestService.Content(Encoding.UTF8.GetBytes(body), type));
 
     private static string[] Items(Answer answer) =>
     [

@@ -89,8 +89,7 @@ internal sealed class TestService : IDisposable
 
     public Task<Answer> PostAsync(byte[] body, string query = "", string type = "application/json", string? encoding = null, string? key = null)
     {
-        var content = new ByteArrayContent(body);
-        content.Headers.TryAddWithoutValidation("Content-Type", type);
+        var content = Content(body, type);
         if (encoding is not null)
         {
             content.Headers.TryAddWithoutValidation("Content-Encoding", encoding);
@@ -139,6 +138,14 @@ internal sealed class TestService : IDisposable
         ($"Auth:ApiKeys:{i}:Hash", ApiKeys.HashOf(key, [.. Enumerable.Repeat((byte)i, 16)])),
         .. scopes.Select((scope, place) => ($"Auth:ApiKeys:{i}:Scopes:{place}", scope)),
     ];
+
+    /// <summary>A body of any type, be it none that HTTP allows.</summary>
+    public static ByteArrayContent Content(byte[] body, string type)
+    {
+        var content = new ByteArrayContent(body);
+        content.Headers.TryAddWithoutValidation("Content-Type", type);
+        return content;
+    }
 
     public static StringContent Content(string json, string type = "application/json") => new(json, Encoding.UTF8, type);
 }
