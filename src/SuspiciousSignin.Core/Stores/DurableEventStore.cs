@@ -191,15 +191,22 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         }
 
         Volatile.Write(ref _writingSince, Stopwatch.GetTimestamp());
-        if (TryWriteDown(group))
+        var refused = WriteDown(group);
+        if (refused is null)
         {
             TakeIn(group);
         }
 
         Volatile.Write(ref _writingSince, 0);
+        if (refused is not null)
+        {
+            // Only now: whoever was told and asks for the health has the disk tried anew, which nobody does while something is being written.
+            group.ForEach(waiting => waiting.Done.TrySetException(refused));
+        }
     }
 
-    private bool TryWriteDown(List<Waiting> group)
+    /// <summary>Writes a group; gives why the disk did not take it, or null where it did.</summary>
+    private StoreUnavailableException? WriteDown(List<Waiting> group)
     {
         try
         {
@@ -223,14 +230,12 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             }
 
             _fault = null;
-            return true;
+            return null;
         }
         catch (Exception fault)
         {
             _fault = "Events cannot be written to the disk; is it full?";
-            var unavailable = new StoreUnavailableException("The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.", fault);
-            group.ForEach(waiting => waiting.Done.TrySetException(unavailable));
-            return false;
+            return new StoreUnavailableException("The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.", fault);
         }
     }
 
