@@ -144,7 +144,9 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         return new TimeWindow(query.From ?? Math.Max(to - (long)RuleCatalogue.LookBack.TotalMilliseconds, EcsTime.Earliest), to);
     }
 
-    /// <summary>The alerts, and whether something is missing from them or their evidence; adds to the warnings what was not told yet.</summary>
+    /// <summary>
+    /// The alerts, and whether something is missing from them or their evidence; adds to the warnings what was not told yet.
+    /// </summary>
     private async Task<(IReadOnlyList<Alert> Alerts, bool IsPartial)> ToAlertsAsync(
         IEventStore from,
         CorrelationQuery query,

@@ -24,7 +24,9 @@ public sealed record EvaluationQuery
     public bool IncludeEvents { get; init; }
 }
 
-/// <summary>The answer to a batch of events. <c>received</c> is the sum of <c>accepted</c>, <c>duplicates</c> and <c>rejectedTotal</c>.</summary>
+/// <summary>
+/// The answer to a batch of events. <c>received</c> is the sum of <c>accepted</c>, <c>duplicates</c> and <c>rejectedTotal</c>.
+/// </summary>
 public sealed record Evaluation
 {
     /// <summary>How many events the body held.</summary>

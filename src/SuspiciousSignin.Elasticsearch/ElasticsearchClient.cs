@@ -20,7 +20,10 @@ internal sealed record ClusterInfo(string Name, string Version, int Major, int M
     /// <summary>Whether ES|QL takes <c>allow_partial_results</c>: from 8.19 and 9.1.</summary>
     public bool KnowsPartialResults => IsServerless || (Major, Minor).CompareTo((9, 1)) >= 0 || (Major == 8 && Minor >= 19);
 
-    /// <summary>Whether a filter beside ES|QL that leaves out all indices of a column does no harm: from 8.18 the columns are then looked up without it.</summary>
+    /// <summary>
+    /// Whether a filter beside ES|QL that leaves out all indices of a column does no harm: from 8.18 the columns are then looked up without
+    /// it.
+    /// </summary>
     public bool FiltersColumnsWisely => IsServerless || (Major, Minor).CompareTo((8, 18)) >= 0;
 
     /// <summary>Whether the rule's query runs there: from 8.17.</summary>
@@ -86,12 +89,14 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     }
 
     /// <summary>Sends a call and reads its answer.</summary>
-    /// <exception cref="StoreUnavailableException">No node answered, or the cluster answered an error (<see cref="ElasticsearchException"/>).</exception>
+    /// <exception cref="StoreUnavailableException">No node answered, or the cluster answered an error
+    /// (<see cref="ElasticsearchException"/>).</exception>
     public async Task<Answer> SendAsync(
         HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string mediaType = "json")
     {
         using var request = new HttpRequestMessage(method, path);
-        // 8.x and 9.x know compatibility with 8, and while a cluster is upgraded, its nodes are both; until the version is known, plain JSON suits all.
+        // 8.x and 9.x know compatibility with 8, and while a cluster is upgraded, its nodes are both; until the version is known, plain
+        // JSON suits all.
         var compatible = _known is null ? "application/{0}" : "application/vnd.elasticsearch+{0};compatible-with=8";
         string MediaType(string suffix) => string.Format(CultureInfo.InvariantCulture, compatible, suffix);
         request.Headers.TryAddWithoutValidation("Accept", MediaType("json"));
@@ -154,8 +159,8 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     }
 
     /// <summary>
-    /// Carries out what reads answers of the cluster. Where one is JSON but not of the shape that its API documents, the store has failed, not
-    /// this service. These are what the reader of JSON throws then; the log has the exception, should it be a fault of ours.
+    /// Carries out what reads answers of the cluster. Where one is JSON but not of the shape that its API documents, the store has failed,
+    /// not this service. These are what the reader of JSON throws then; the log has the exception, should it be a fault of ours.
     /// </summary>
     public static async Task<T> ReadingAsync<T>(Func<Task<T>> call)
     {
@@ -267,7 +272,8 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
     /// <summary>A successful answer.</summary>
     /// <param name="document">Its JSON.</param>
-    /// <param name="attempts">How often the call was sent until it came; more than 1 means that an earlier one may have been carried out.</param>
+    /// <param name="attempts">How often the call was sent until it came; more than 1 means that an earlier one may have been carried
+    /// out.</param>
     internal sealed class Answer(JsonDocument document, int attempts) : IDisposable
     {
         public JsonElement Root => document.RootElement;

@@ -225,7 +225,9 @@ internal sealed class ElasticsearchEventStore : IEventStore
         }
     }
 
-    /// <summary>Adds what takes a second look at the reported addresses: their accounts, and the smallest gap where the legs interleave.</summary>
+    /// <summary>
+    /// Adds what takes a second look at the reported addresses: their accounts, and the smallest gap where the legs interleave.
+    /// </summary>
     private async Task<IReadOnlyList<AddressFinding>> CompleteAsync(Run run, AddressFinding[] findings, CancellationToken cancellationToken)
     {
         var accounts = findings.ToDictionary(finding => finding.Address, _ => new Accounts());
@@ -367,8 +369,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
         public bool AsksRemotes => indices.Patterns.Any(RemoteClusters.IsOfRemote);
 
         /// <summary>
-        /// The window once more, where the text converts <c>@timestamp</c> and so no index can look it up; without the bounds that nanoseconds
-        /// since 1970 cannot express.
+        /// The window once more, where the text converts <c>@timestamp</c> and so no index can look it up; without the bounds that
+        /// nanoseconds since 1970 cannot express.
         /// </summary>
         public object? TimeFilter => indices.Column("@timestamp") == "@timestamp"
             ? null

@@ -24,8 +24,8 @@ public sealed class ElasticsearchOptions
     public string? CertificateAuthority { get; set; }
 
     /// <summary>
-    /// SHA-256 of the one certificate authority or node certificate that is trusted, in hexadecimal, colons allowed: what Elasticsearch prints
-    /// at its first start.
+    /// SHA-256 of the one certificate authority or node certificate that is trusted, in hexadecimal, colons allowed: what Elasticsearch
+    /// prints at its first start.
     /// </summary>
     public string? CertificateFingerprint { get; set; }
 
@@ -33,7 +33,8 @@ public sealed class ElasticsearchOptions
     public bool AllowPlainHttp { get; set; }
 
     /// <summary>
-    /// The index patterns to read, by revision name, instead of the revision's own. The data stream that this service writes is always read.
+    /// The index patterns to read, by revision name, instead of the revision's own. The data stream that this service writes is always
+    /// read.
     /// </summary>
     public IDictionary<string, string[]> Indices { get; set; } = new Dictionary<string, string[]>(StringComparer.Ordinal);
 
@@ -49,7 +50,10 @@ public sealed class ElasticsearchOptions
     /// <summary>How long one ES|QL query may run before it is stopped. Default 5 minutes; 1 second to 1 hour.</summary>
     public TimeSpan QueryTimeout { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>How long the cluster may hold a call open for a running query. Default 5 seconds; 100 milliseconds to 1 minute, below <see cref="CallTimeout"/>.</summary>
+    /// <summary>
+    /// How long the cluster may hold a call open for a running query. Default 5 seconds; 100 milliseconds to 1 minute, below
+    /// <see cref="CallTimeout"/>.
+    /// </summary>
     public TimeSpan PollWait { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How often a call is repeated that the cluster was too busy for (429). Default 3; 1 to 10.</summary>
@@ -62,8 +66,8 @@ public sealed class ElasticsearchOptions
     public TimeSpan MappingLifetime { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// Of how many calls within 30 seconds half must have failed, on every node tried, to open the circuit, so that a lost cluster is not asked
-    /// by every request. Default 10; 2 to 1,000.
+    /// Of how many calls within 30 seconds half must have failed, on every node tried, to open the circuit, so that a lost cluster is not
+    /// asked by every request. Default 10; 2 to 1,000.
     /// </summary>
     public int CircuitCalls { get; set; } = 10;
 

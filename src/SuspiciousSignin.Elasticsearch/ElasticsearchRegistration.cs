@@ -19,7 +19,9 @@ public static class ElasticsearchRegistration
     /// <summary>The key under which the store is registered, and its <c>Store:Kind</c>.</summary>
     public const string Kind = "Elasticsearch";
 
-    /// <summary>Registers the store and its HTTP pipeline under <see cref="Kind"/>; the options, the clock and logging are the host's.</summary>
+    /// <summary>
+    /// Registers the store and its HTTP pipeline under <see cref="Kind"/>; the options, the clock and logging are the host's.
+    /// </summary>
     public static IServiceCollection AddElasticsearchEventStore(this IServiceCollection services)
     {
         // At Information, Polly writes a line for every attempt.
@@ -69,8 +71,8 @@ public static class ElasticsearchRegistration
     }
 
     /// <summary>
-    /// From the outside in: a bound on the whole; patience with a busy cluster; a circuit that opens when no node answers; the next node where
-    /// one fails. Every call may be repeated: queries and deletions by their nature, writes because each document carries its id.
+    /// From the outside in: a bound on the whole; patience with a busy cluster; a circuit that opens when no node answers; the next node
+    /// where one fails. Every call may be repeated: queries and deletions by their nature, writes because each document carries its id.
     /// </summary>
     private static void AddResilience(ResiliencePipelineBuilder<HttpResponseMessage> pipeline, ElasticsearchOptions options, TimeProvider clock)
     {

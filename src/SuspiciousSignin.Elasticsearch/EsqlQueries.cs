@@ -7,22 +7,25 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin.Elasticsearch;
 
 /// <summary>
-/// Runs ES|QL: submitted asynchronously so that no proxy cuts a long query, polled, stopped when it takes too long or the caller is gone, and
-/// never left behind.
+/// Runs ES|QL: submitted asynchronously so that no proxy cuts a long query, polled, stopped when it takes too long or the caller is gone,
+/// and never left behind.
 /// </summary>
 internal sealed partial class EsqlQueries(ElasticsearchClient client, ElasticsearchOptions options, TimeProvider clock, ILogger logger)
 {
     /// <summary>Runs a query with named parameters.</summary>
     /// <param name="text">The query.</param>
     /// <param name="parameters">Its parameters.</param>
-    /// <param name="asksRemotes">Whether it reads of other clusters too; those that were skipped are told to whoever asks for it only.</param>
-    /// <param name="filter">What the indices look up before the query, which may not count on it: clusters before 8.18 are not given it. Null for nothing.</param>
+    /// <param name="asksRemotes">Whether it reads of other clusters too; those that were skipped are told to whoever asks for it
+    /// only.</param>
+    /// <param name="filter">What the indices look up before the query, which may not count on it: clusters before 8.18 are not given it.
+    /// Null for nothing.</param>
     public async Task<EsqlTable> RunAsync(
         string text, IReadOnlyDictionary<string, string> parameters, bool asksRemotes, object? filter, CancellationToken cancellationToken)
     {
         var info = await client.InfoAsync(cancellationToken);
         var started = clock.GetTimestamp();
-        // Until the answer is there nobody knows the query's id, and without it nothing can be stopped: the caller may go, the call may not.
+        // Until the answer is there nobody knows the query's id, and without it nothing can be stopped: the caller may go, the call may
+        // not.
         var submission = client.SendAsync(
             HttpMethod.Post,
             info.KnowsPartialResults ? "_query/async?allow_partial_results=false" : "_query/async",

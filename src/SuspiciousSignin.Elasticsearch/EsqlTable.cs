@@ -81,8 +81,8 @@ internal static class RemoteClusters
     public static Warning Partial(string reason) => new("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
 
     /// <summary>
-    /// Why some of them were not looked at, or not wholly; null where all were. One that may be skipped (<c>skip_unavailable</c>) is told here only:
-    /// the answer is a 200 without any failed shard.
+    /// Why some of them were not looked at, or not wholly; null where all were. One that may be skipped (<c>skip_unavailable</c>) is told
+    /// here only: the answer is a 200 without any failed shard.
     /// </summary>
     public static string? WhyNotAll(JsonElement answer)
     {

@@ -195,7 +195,8 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         private readonly HashSet<UInt128> _seen = [];
         private readonly List<RejectedEvent> _rejected = [];
 
-        // Events without identity are never merged. Their ids are drawn, once for this append, so that a repeated call does not double them.
+        // Events without identity are never merged. Their ids are drawn, once for this append, so that a repeated call does not double
+        // them.
         private readonly string _drawn = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
 
         // Sent before with an outcome that nobody knows.
@@ -226,7 +227,8 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         }
 
         /// <summary>Takes down an item of the answer; false where the event is to be sent again.</summary>
-        /// <exception cref="ElasticsearchException">The event failed for a reason that is neither its own nor one that passes soon.</exception>
+        /// <exception cref="ElasticsearchException">The event failed for a reason that is neither its own nor one that passes
+        /// soon.</exception>
         public bool Settle(int index, JsonElement item, bool isRepeated)
         {
             var status = item.GetProperty("status").GetInt32();

@@ -10,9 +10,9 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin.Elasticsearch;
 
 /// <summary>
-/// Reads the events of one address: a point in time, so that nothing moves while it is read, and <c>search_after</c>. A page ends between two
-/// events, not between two searches: events of the same time are put in the order of their ids, so that the next page, read from another point
-/// in time, goes on exactly there.
+/// Reads the events of one address: a point in time, so that nothing moves while it is read, and <c>search_after</c>. A page ends between
+/// two events, not between two searches: events of the same time are put in the order of their ids, so that the next page, read from
+/// another point in time, goes on exactly there.
 /// </summary>
 internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOnlyList<string> alertDatasets, ILogger logger)
 {
@@ -23,7 +23,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     private readonly EventReaderOptions _readerOptions = new() { MaxDepth = 512, AlertDatasets = alertDatasets };
 
     /// <summary>Reads a page.</summary>
-    /// <param name="query">Which events. Elasticsearch has no mark of when it looked, so <see cref="EventQuery.AsOf"/> is never given.</param>
+    /// <param name="query">Which events. Elasticsearch has no mark of when it looked, so <see cref="EventQuery.AsOf"/> is never
+    /// given.</param>
     /// <param name="indices">What there is to read.</param>
     /// <param name="start">Where it starts; null for the beginning.</param>
     public async Task<EventPage> ReadAsync(EventQuery query, MappedIndices indices, Place? start, CancellationToken cancellationToken)
@@ -163,7 +164,9 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         return answer;
     }
 
-    /// <summary>The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read.</summary>
+    /// <summary>
+    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read.
+    /// </summary>
     internal static object? Within(TimeWindow window)
     {
         var bounds = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = DateFormat };
@@ -221,7 +224,9 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             EventCursor.Write(query, string.Create(CultureInfo.InvariantCulture, $"{Timestamp}\n{Before}\n{Index}\n{Id}"));
     }
 
-    /// <summary>Collects hits in the order of their times until one more is there than the page holds and no earlier one can follow.</summary>
+    /// <summary>
+    /// Collects hits in the order of their times until one more is there than the page holds and no earlier one can follow.
+    /// </summary>
     private sealed class Page(EventReaderOptions readerOptions, EventQuery query, Place? start)
     {
         private readonly EventReader _reader = new(readerOptions);
@@ -304,7 +309,9 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             return isAskedFor ? EventDocument.From(record, query.Revision) : null;
         }
 
-        /// <summary>The source for what is shown, the index for what the rule tests, so that an event counts here as it does in ES|QL.</summary>
+        /// <summary>
+        /// The source for what is shown, the index for what the rule tests, so that an event counts here as it does in ES|QL.
+        /// </summary>
         private void WriteAsIndexed(Utf8JsonWriter json, JsonElement hit, Place place)
         {
             var (id, index) = (place.Id, place.Index);

@@ -36,7 +36,9 @@ internal sealed record MappedIndices
 /// </summary>
 internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions options, IReadOnlyList<string> alertDatasets, TimeProvider clock)
 {
-    /// <summary>How often failed mappings are asked for again. A remote cluster that is down stays so, and every run would wait for it.</summary>
+    /// <summary>
+    /// How often failed mappings are asked for again. A remote cluster that is down stays so, and every run would wait for it.
+    /// </summary>
     private const int MostRetries = 2;
 
     private static readonly string[] DatasetPaths = ["event.dataset", "data_stream.dataset"];
@@ -48,7 +50,8 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         [.. KeywordTypes, "boolean", "date", "double", "float", "half_float", "scaled_float", "integer", "short", "byte", "long", "unsigned_long", "ip", "version"];
 
     /// <summary>
-    /// How long mappings count that lack something: the next write of anybody may add it. Long enough for the evidence of one run, alert by alert.
+    /// How long mappings count that lack something: the next write of anybody may add it. Long enough for the evidence of one run, alert by
+    /// alert.
     /// </summary>
     private static readonly TimeSpan IncompleteLifetime = TimeSpan.FromSeconds(5);
 
@@ -82,7 +85,9 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         return age < options.MappingLifetime && (known.IsComplete || (age < IncompleteLifetime && known.Writes == writes));
     }
 
-    /// <summary>The patterns that the revision reads: its own or the configured ones, and the data stream that this service writes.</summary>
+    /// <summary>
+    /// The patterns that the revision reads: its own or the configured ones, and the data stream that this service writes.
+    /// </summary>
     public IReadOnlyList<string> PatternsOf(RuleRevision revision)
     {
         IReadOnlyList<string> patterns = options.Indices.TryGetValue(revision.Name, out var own) && own.Length > 0 ? own : revision.Indices;
@@ -138,7 +143,10 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         };
     }
 
-    /// <summary>What to tell where the patterns reach no index, and whether that is for lack of privileges. Nothing where they reach one, or where some did not answer, which is told already.</summary>
+    /// <summary>
+    /// What to tell where the patterns reach no index, and whether that is for lack of privileges. Nothing where they reach one, or where
+    /// some did not answer, which is told already.
+    /// </summary>
     private async Task<(Warning? Missing, bool MayNotRead)> LookForAnyAsync(string[] patterns, bool isOfAlerts, CancellationToken cancellationToken)
     {
         if (patterns.Length == 0 || await FieldCapsAsync(patterns, ["@timestamp"], 0, cancellationToken) is { Any: true } or { Unread: not null })
@@ -191,7 +199,9 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             mixed.Count));
     }
 
-    /// <summary><c>event.kind</c> where some datasets are alerts whatever it says; null where there are none, or no dataset is mapped.</summary>
+    /// <summary>
+    /// <c>event.kind</c> where some datasets are alerts whatever it says; null where there are none, or no dataset is mapped.
+    /// </summary>
     private string? WithAlertDatasets(Dictionary<string, string> columns)
     {
         string[] datasets = [.. DatasetPaths.Select(columns.GetValueOrDefault).OfType<string>()];
@@ -221,8 +231,8 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         type.Value.Length == 0 ? type.Key : $"{type.Key} in {string.Join(", ", type.Value.Take(3))}{(type.Value.Length > 3 ? ", ..." : "")}")));
 
     /// <summary>
-    /// Whether the patterns reach any index, per mapped path its types with the indices of each, where they differ, and what to tell where some
-    /// indices did not answer: the cluster then answers 200 all the same.
+    /// Whether the patterns reach any index, per mapped path its types with the indices of each, where they differ, and what to tell where
+    /// some indices did not answer: the cluster then answers 200 all the same.
     /// </summary>
     private async Task<(bool Any, Dictionary<string, Dictionary<string, string[]>> Fields, Warning? Unread)> FieldCapsAsync(
         IReadOnlyList<string> patterns, IReadOnlyList<string> paths, int retries, CancellationToken cancellationToken)

@@ -4,8 +4,9 @@ using Microsoft.Extensions.Logging;
 namespace SuspiciousSignin.Elasticsearch;
 
 /// <summary>
-/// Sends each call to the next living node, round robin. A node that cannot be reached, or answers 502, 503, 504 or no JSON, is left out for
-/// 60 seconds, longer each time, unless what it answers is of the cluster or of the call; when all are, the one that was due first is tried again.
+/// Sends each call to the next living node, round robin. A node that cannot be reached, or answers 502, 503, 504 or no JSON, is left out
+/// for 60 seconds, longer each time, unless what it answers is of the cluster or of the call; when all are, the one that was due first is
+/// tried again.
 /// </summary>
 internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider clock, ILogger<Nodes> logger)
 {

@@ -4,7 +4,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace SuspiciousSignin.Elasticsearch;
 
-/// <summary>Which server certificates are trusted where the options name an authority or a fingerprint: those alone, nothing of the machine's.</summary>
+/// <summary>
+/// Which server certificates are trusted where the options name an authority or a fingerprint: those alone, nothing of the machine's.
+/// </summary>
 public static class TrustedCertificates
 {
     /// <summary>The check to install, or null where the machine's own trust decides.</summary>

@@ -20,7 +20,10 @@ public sealed record DetectionRequest : IWindowRequest
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
+    /// <summary>
+    /// Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is
+    /// false.
+    /// </summary>
     public bool? Promote { get; init; }
 
     /// <summary>Only these addresses, at most 1,000. Default: all.</summary>

@@ -13,7 +13,10 @@ public sealed record EvaluationRequest : IWindowRequest
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
+    /// <summary>
+    /// Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is
+    /// false.
+    /// </summary>
     public bool? Promote { get; init; }
 
     /// <summary>Judge events later than this: RFC 3339 or date math. Default: 8 hours before <c>to</c>.</summary>
@@ -23,14 +26,16 @@ public sealed record EvaluationRequest : IWindowRequest
     public string? To { get; init; }
 
     /// <summary>
-    /// Replay a recording: moves all events by the same time, <c>@timestamp</c> and <c>event.ingested</c> alike. <c>now</c> moves the newest
-    /// event to the present; a duration (<c>2h</c>, <c>-30m</c>, <c>PT2H</c>) moves by that much, not beyond the present.
-    /// An event moved by another time is another event, so a recording can be replayed again; an <c>Idempotency-Key</c> makes one replay safe to
+    /// Replay a recording: moves all events by the same time, <c>@timestamp</c> and <c>event.ingested</c> alike. <c>now</c> moves the
+    /// newest event to the present; a duration (<c>2h</c>, <c>-30m</c>, <c>PT2H</c>) moves by that much, not beyond the present. An event
+    /// moved by another time is another event, so a recording can be replayed again; an <c>Idempotency-Key</c> makes one replay safe to
     /// send again. Default: events keep their times.
     /// </summary>
     public string? TimeShift { get; init; }
 
-    /// <summary>Whether alerts carry their events, which takes the scope <c>alerts:read</c> too unless <c>store=false</c>. Default false.</summary>
+    /// <summary>
+    /// Whether alerts carry their events, which takes the scope <c>alerts:read</c> too unless <c>store=false</c>. Default false.
+    /// </summary>
     public bool? IncludeEvents { get; init; }
 
     internal EvaluationQuery ToQuery(TimeProvider clock, bool promote) => new()

@@ -30,16 +30,16 @@ public sealed class EventsController(
 {
     /// <summary>Evaluate a batch of events</summary>
     /// <remarks>
-    /// Takes ECS documents and raw records (Entra ID sign-in logs, Microsoft 365 audit records, Suricata and Zeek alerts) as a JSON array, in an
-    /// envelope such as <c>{"events":[...]}</c>, or one per line; compressed with gzip, br or deflate. Judges the addresses
-    /// of the batch and says what became of every event. One bad event is rejected with its position and the rest goes on. An
+    /// Takes ECS documents and raw records (Entra ID sign-in logs, Microsoft 365 audit records, Suricata and Zeek alerts) as a JSON array,
+    /// in an envelope such as <c>{"events":[...]}</c>, or one per line; compressed with gzip, br or deflate. Judges the addresses of the
+    /// batch and says what became of every event. One bad event is rejected with its position and the rest goes on. An
     /// <c>Idempotency-Key</c> makes the request safe to send again.
     /// </remarks>
     /// <param name="request">How the batch is judged.</param>
-    /// <param name="idempotencyKey">The same key of the same caller with the same body gives the first answer again. 1 to 255 characters.</param>
+    /// <param name="idempotencyKey">The same key, caller and body get the first answer again. 1 to 255 characters.</param>
     /// <response code="200">What became of the events, and the alerts of their addresses.</response>
     /// <response code="401">No key, or an unknown one.</response>
-    /// <response code="403">The key lacks the scope, or alerts:read for the events of alerts (includeEvents) of a batch that is stored.</response>
+    /// <response code="403">The key lacks the scope, or alerts:read for the events (includeEvents) of a stored batch.</response>
     /// <response code="400">The body is not JSON, or a parameter cannot be read. Nothing was stored.</response>
     /// <response code="409">A request with this Idempotency-Key is still being carried out.</response>
     /// <response code="413">The body is too long. Nothing was stored.</response>
@@ -118,7 +118,8 @@ public sealed class EventsController(
                 var body = PipeReader.Create(HashingBody(out var hash));
                 try
                 {
-                    // Where the answer is lost behind the store, by a fault or since the caller went away, the request sent again finds its events known.
+                    // Where the answer is lost behind the store, by a fault or since the caller went away, the request sent again finds its
+                    // events known.
                     var (result, answer) = await EvaluateBodyAsync(
                         body,
                         format,

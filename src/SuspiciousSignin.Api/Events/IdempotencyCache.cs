@@ -4,8 +4,8 @@ using SuspiciousSignin.Api.Hosting;
 namespace SuspiciousSignin.Api.Events;
 
 /// <summary>
-/// The first answers to requests with an <c>Idempotency-Key</c>, so that a request may be sent again without being carried out again. Bounded by
-/// number, size and age; kept in this process only.
+/// The first answers to requests with an <c>Idempotency-Key</c>, so that a request may be sent again without being carried out again.
+/// Bounded by number, size and age; kept in this process only.
 /// </summary>
 public sealed class IdempotencyCache
 {
@@ -24,7 +24,10 @@ public sealed class IdempotencyCache
     /// <summary>What is known of a key.</summary>
     internal enum Claim
     {
-        /// <summary>Nothing: the caller carries the request out, then says <see cref="TryComplete"/>, or <see cref="Release"/> where there is nothing to remember.</summary>
+        /// <summary>
+        /// Nothing: the caller carries the request out, then says <see cref="TryComplete"/>, or <see cref="Release"/> where there is
+        /// nothing to remember.
+        /// </summary>
         New,
 
         /// <summary>Another request with the key is being carried out.</summary>

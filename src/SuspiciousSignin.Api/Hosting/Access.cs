@@ -25,8 +25,8 @@ internal static class Scopes
 }
 
 /// <summary>
-/// Who may call (section <c>Auth</c>). With a key or a provider configured, every caller has to show who it is. Without, the service starts in
-/// Development only, and answers only this machine.
+/// Who may call (section <c>Auth</c>). With a key or a provider configured, every caller has to show who it is. Without, the service starts
+/// in Development only, and answers only this machine.
 /// </summary>
 internal sealed class AuthOptions
 {
@@ -39,7 +39,9 @@ internal sealed class AuthOptions
     /// <summary>Whether the service may start without any credential, open to whoever reaches its port. Default false.</summary>
     public bool AllowAnonymous { get; set; }
 
-    /// <summary>Failed attempts of one address within <see cref="FailureWindow"/>; further ones are answered 429. Default 20; 1 to 10,000.</summary>
+    /// <summary>
+    /// Failed attempts of one address within <see cref="FailureWindow"/>; further ones are answered 429. Default 20; 1 to 10,000.
+    /// </summary>
     public int MaxFailures { get; set; } = 20;
 
     /// <summary>How long failed attempts are counted. Default 1 minute; 1 second to 1 day.</summary>
@@ -115,7 +117,9 @@ internal static partial class Access
     /// <summary>The scope of <see cref="Lacking"/>, or null for that of the endpoint.</summary>
     public static string? LackingIn(AuthenticationProperties properties) => properties.Items.TryGetValue(LackingItem, out var scope) ? scope : null;
 
-    /// <summary>Who called, or null for a caller without credentials. All keys of a name are one caller: a second key for rotation is no second one.</summary>
+    /// <summary>
+    /// Who called, or null for a caller without credentials. All keys of a name are one caller: a second key for rotation is no second one.
+    /// </summary>
     public static string? CallerOf(ClaimsPrincipal user) =>
         user.Identity is { IsAuthenticated: true } caller ? $"{caller.AuthenticationType}/{user.FindFirstValue(ClaimTypes.NameIdentifier)}" : null;
 
@@ -170,8 +174,8 @@ internal static partial class Access
         };
     }
 
-    // Nothing is known of the other side of a Unix socket or of a test server: both are on this machine. A page that had its own name resolved
-    // to 127.0.0.1 comes from this machine too, but not under a name of it.
+    // Nothing is known of the other side of a Unix socket or of a test server: both are on this machine. A page that had its own name
+    // resolved to 127.0.0.1 comes from this machine too, but not under a name of it.
     private static bool IsThisMachine(HttpContext context)
     {
         var host = context.Request.Host.Host;

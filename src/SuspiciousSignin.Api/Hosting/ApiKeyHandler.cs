@@ -13,8 +13,9 @@ using SuspiciousSignin.Api.Ingest;
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>
-/// Tells who calls: the owner of a key, found in time that does not depend on how much of it is right, or whom a token of the provider names.
-/// Failed attempts are counted per address; who shows a valid key is never kept out by the attempts of others behind the same address.
+/// Tells who calls: the owner of a key, found in time that does not depend on how much of it is right, or whom a token of the provider
+/// names. Failed attempts are counted per address; who shows a valid key is never kept out by the attempts of others behind the same
+/// address.
 /// </summary>
 internal sealed partial class ApiKeyHandler(
     IOptionsMonitor<AuthenticationSchemeOptions> options,

@@ -17,15 +17,17 @@ internal sealed class ApiKeyOptions
     /// <summary>What the key may do.</summary>
     public IList<string> Scopes { get; set; } = [];
 
-    /// <summary>From when on the key is refused: RFC 3339, or a date, which begins at midnight; UTC where no zone is given. Default: never.</summary>
+    /// <summary>
+    /// From when on the key is refused: RFC 3339, or a date, which begins at midnight; UTC where no zone is given. Default: never.
+    /// </summary>
     public string? Expires { get; set; }
 
     internal DateTimeOffset? ExpiresAt => ApiKeys.TryReadExpiry(Expires, out var expires) ? expires : null;
 }
 
 /// <summary>
-/// API keys in <c>Authorization: ApiKey</c>, <c>Authorization: Bearer</c> or <c>X-API-Key</c>; never in the URL. Shippers send them together with
-/// their name: <c>ApiKey</c> with the Base64 of <c>name:key</c>, or as user and password in <c>Basic</c>.
+/// API keys in <c>Authorization: ApiKey</c>, <c>Authorization: Bearer</c> or <c>X-API-Key</c>; never in the URL. Shippers send them
+/// together with their name: <c>ApiKey</c> with the Base64 of <c>name:key</c>, or as user and password in <c>Basic</c>.
 /// </summary>
 internal static class ApiKeys
 {
@@ -33,7 +35,9 @@ internal static class ApiKeys
 
     private static readonly string[] ExpiryFormats = ["yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd"];
 
-    /// <summary><c>keys new --name NAME --scope SCOPE... [--expires TIME]</c>: prints a new key once, and the settings that let it in.</summary>
+    /// <summary>
+    /// <c>keys new --name NAME --scope SCOPE... [--expires TIME]</c>: prints a new key once, and the settings that let it in.
+    /// </summary>
     public static int New(string[] args, TextWriter output, TimeProvider? clock = null)
     {
 #pragma warning disable RS0030 // A command of its own, outside of the service's composition.

@@ -210,8 +210,8 @@ internal static class DocumentedBounds
     }
 
     /// <summary>
-    /// What may be null in the code is absent in an answer, and may be left out of a request. To say so needs no null, which OpenAPI 2.0 does not
-    /// know, 3.0 not beside a reference, and of 3.1 many importers not.
+    /// What may be null in the code is absent in an answer, and may be left out of a request. To say so needs no null, which OpenAPI 2.0
+    /// does not know, 3.0 not beside a reference, and of 3.1 many importers not.
     /// </summary>
     private static IOpenApiSchema NeverNull(IOpenApiSchema any)
     {

@@ -9,8 +9,8 @@ namespace SuspiciousSignin.Api.Hosting;
 /// <summary>
 /// The log on the console, a line for each entry. Parts of an entry may have been written by an attacker (a path, what a cluster says of a
 /// document): they cannot begin a line, move the cursor, or turn the direction of the text, because every such character is escaped as in
-/// C#: <c>\n</c>, <c>\u001B</c>, <c>\U000E0001</c>; and so is the backslash. <c>Logging:Console:FormatterName</c> may be <c>json</c> instead,
-/// which escapes them too.
+/// C#: <c>\n</c>, <c>\u001B</c>, <c>\U000E0001</c>; and so is the backslash. <c>Logging:Console:FormatterName</c> may be <c>json</c>
+/// instead, which escapes them too.
 /// </summary>
 internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
 {
@@ -18,7 +18,10 @@ internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
 
     private const string FormKey = "Logging:Console:FormatterName";
 
-    /// <summary>What is wrong with the form of the log; null where nothing is. Any other form than these two, and for .NET any misspelt one, lets lines be forged.</summary>
+    /// <summary>
+    /// What is wrong with the form of the log; null where nothing is. Any other form than these two, and for .NET any misspelt one, lets
+    /// lines be forged.
+    /// </summary>
     public static string? FaultOf(IConfiguration configuration) =>
         configuration[FormKey] is { } form && !form.Equals(FormName, StringComparison.OrdinalIgnoreCase) && !form.Equals(ConsoleFormatterNames.Json, StringComparison.OrdinalIgnoreCase)
             ? $"{FormKey}: must be '{FormName}' or '{ConsoleFormatterNames.Json}'."

@@ -105,7 +105,9 @@ internal static partial class Problems
     public static string Detail(string what, Dictionary<string, string[]> errors) =>
         errors.Count == 1 && errors.Single() is { Key: var at, Value: [var error] } ? $"{what}. {(at.Length == 0 ? "" : $"{at}: ")}{error}" : $"{what}; 'errors' says what to change.";
 
-    /// <summary>What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.</summary>
+    /// <summary>
+    /// What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.
+    /// </summary>
     private static string BodyFault(ModelStateEntry state, string path, ActionDescriptor action)
     {
         var fault = state.Errors.FirstOrDefault()?.Exception as JsonException;
@@ -185,7 +187,9 @@ internal static partial class Problems
         return new ObjectResult(problem) { StatusCode = status, ContentTypes = { ContentType } };
     }
 
-    /// <summary>The RFC 6901 pointer of a path as System.Text.Json and FluentValidation write it: <c>sourceIps[2]</c>, <c>$['odd name']</c>.</summary>
+    /// <summary>
+    /// The RFC 6901 pointer of a path as System.Text.Json and FluentValidation write it: <c>sourceIps[2]</c>, <c>$['odd name']</c>.
+    /// </summary>
     private static string ToPointer(string path) => string.Concat(PathSegment().Matches(path)
         .Select(segment => "/" + segment.Groups["name"].Value.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)));
 
@@ -243,8 +247,8 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
                 return true;
 
-            // A connection that is reset in the middle of a body says so before the request is told that it is aborted, and the server would
-            // go on to read what is left of the body.
+            // A connection that is reset in the middle of a body says so before the request is told that it is aborted, and the server
+            // would go on to read what is left of the body.
             case ConnectionResetException or ConnectionAbortedException:
                 context.Abort();
                 context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;

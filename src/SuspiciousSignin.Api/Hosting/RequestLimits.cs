@@ -13,10 +13,15 @@ namespace SuspiciousSignin.Api.Hosting;
 /// <summary>The bounds of every request, whatever it asks for (section <c>Requests</c>).</summary>
 public sealed class RequestOptions
 {
-    /// <summary>The longest body as it is sent, before decompression, in bytes. Default: as <c>Events:MaxBodyBytes</c>; 1 KiB to 2 GiB.</summary>
+    /// <summary>
+    /// The longest body as it is sent, before decompression, in bytes. Default: as <c>Events:MaxBodyBytes</c>; 1 KiB to 2 GiB.
+    /// </summary>
     public long? MaxBodyBytes { get; set; }
 
-    /// <summary>Requests of one caller within <see cref="Window"/>; further ones are answered 429. Default 60,000; up to 100,000,000; 0 for no bound.</summary>
+    /// <summary>
+    /// Requests of one caller within <see cref="Window"/>; further ones are answered 429. Default 60,000; up to 100,000,000; 0 for no
+    /// bound.
+    /// </summary>
     public int PerCaller { get; set; } = 60_000;
 
     /// <summary>How long requests are counted. Default 1 minute; 1 second to 1 day.</summary>
@@ -32,7 +37,9 @@ public sealed class RequestOptions
     public TimeSpan HeadersTimeout { get; set; } = TimeSpan.FromSeconds(15);
 }
 
-/// <summary>Counts by key within windows that begin with a key's first count. Memory is bounded, and the clock may be set meanwhile.</summary>
+/// <summary>
+/// Counts by key within windows that begin with a key's first count. Memory is bounded, and the clock may be set meanwhile.
+/// </summary>
 internal sealed class WindowCounter(TimeProvider clock, TimeSpan window)
 {
     /// <summary>Keys counted apart; those that come when there are so many share one count.</summary>
@@ -99,8 +106,8 @@ internal static class RequestLimits
     public static long MaxBodyBytes(RequestOptions requests, EventReaderOptions events) => requests.MaxBodyBytes ?? events.MaxBodyBytes;
 
     /// <summary>
-    /// Bounds how slowly requests may be sent, and bodies as they are sent. After the decompression: that takes the bound it finds for the one of what it gives out, and the readers
-    /// bound that themselves.
+    /// Bounds how slowly requests may be sent, and bodies as they are sent. After the decompression: that takes the bound it finds for the
+    /// one of what it gives out, and the readers bound that themselves.
     /// </summary>
     public static void UseBodyLimit(this WebApplication app)
     {
@@ -122,14 +129,18 @@ internal static class RequestLimits
         });
     }
 
-    /// <summary>Refuses bodies in an encoding that nobody here takes back; whoever reads on would take them for what they are not.</summary>
+    /// <summary>
+    /// Refuses bodies in an encoding that nobody here takes back; whoever reads on would take them for what they are not.
+    /// </summary>
     public static void UseKnownEncodings(this WebApplication app) => app.Use((context, next) =>
         // The decompression takes the header away where it knows the encoding.
         context.Request.Headers.ContentEncoding.ToString().ToUpperInvariant() is not ("" or "IDENTITY") && context.GetEndpoint() is not null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true
             ? Problems.WriteAsync(context, StatusCodes.Status415UnsupportedMediaType, "Send the body plain, or with one Content-Encoding of gzip, br or deflate.")
             : next(context));
 
-    /// <summary>Counts the requests of each caller, and says in each answer how many are left (draft-ietf-httpapi-ratelimit-headers).</summary>
+    /// <summary>
+    /// Counts the requests of each caller, and says in each answer how many are left (draft-ietf-httpapi-ratelimit-headers).
+    /// </summary>
     public static void UseRequestLimits(this WebApplication app)
     {
         var requests = app.Services.GetRequiredService<RequestOptions>();

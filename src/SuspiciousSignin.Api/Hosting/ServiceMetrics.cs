@@ -52,7 +52,9 @@ public sealed class ServiceMetrics
         }
     }
 
-    /// <summary>Counts a batch; its events only where they were to be stored, so that trials do not look like a source that sends.</summary>
+    /// <summary>
+    /// Counts a batch; its events only where they were to be stored, so that trials do not look like a source that sends.
+    /// </summary>
     internal void Evaluated(Evaluation evaluation, bool isStored)
     {
         Count("batch", evaluation.Status);

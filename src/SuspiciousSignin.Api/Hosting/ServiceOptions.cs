@@ -60,7 +60,10 @@ internal sealed class IdempotencyOptions
     /// <summary>Keys remembered; beyond it the oldest are forgotten. Default 1,000; 1 to 100,000.</summary>
     public int MaxKeys { get; set; } = 1000;
 
-    /// <summary>Bytes of all answers remembered; beyond it the oldest are forgotten, and a longer one is not remembered. Default 64 MiB; 1 MiB to 4 GiB.</summary>
+    /// <summary>
+    /// Bytes of all answers remembered; beyond it the oldest are forgotten, and a longer one is not remembered. Default 64 MiB; 1 MiB to 4
+    /// GiB.
+    /// </summary>
     public long MaxBytes { get; set; } = 64 * 1024 * 1024;
 
     /// <summary>How long a key is remembered. Default 1 day; 1 minute to 30 days.</summary>
@@ -212,8 +215,8 @@ internal static class ServiceOptionsSetup
     }
 
     /// <summary>
-    /// Sections that are nearly one of ours. Others are left alone: they may be the host's, or an environment variable that has nothing to do with
-    /// this service.
+    /// Sections that are nearly one of ours. Others are left alone: they may be the host's, or an environment variable that has nothing to
+    /// do with this service.
     /// </summary>
     private static IEnumerable<string> MisspeltSections(IConfiguration configuration, string[] known) => configuration.GetChildren()
         .Where(section => section.GetChildren().Any() && !known.Contains(section.Key, StringComparer.OrdinalIgnoreCase) && Array.Exists(known, name => SettingKeys.IsNearly(name, section.Key)))

@@ -5,7 +5,10 @@ using System.Text.RegularExpressions;
 
 namespace SuspiciousSignin.Api.Hosting;
 
-/// <summary>What a binder would tell one by one, and in words of .NET: settings that nothing reads, and values that cannot be read. No value is repeated.</summary>
+/// <summary>
+/// What a binder would tell one by one, and in words of .NET: settings that nothing reads, and values that cannot be read. No value is
+/// repeated.
+/// </summary>
 internal static partial class SettingKeys
 {
     private const string OneForSettings = "holds one value where settings are expected.";
@@ -48,7 +51,10 @@ internal static partial class SettingKeys
                 : [new(child.Path, $"no such setting{Meant(child.Key, properties.Select(property => property.Name))}")]);
     }
 
-    /// <summary>How a fault of a name that is not known ends: with what was meant, where one letter is missing, too many or another, or two have changed places.</summary>
+    /// <summary>
+    /// How a fault of a name that is not known ends: with what was meant, where one letter is missing, too many or another, or two have
+    /// changed places.
+    /// </summary>
     /// <param name="written">The name.</param>
     /// <param name="known">What it could be.</param>
     public static string Meant(string written, IEnumerable<string> known) =>

@@ -4,7 +4,9 @@ using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
 
-/// <summary>Tells why the service does not start in a few lines, where it is for whoever started it to mend: a stack would hide them.</summary>
+/// <summary>
+/// Tells why the service does not start in a few lines, where it is for whoever started it to mend: a stack would hide them.
+/// </summary>
 internal static class StartFaults
 {
     private const int ExitCode = 1;

@@ -11,14 +11,14 @@ namespace SuspiciousSignin.Api.Hosting;
 public sealed class HostingOptions
 {
     /// <summary>
-    /// Whether calls over plain HTTP are refused; health checks are not. Default false: many run behind a proxy that ends TLS. Calls are not
-    /// redirected, since a client that sent its key in the clear must learn of it.
+    /// Whether calls over plain HTTP are refused; health checks are not. Default false: many run behind a proxy that ends TLS. Calls are
+    /// not redirected, since a client that sent its key in the clear must learn of it.
     /// </summary>
     public bool RequireHttps { get; set; }
 
     /// <summary>
-    /// How long browsers that came over HTTPS may use nothing else (<c>Strict-Transport-Security</c>). Default 0, which sends no such header;
-    /// up to 730 days.
+    /// How long browsers that came over HTTPS may use nothing else (<c>Strict-Transport-Security</c>). Default 0, which sends no such
+    /// header; up to 730 days.
     /// </summary>
     public TimeSpan HstsMaxAge { get; set; }
 
@@ -29,8 +29,8 @@ public sealed class HostingOptions
     public IList<string> KnownNetworks { get; set; } = [];
 
     /// <summary>
-    /// The URL that callers reach the service by, as the OpenAPI documents name it: absolute, HTTP or HTTPS, without a slash at its end. Default
-    /// none: the documents name the service that they came from.
+    /// The URL that callers reach the service by, as the OpenAPI documents name it: absolute, HTTP or HTTPS, without a slash at its end.
+    /// Default none: the documents name the service that they came from.
     /// </summary>
     public string? PublicUrl { get; set; }
 
@@ -46,8 +46,8 @@ internal static class Surface
 {
     private const string ForData = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-    // Swagger UI brings scripts, styles and icons as files of its own, draws some icons from data: URLs, and calls this service. Its script adds
-    // one style element, allowed by the hash of its text; .ci/published looks whether another version of it needs another.
+    // Swagger UI brings scripts, styles and icons as files of its own, draws some icons from data: URLs, and calls this service. Its script
+    // adds one style element, allowed by the hash of its text; .ci/published looks whether another version of it needs another.
     private const string ForSwaggerUi =
         "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
@@ -82,7 +82,9 @@ internal static class Surface
         app.UseForwardedHeaders();
     }
 
-    /// <summary>Refuses calls over plain HTTP where <see cref="HostingOptions.RequireHttps"/> says so, in the form that the endpoint's callers read.</summary>
+    /// <summary>
+    /// Refuses calls over plain HTTP where <see cref="HostingOptions.RequireHttps"/> says so, in the form that the endpoint's callers read.
+    /// </summary>
     public static void UseRequiredHttps(this WebApplication app)
     {
         if (app.Services.GetRequiredService<HostingOptions>().RequireHttps)

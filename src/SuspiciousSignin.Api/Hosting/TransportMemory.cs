@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Connections;
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>
-/// What sockets are read into and written from, in blocks of 64 KiB where Kestrel's own have 4: each block is a call of the system, and whatever lies
-/// across two of them has to be put together.
+/// What sockets are read into and written from, in blocks of 64 KiB where Kestrel's own have 4: each block is a call of the system, and
+/// whatever lies across two of them has to be put together.
 /// </summary>
 internal sealed class TransportMemory : MemoryPool<byte>, IMemoryPoolFactory<byte>
 {

@@ -5,7 +5,8 @@ namespace SuspiciousSignin.Api.Ingest;
 
 /// <summary>
 /// Elasticsearch's <c>filter_path</c>: which members of an answer the client wants. Shippers send it to keep answers short. Names may hold
-/// <c>*</c>; <c>**</c> stands for any number of names; a leading <c>-</c> leaves members out. A path that leads to an object keeps all of it.
+/// <c>*</c>; <c>**</c> stands for any number of names; a leading <c>-</c> leaves members out. A path that leads to an object keeps all of
+/// it.
 /// </summary>
 internal sealed class FilterPath
 {

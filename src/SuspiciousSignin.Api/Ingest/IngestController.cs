@@ -12,8 +12,8 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin.Api.Ingest;
 
 /// <summary>
-/// What an Elasticsearch output of a shipper asks for: bulk requests, and the calls that clients begin with. Events sent here are read, bounded
-/// and kept as those of <c>POST /api/v1/events</c>; they are not judged until a run.
+/// What an Elasticsearch output of a shipper asks for: bulk requests, and the calls that clients begin with. Events sent here are read,
+/// bounded and kept as those of <c>POST /api/v1/events</c>; they are not judged until a run.
 /// </summary>
 [Controller]
 [SpeaksElasticsearch]
@@ -28,8 +28,8 @@ public sealed partial class IngestController(
     ILogger<IngestController> logger) : ControllerBase
 {
     /// <summary>
-    /// The version whose ingest API this is. Beats refuse a cluster older than themselves, and newer rsyslog and Vector leave out mapping types
-    /// where the major version is 8 or more; <c>build_flavor</c> and <c>tagline</c> say what this really is.
+    /// The version whose ingest API this is. Beats refuse a cluster older than themselves, and newer rsyslog and Vector leave out mapping
+    /// types where the major version is 8 or more; <c>build_flavor</c> and <c>tagline</c> say what this really is.
     /// </summary>
     private const string CompatibleVersion = "9.4.3";
 

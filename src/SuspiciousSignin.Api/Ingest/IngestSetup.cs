@@ -9,7 +9,8 @@ using SuspiciousSignin.Api.Hosting;
 namespace SuspiciousSignin.Api.Ingest;
 
 /// <summary>
-/// How many bulk requests are worked on at once (the bounds of section <c>Runs</c>, counted apart from runs, so that neither starves the other).
+/// How many bulk requests are worked on at once (the bounds of section <c>Runs</c>, counted apart from runs, so that neither starves the
+/// other).
 /// </summary>
 public sealed class IngestLimiter : IDisposable
 {
@@ -24,7 +25,9 @@ public sealed class IngestLimiter : IDisposable
     public void Dispose() => _limiter.Dispose();
 }
 
-/// <summary>Marks endpoints whose callers are clients of Elasticsearch: their answers and errors have its form, and any query parameter is taken.</summary>
+/// <summary>
+/// Marks endpoints whose callers are clients of Elasticsearch: their answers and errors have its form, and any query parameter is taken.
+/// </summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class SpeaksElasticsearchAttribute : Attribute;
 

@@ -108,10 +108,10 @@ public sealed class IpsController(
 
     /// <summary>Everything known about an address</summary>
     /// <remarks>
-    /// All events held that name the address, counted by the rule or not, oldest first, paged. Private addresses too. Where the store let events of
-    /// the window go for age or for room, or could not look at all, the status is `partial` and the warnings say so. A cursor keeps the
-    /// window of the first page, whatever `from` and `to` come with it. Events that arrive while you read and belong on a page that you have are
-    /// told by the warning `lateEvents`.
+    /// All events held that name the address, counted by the rule or not, oldest first, paged. Private addresses too. Where the store let
+    /// events of the window go for age or for room, or could not look at all, the status is `partial` and the warnings say so. A cursor
+    /// keeps the window of the first page, whatever `from` and `to` come with it. Events that arrive while you read and belong on a page
+    /// that you have are told by the warning `lateEvents`.
     /// </remarks>
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which events.</param>

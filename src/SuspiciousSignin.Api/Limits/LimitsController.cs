@@ -29,7 +29,7 @@ public sealed record ServiceLimits(BodyLimits Body, EventLimits Events, RunLimit
 /// <summary>Bounds of a body with events; a longer one is 413.</summary>
 /// <param name="MaxBytesSent">The longest as it is sent, before decompression (<c>Requests:MaxBodyBytes</c>).</param>
 /// <param name="MaxBytesDecompressed">The longest after decompression (<c>Events:MaxBodyBytes</c>).</param>
-/// <param name="MinBytesPerSecond">The least speed of sending; a slower one is cut off with 408 (<c>Requests:MinBytesPerSecond</c>).</param>
+/// <param name="MinBytesPerSecond">The least speed of sending; slower is cut off with 408 (<c>Requests:MinBytesPerSecond</c>).</param>
 /// <param name="GracePeriod">How long a body may come slower at first (<c>Requests:GracePeriod</c>).</param>
 /// <param name="HeadersTimeout">How long the headers may take (<c>Requests:HeadersTimeout</c>).</param>
 public sealed record BodyLimits(long MaxBytesSent, long MaxBytesDecompressed, int MinBytesPerSecond, string GracePeriod, string HeadersTimeout);
@@ -38,7 +38,7 @@ public sealed record BodyLimits(long MaxBytesSent, long MaxBytesDecompressed, in
 /// <param name="MaxPerBatch">The most of a body; more are 413 (<c>Events:MaxEvents</c>).</param>
 /// <param name="MaxBytes">The longest; a longer one is rejected, the rest goes on (<c>Events:MaxEventBytes</c>).</param>
 /// <param name="MaxDepth">How deep one may nest; a deeper one is rejected (<c>Events:MaxDepth</c>).</param>
-/// <param name="MaxTextLength">The longest text of a field that the rule reads; a longer one reads as absent, as ECS' <c>ignore_above</c> has it.</param>
+/// <param name="MaxTextLength">The longest text of a field that the rule reads; longer reads as absent (ECS <c>ignore_above</c>).</param>
 public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, int MaxTextLength);
 
 /// <summary>Bounds of runs.</summary>

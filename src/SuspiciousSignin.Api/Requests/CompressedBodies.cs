@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.RequestDecompression;
 namespace SuspiciousSignin.Api.Requests;
 
 /// <summary>
-/// Decompression that takes nothing less than the whole body. .NET's streams end where the compressed data do, and whatever a body holds behind
-/// that, such as a second part that was damaged on its way, would be gone without a word.
+/// Decompression that takes nothing less than the whole body. .NET's streams end where the compressed data do, and whatever a body holds
+/// behind that, such as a second part that was damaged on its way, would be gone without a word.
 /// </summary>
 internal static class CompressedBodies
 {
@@ -50,8 +50,8 @@ internal static class CompressedBodies
     }
 
     /// <summary>
-    /// A body whose last byte is handed over by itself, when it is known to be the last. Compressed data that end with the body need it for their
-    /// end; those that end earlier never ask for it.
+    /// A body whose last byte is handed over by itself, when it is known to be the last. Compressed data that end with the body need it for
+    /// their end; those that end earlier never ask for it.
     /// </summary>
     private sealed class LastByteApart(Stream body) : ForwardStream
     {

@@ -9,7 +9,9 @@ using SuspiciousSignin.Api.Ingest;
 
 namespace SuspiciousSignin.Api.Requests;
 
-/// <summary>Refuses misspelt, repeated and empty query parameters: neither a misspelt bound nor a variable that was not set must mean the default.</summary>
+/// <summary>
+/// Refuses misspelt, repeated and empty query parameters: neither a misspelt bound nor a variable that was not set must mean the default.
+/// </summary>
 internal sealed class KnownQueryParametersFilter : IActionFilter
 {
     private readonly ConcurrentDictionary<ActionDescriptor, HashSet<string>> _known = [];

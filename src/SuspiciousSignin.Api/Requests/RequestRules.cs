@@ -28,7 +28,8 @@ internal static class RequestRules
 
     private static readonly string Revisions = string.Join(", ", RuleCatalogue.RevisionNames);
 
-    /// <param name="endsNow">Whether a window without an end ends now; where a batch is judged, it ends with the events, and those of an address are all shown.</param>
+    /// <param name="endsNow">Whether a window without an end ends now; where a batch is judged, it ends with the events, and those of an
+    /// address are all shown.</param>
     public static void AddWindowRules<T>(this AbstractValidator<T> validator, TimeProvider clock, bool endsNow = true)
         where T : IWindowRequest
     {

@@ -4,8 +4,9 @@ using System.Text.RegularExpressions;
 namespace SuspiciousSignin.Api.Requests;
 
 /// <summary>
-/// Times in requests: RFC 3339 with a zone, or Elasticsearch date math from <c>now</c>: <c>now</c>, <c>now-8h</c>, <c>now-1d/d</c>. Units y, M, w, d,
-/// h (or H), m, s; without an amount it is 1. Rounding (<c>/d</c>) goes down to the start of the unit; for an inclusive upper bound up to its last millisecond.
+/// Times in requests: RFC 3339 with a zone, or Elasticsearch date math from <c>now</c>: <c>now</c>, <c>now-8h</c>, <c>now-1d/d</c>. Units
+/// y, M, w, d, h (or H), m, s; without an amount it is 1. Rounding (<c>/d</c>) goes down to the start of the unit; for an inclusive upper
+/// bound up to its last millisecond.
 /// </summary>
 internal static partial class TimeExpression
 {
@@ -36,7 +37,9 @@ internal static partial class TimeExpression
         return TryParseRfc3339(text, out time);
     }
 
-    /// <summary>Reads RFC 3339 alone, with an offset of at most 14 hours and no leap second; digits finer than .NET keeps are cut off.</summary>
+    /// <summary>
+    /// Reads RFC 3339 alone, with an offset of at most 14 hours and no leap second; digits finer than .NET keeps are cut off.
+    /// </summary>
     public static bool TryParseRfc3339(string text, out DateTimeOffset time)
     {
         time = default;

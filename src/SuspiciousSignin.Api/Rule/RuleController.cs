@@ -138,7 +138,9 @@ public sealed class RuleController : ControllerBase
     private static readonly RuleDescription Description = new();
 
     /// <summary>The rule and its revisions</summary>
-    /// <remarks>Metadata, revisions with their differences and blind spots, investigation guide, and the ES|QL text of each revision.</remarks>
+    /// <remarks>
+    /// Metadata, revisions with their differences and blind spots, investigation guide, and the ES|QL text of each revision.
+    /// </remarks>
     /// <response code="200">The rule.</response>
     /// <response code="401">No key, or an unknown one.</response>
     /// <response code="403">The key lacks the scope.</response>

@@ -64,8 +64,8 @@ public sealed class Accounts
     }
 
     /// <summary>
-    /// An activity by its place in the answer. With the start of the name beside the number of events, few comparisons look any further, which
-    /// would take a miss of the cache each.
+    /// An activity by its place in the answer. With the start of the name beside the number of events, few comparisons look any further,
+    /// which would take a miss of the cache each.
     /// </summary>
     private readonly struct Ranked(UserActivity activity)
     {
@@ -143,7 +143,9 @@ public sealed class Accounts
     }
 }
 
-/// <summary>What joins accounts across sources: the e-mail, else the name with its domain, else the name, else the id, in whatever case.</summary>
+/// <summary>
+/// What joins accounts across sources: the e-mail, else the name with its domain, else the name, else the id, in whatever case.
+/// </summary>
 internal readonly struct AccountKey : IEquatable<AccountKey>
 {
     private readonly string _text;

@@ -29,15 +29,17 @@ public sealed record Warning(string Code, string Message, long Count)
 public sealed record LegCoverage(long Events, DateTime? Oldest = null, DateTime? Newest = null);
 
 /// <summary>
-/// What data each leg had: no alerts because nothing happened, or because nothing was there to look at? Where a question names addresses, of
-/// their events only.
+/// What data each leg had: no alerts because nothing happened, or because nothing was there to look at? Where a question names addresses,
+/// of their events only.
 /// </summary>
 /// <param name="AzureSignIn">Successful Entra ID sign-ins.</param>
 /// <param name="MailAccess">Successful mail accesses.</param>
 /// <param name="NetworkAlert">Network alerts.</param>
 public sealed record Coverage(LegCoverage AzureSignIn, LegCoverage MailAccess, LegCoverage NetworkAlert);
 
-/// <summary>One account seen from a suspicious address, or, where it has neither name, id nor e-mail, those that the events do not name.</summary>
+/// <summary>
+/// One account seen from a suspicious address, or, where it has neither name, id nor e-mail, those that the events do not name.
+/// </summary>
 public sealed record UserActivity
 {
     internal bool IsNamed => (Name ?? Id ?? Email) is not null;

@@ -20,7 +20,10 @@ public sealed class AlertOptions
     /// <summary>The most events shown inside one alert. Default 1,000; 1 to 10,000.</summary>
     public int MaxEvents { get; set; } = 1000;
 
-    /// <summary>The most events shown inside all alerts of one answer; alerts behind them show none and are counted in a warning. Default 50,000; 1 to 1,000,000.</summary>
+    /// <summary>
+    /// The most events shown inside all alerts of one answer; alerts behind them show none and are counted in a warning. Default 50,000; 1
+    /// to 1,000,000.
+    /// </summary>
     public int MaxEventsPerAnswer { get; set; } = 50_000;
 }
 
@@ -129,7 +132,9 @@ public sealed record Alert
     /// <summary>The smallest time between a network alert and a sign-in or mail access, ISO 8601 duration.</summary>
     public required string SmallestGap { get; init; }
 
-    /// <summary>Marks such as <c>highVolume</c> (more than 100 events: perhaps a proxy or gateway) and <c>promoted</c>; absent without any.</summary>
+    /// <summary>
+    /// Marks such as <c>highVolume</c> (more than 100 events: perhaps a proxy or gateway) and <c>promoted</c>; absent without any.
+    /// </summary>
     public IReadOnlyList<string>? Labels { get; init; }
 
     /// <summary>The place in MITRE ATT&amp;CK.</summary>

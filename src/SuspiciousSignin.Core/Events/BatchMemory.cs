@@ -3,12 +3,13 @@ using System.Buffers;
 namespace SuspiciousSignin.Events;
 
 /// <summary>
-/// The arrays that the events of a batch lie in. They are lent, so that batch after batch makes no garbage: <see cref="Return"/> gives them back once
-/// nobody reads the events any more. What is never given back is collected like anything else. Not thread-safe.
+/// The arrays that the events of a batch lie in. They are lent, so that batch after batch makes no garbage: <see cref="Return"/> gives them
+/// back once nobody reads the events any more. What is never given back is collected like anything else. Not thread-safe.
 /// </summary>
 internal sealed class BatchMemory
 {
-    // Of each length so many are kept for later batches: 16 MiB of the longest bytes, as much of all shorter ones, 4 MiB of addresses, 18 of records.
+    // Of each length so many are kept for later batches: 16 MiB of the longest bytes, as much of all shorter ones, 4 MiB of addresses, 18
+    // of records.
     private static readonly Lender<byte> Bytes = new(longest: 64 * 1024, count: 256, clear: false);
     private static readonly Lender<SourceAddress> Addresses = new(longest: 1024, count: 256, clear: false);
     private static readonly Lender<EventRecord> Records = new(EventList.PieceLength, count: 256, clear: true);

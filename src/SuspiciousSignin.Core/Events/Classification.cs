@@ -38,7 +38,8 @@ public enum IgnoredReason
 }
 
 /// <summary>The verdicts of every revision on one event, taken once when it is read.</summary>
-/// <param name="Bits">Four bits per revision slot (kept, sign-in, mail access, network alert), then one per near miss, then the address.</param>
+/// <param name="Bits">Four bits per revision slot (kept, sign-in, mail access, network alert), then one per near miss, then the
+/// address.</param>
 public readonly record struct Classification(ulong Bits)
 {
     private const int KeptBit = 0;

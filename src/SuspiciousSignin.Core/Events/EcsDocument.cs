@@ -126,7 +126,9 @@ internal sealed class EcsDocument
         }
     }
 
-    /// <summary>Takes <c>@timestamp</c> or <c>event.ingested</c>, in milliseconds since the epoch; false where it has another value already.</summary>
+    /// <summary>
+    /// Takes <c>@timestamp</c> or <c>event.ingested</c>, in milliseconds since the epoch; false where it has another value already.
+    /// </summary>
     public bool TryDate(EcsField field, long milliseconds)
     {
         if (field == EcsField.Timestamp)

@@ -29,7 +29,9 @@ internal enum FieldPart : byte
     Account,
 }
 
-/// <summary>The ECS, Kibana alert and integration fields that the rule tests or an analyst needs; everything else of a document is skipped.</summary>
+/// <summary>
+/// The ECS, Kibana alert and integration fields that the rule tests or an analyst needs; everything else of a document is skipped.
+/// </summary>
 internal enum EcsField : byte
 {
     Id,

@@ -4,9 +4,9 @@ using System.Text.Json;
 namespace SuspiciousSignin.Events;
 
 /// <summary>
-/// Takes the known fields of an ECS document straight from its bytes: what nearly every document is read by. It accepts or refuses only what it
-/// is certain of, and leaves the rest (escaped keys, a key twice, an object for a value, dates that are none, too deep) to the token reader,
-/// which tells what is wrong.
+/// Takes the known fields of an ECS document straight from its bytes: what nearly every document is read by. It accepts or refuses only
+/// what it is certain of, and leaves the rest (escaped keys, a key twice, an object for a value, dates that are none, too deep) to the
+/// token reader, which tells what is wrong.
 /// </summary>
 internal sealed class EcsScanner(EcsDocument document, int maxDepth)
 {

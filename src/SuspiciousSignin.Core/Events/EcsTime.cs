@@ -25,7 +25,10 @@ public static class EcsTime
     /// <summary>The wire form of a stored time as text, always with milliseconds.</summary>
     public static string ToText(long milliseconds) => ToDateTime(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
-    /// <summary>Reads a date from text such as <c>2026-05-22</c>, <c>2026-05-22T10:00:00.123+02:00</c>, <c>1790000000000</c> or <c>1790000000000.5</c>.</summary>
+    /// <summary>
+    /// Reads a date from text such as <c>2026-05-22</c>, <c>2026-05-22T10:00:00.123+02:00</c>, <c>1790000000000</c> or
+    /// <c>1790000000000.5</c>.
+    /// </summary>
     /// <param name="text">The text in UTF-8.</param>
     /// <param name="milliseconds">Milliseconds since the epoch.</param>
     /// <returns>Whether the text is a date of the years 1 to 9999. A leap second (<c>:60</c>) is none.</returns>
@@ -46,7 +49,9 @@ public static class EcsTime
             && milliseconds >= MinMilliseconds && milliseconds <= MaxMilliseconds;
     }
 
-    /// <summary>Reads the form that nearly all events have, <c>2026-05-22T10:00:00Z</c> or with three to nine digits behind the second.</summary>
+    /// <summary>
+    /// Reads the form that nearly all events have, <c>2026-05-22T10:00:00Z</c> or with three to nine digits behind the second.
+    /// </summary>
     private static bool TryParseUsual(ReadOnlySpan<byte> text, out long milliseconds)
     {
         milliseconds = 0;

@@ -4,7 +4,9 @@ using System.Text.Json;
 
 namespace SuspiciousSignin.Events;
 
-/// <summary>Moves <c>@timestamp</c> and <c>event.ingested</c> inside a document that was read before; everything else stays as it is.</summary>
+/// <summary>
+/// Moves <c>@timestamp</c> and <c>event.ingested</c> inside a document that was read before; everything else stays as it is.
+/// </summary>
 internal static class EcsTimeRewriter
 {
     public static ReadOnlyMemory<byte> Move(ReadOnlyMemory<byte> document, long milliseconds)

@@ -3,7 +3,9 @@ using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Events;
 
-/// <summary>An account that events share, in the compact form of <see cref="EventRecord.Account"/>; decoded once, when an answer first shows it.</summary>
+/// <summary>
+/// An account that events share, in the compact form of <see cref="EventRecord.Account"/>; decoded once, when an answer first shows it.
+/// </summary>
 internal sealed class EventAccount(byte[] fields)
 {
     private EventUser? _user;

@@ -132,8 +132,8 @@ public sealed class EventBatch
     internal BatchMemory Memory { get; } = new();
 
     /// <summary>
-    /// Lends what the events lie in to later batches: for whoever is certain that nobody reads <see cref="Events"/> any more, nor anything that came
-    /// out of them. A batch that never does costs no more than garbage.
+    /// Lends what the events lie in to later batches: for whoever is certain that nobody reads <see cref="Events"/> any more, nor anything
+    /// that came out of them. A batch that never does costs no more than garbage.
     /// </summary>
     public void ReturnMemory()
     {
@@ -159,7 +159,8 @@ public sealed class EventBatch
     }
 
     /// <summary>
-    /// Gives the events without identity one that only the same request, sent again, has: its events are known then, whatever became of the answer.
+    /// Gives the events without identity one that only the same request, sent again, has: its events are known then, whatever became of the
+    /// answer.
     /// </summary>
     /// <param name="request">What stands for the request; a cryptographic hash.</param>
     public void Identify(UInt128 request) =>

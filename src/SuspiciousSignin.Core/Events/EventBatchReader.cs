@@ -17,8 +17,8 @@ public enum BatchFormat
 }
 
 /// <summary>
-/// Reads a body as it arrives, event by event; the body is never held as a whole. One bad event is rejected with its place and the rest goes
-/// on; a body that is not JSON at all, or breaks off, is refused as a whole.
+/// Reads a body as it arrives, event by event; the body is never held as a whole. One bad event is rejected with its place and the rest
+/// goes on; a body that is not JSON at all, or breaks off, is refused as a whole.
 /// </summary>
 public sealed class EventBatchReader
 {
@@ -91,8 +91,8 @@ public sealed class EventBatchReader
         {
             var result = await body.ReadAsync(cancellationToken);
             var buffer = result.Buffer;
-            // What broke off is read anew once there is twice as much of it: a value that comes in many small pieces, as decompressed bodies
-            // do, would else be read from its start with each of them.
+            // What broke off is read anew once there is twice as much of it: a value that comes in many small pieces, as decompressed
+            // bodies do, would else be read from its start with each of them.
             if (!result.IsCompleted && buffer.Length < Math.Max(wanted, isStart ? ByteOrderMark.Length : 0))
             {
                 body.AdvanceTo(buffer.Start, buffer.End);
@@ -176,8 +176,8 @@ public sealed class EventBatchReader
     }
 
     /// <summary>
-    /// Reads the whole lines of the buffer in as many parts as there are readers; gives what is left. What a reader of an earlier part leaves
-    /// open, the action of a bulk dump whose document is in the next part, makes the later parts void: they are left.
+    /// Reads the whole lines of the buffer in as many parts as there are readers; gives what is left. What a reader of an earlier part
+    /// leaves open, the action of a bulk dump whose document is in the next part, makes the later parts void: they are left.
     /// </summary>
     private async Task<ReadOnlySequence<byte>> ReadLinesInParallelAsync(ReadOnlySequence<byte> buffer)
     {
@@ -209,8 +209,8 @@ public sealed class EventBatchReader
     {
         while (true)
         {
-            // Lines that lie in one piece of the buffer, as most do, need none of the bookkeeping of sequences. Pieces are looked at in parts
-            // that the processor's cache holds until they are read.
+            // Lines that lie in one piece of the buffer, as most do, need none of the bookkeeping of sequences. Pieces are looked at in
+            // parts that the processor's cache holds until they are read.
             var piece = buffer.First[..Math.Min(buffer.First.Length, PieceBytes)];
             var isLast = buffer.Length == piece.Length;
             buffer = buffer.Slice(ReadLinesOf(piece));

@@ -2,7 +2,9 @@ using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Events;
 
-/// <summary>What an analyst needs of one event for triage, named after ECS and the integrations. Absent means the event does not say.</summary>
+/// <summary>
+/// What an analyst needs of one event for triage, named after ECS and the integrations. Absent means the event does not say.
+/// </summary>
 public sealed record EventDocument
 {
     /// <summary>When it happened: <c>@timestamp</c>, UTC.</summary>
@@ -23,7 +25,9 @@ public sealed record EventDocument
     /// <summary>Whether the revision asked for counts it.</summary>
     public bool Counted { get; init; }
 
-    /// <summary>The dataset, from <c>event.dataset</c>, else <c>data_stream.dataset</c>, else what Kibana kept of the original event.</summary>
+    /// <summary>
+    /// The dataset, from <c>event.dataset</c>, else <c>data_stream.dataset</c>, else what Kibana kept of the original event.
+    /// </summary>
     public string? Dataset { get; init; }
 
     /// <summary><c>event.action</c>.</summary>

@@ -18,12 +18,17 @@ public sealed class EventReader
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
 
-    /// <summary>Where <c>message</c> is a record before the pipeline has mapped it. What others write there is not trusted to be one.</summary>
+    /// <summary>
+    /// Where <c>message</c> is a record before the pipeline has mapped it. What others write there is not trusted to be one.
+    /// </summary>
     private static readonly byte[][] MessageDatasets = [.. new[] { "azure.signinlogs", "o365.audit", "suricata.eve", "zeek.notice" }.Select(Encoding.UTF8.GetBytes)];
 
     private static readonly string[] IntegrationStreams = ["logs-azure.signinlogs-", "logs-o365.audit-"];
 
-    /// <summary>What comes before the name of a data stream, or of an index, in the names of indices made from it; a few letters more follow <c>shrink-</c>.</summary>
+    /// <summary>
+    /// What comes before the name of a data stream, or of an index, in the names of indices made from it; a few letters more follow
+    /// <c>shrink-</c>.
+    /// </summary>
     private static readonly string[] IndexPrefixes = [".ds-", ".migrated-ds-", "partial-", "restored-", "shrink-"];
 
     private readonly EcsDocument _document = new();
@@ -65,7 +70,8 @@ public sealed class EventReader
     public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.Marks.HasFlag(DocumentMarks.EventField) || _document.HasSourceIpText));
 
     /// <summary>
-    /// Whether the last document, though ECS, may be what a shipper sends to a pipeline: its own fields around a record that nobody has mapped.
+    /// Whether the last document, though ECS, may be what a shipper sends to a pipeline: its own fields around a record that nobody has
+    /// mapped.
     /// </summary>
     internal bool MayHoldRecord => !IsKibanaAlert && !_document.HasSourceIpText && (_document.Marks.HasFlag(DocumentMarks.Envelope) || IsUnmapped);
 
@@ -89,7 +95,8 @@ public sealed class EventReader
     /// <param name="position">Its place in the batch, from 0.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="record">The event.</param>
-    /// <param name="id">The <c>_id</c> that the request gives the document; null where it gives none. It goes before the document's own.</param>
+    /// <param name="id">The <c>_id</c> that the request gives the document; null where it gives none. It goes before the document's
+    /// own.</param>
     /// <param name="index">The <c>_index</c> likewise.</param>
     /// <returns>Null where the event is accepted, else why it is not.</returns>
     public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
@@ -406,10 +413,11 @@ public sealed class EventReader
     }
 
     /// <summary>
-    /// The <c>event.dataset</c> that every document of the index has, whatever its source says: the integrations map it as a constant. Null for
-    /// other indices.
+    /// The <c>event.dataset</c> that every document of the index has, whatever its source says: the integrations map it as a constant. Null
+    /// for other indices.
     /// </summary>
-    /// <param name="index">The name of the data stream or of an index behind it, also on a remote cluster, shrunk, migrated, or mounted from a snapshot.</param>
+    /// <param name="index">The name of the data stream or of an index behind it, also on a remote cluster, shrunk, migrated, or mounted
+    /// from a snapshot.</param>
     public static string? PresetDataset(string index)
     {
         var at = index.IndexOf(':', StringComparison.Ordinal) + 1;
@@ -476,7 +484,9 @@ public sealed class EventReader
         rest = rest[(part.Length + 1)..];
     }
 
-    /// <summary>Copies what is kept of an event alone into chunks shared by neighbouring events, so that a batch costs few allocations.</summary>
+    /// <summary>
+    /// Copies what is kept of an event alone into chunks shared by neighbouring events, so that a batch costs few allocations.
+    /// </summary>
     private (ReadOnlyMemory<byte> Account, ReadOnlyMemory<byte> Payload) KeepFields()
     {
         var (account, payload) = (_document.Length(FieldPart.Account), _document.Length(FieldPart.Event));

@@ -5,7 +5,10 @@ namespace SuspiciousSignin.Events;
 /// <summary>How events are read.</summary>
 public sealed class EventReaderOptions
 {
-    /// <summary>The longest text of a field that the rule reads, in UTF-16 code units; a longer one reads as absent, as ECS' <c>ignore_above</c> has it.</summary>
+    /// <summary>
+    /// The longest text of a field that the rule reads, in UTF-16 code units; a longer one reads as absent, as ECS' <c>ignore_above</c> has
+    /// it.
+    /// </summary>
     public const int MaxTextLength = EcsFields.MaxTextLength;
 
     /// <summary>How many different addresses of one event are kept; further ones are passed over.</summary>
@@ -27,8 +30,8 @@ public sealed class EventReaderOptions
     public int Readers { get; set; } = Math.Min(Environment.ProcessorCount, 8);
 
     /// <summary>
-    /// Whether an Entra ID sign-in without <c>properties.status</c> takes its outcome from <c>resultType</c>. Default true; Elastic's pipeline
-    /// holds it for a success.
+    /// Whether an Entra ID sign-in without <c>properties.status</c> takes its outcome from <c>resultType</c>. Default true; Elastic's
+    /// pipeline holds it for a success.
     /// </summary>
     public bool SignInResultTypeFallback { get; set; } = true;
 
@@ -39,7 +42,8 @@ public sealed class EventReaderOptions
     public bool SignInAddressWithPort { get; set; } = true;
 
     /// <summary>
-    /// Whether an Entra ID sign-in without <c>properties.ipAddress</c> takes <c>callerIpAddress</c>. Default false, as Elastic's pipeline has it.
+    /// Whether an Entra ID sign-in without <c>properties.ipAddress</c> takes <c>callerIpAddress</c>. Default false, as Elastic's pipeline
+    /// has it.
     /// </summary>
     public bool SignInCallerAddressFallback { get; set; }
 
@@ -50,12 +54,14 @@ public sealed class EventReaderOptions
     public bool StockAlertMapping { get; set; }
 
     /// <summary>
-    /// Datasets whose events <c>promote</c> counts as raw network alerts although their <c>event.kind</c> is not <c>alert</c>, such as those of
-    /// a sensor that does not set it. Default none.
+    /// Datasets whose events <c>promote</c> counts as raw network alerts although their <c>event.kind</c> is not <c>alert</c>, such as
+    /// those of a sensor that does not set it. Default none.
     /// </summary>
     public IReadOnlyList<string> AlertDatasets { get; set; } = [];
 
-    /// <summary>Whether the documents are kept as they came; set by the service where its store needs them, never by configuration.</summary>
+    /// <summary>
+    /// Whether the documents are kept as they came; set by the service where its store needs them, never by configuration.
+    /// </summary>
     [Browsable(false)]
     public bool KeepDocuments { get; set; }
 }

@@ -19,22 +19,24 @@ public readonly record struct EventRecord
     public required EventTraits Traits { get; init; }
 
     /// <summary>
-    /// Who acted: the fields of <c>user.*</c>, or of the service principal, in compact form; empty where the event does not say. Lies in the same
-    /// array as <see cref="Payload"/>. Stores keep each once.
+    /// Who acted: the fields of <c>user.*</c>, or of the service principal, in compact form; empty where the event does not say. Lies in
+    /// the same array as <see cref="Payload"/>. Stores keep each once.
     /// </summary>
     public ReadOnlyMemory<byte> Account { get; init; }
 
     /// <summary>
     /// A 128-bit hash of the identity (<c>_id</c> with <c>_index</c>, else <c>kibana.alert.uuid</c>, else <c>event.id</c> with dataset and
-    /// kind), seeded anew in each process so that collisions cannot be prepared; for stores that keep documents, the first half of its SHA-256.
-    /// 0 for an event without identity.
+    /// kind), seeded anew in each process so that collisions cannot be prepared; for stores that keep documents, the first half of its
+    /// SHA-256. 0 for an event without identity.
     /// </summary>
     public required UInt128 Identity { get; init; }
 
     /// <summary>The distinct addresses of <c>source.ip</c>; empty where it holds none.</summary>
     public required ReadOnlyMemory<SourceAddress> Addresses { get; init; }
 
-    /// <summary>The other known fields in compact form; <see cref="EventDocument.From(in EventRecord, Rules.RuleRevision)"/> reads them.</summary>
+    /// <summary>
+    /// The other known fields in compact form; <see cref="EventDocument.From(in EventRecord, Rules.RuleRevision)"/> reads them.
+    /// </summary>
     public required ReadOnlyMemory<byte> Payload { get; init; }
 
     /// <summary>Whether the document had any <c>kibana.alert.*</c> field.</summary>

@@ -46,7 +46,10 @@ internal sealed class FieldNode
 
     public FieldKind Kind { get; private set; }
 
-    /// <summary>The position behind the key at this position, its last quote and its colon, where it is this node's; -1 where it is another, or space comes before the colon.</summary>
+    /// <summary>
+    /// The position behind the key at this position, its last quote and its colon, where it is this node's; -1 where it is another, or
+    /// space comes before the colon.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int SkipKey(ReadOnlySpan<byte> json, int at)
     {

@@ -7,9 +7,9 @@ using System.Runtime.Intrinsics;
 namespace SuspiciousSignin.Events;
 
 /// <summary>
-/// Passes over JSON (RFC 8259) in valid UTF-8 without making tokens of it, as strictly as <see cref="System.Text.Json.Utf8JsonReader"/>: what
-/// this accepts that accepts, and the other way round (a test compares both on mutated documents). Positions go in and come out; a negative
-/// one is <see cref="Unsure"/>, or says where the text is malformed.
+/// Passes over JSON (RFC 8259) in valid UTF-8 without making tokens of it, as strictly as <see cref="System.Text.Json.Utf8JsonReader"/>:
+/// what this accepts that accepts, and the other way round (a test compares both on mutated documents). Positions go in and come out; a
+/// negative one is <see cref="Unsure"/>, or says where the text is malformed.
 /// </summary>
 internal static class JsonBytes
 {
@@ -61,7 +61,8 @@ internal static class JsonBytes
     /// <param name="depth">How many more levels it may nest; at most <see cref="MaxDepth"/>.</param>
     public static int SkipValue(ReadOnlySpan<byte> json, int at, int depth)
     {
-        // A bit per open container, set for an object, the innermost lowest. A stack of its own, so that hostile nesting costs no stack frames.
+        // A bit per open container, set for an object, the innermost lowest. A stack of its own, so that hostile nesting costs no stack
+        // frames.
         var (open, objects) = (0, 0UL);
         Span<ulong> outer = stackalloc ulong[MaxDepth / BitsPerWord];
         while (true)

@@ -8,8 +8,9 @@ using System.Runtime.Intrinsics.X86;
 namespace SuspiciousSignin.Events;
 
 /// <summary>
-/// Passes over objects and arrays by where their tokens begin, which is found for 64 bytes at once, so that the bytes in between need not be looked
-/// at one by one. It accepts as strictly as <see cref="JsonBytes"/>, and leaves whatever it does not accept to that, which tells what is wrong.
+/// Passes over objects and arrays by where their tokens begin, which is found for 64 bytes at once, so that the bytes in between need not
+/// be looked at one by one. It accepts as strictly as <see cref="JsonBytes"/>, and leaves whatever it does not accept to that, which tells
+/// what is wrong.
 /// </summary>
 internal sealed class JsonStructure
 {
@@ -184,7 +185,8 @@ internal sealed class JsonStructure
             _firsts = new byte[_tokens.Length];
         }
 
-        // What the block before hands on: all bits where it ends in a string, the lowest where it ends in a scalar or in a backslash that escapes.
+        // What the block before hands on: all bits where it ends in a string, the lowest where it ends in a scalar or in a backslash that
+        // escapes.
         var (inString, inScalar, isEscaped) = (0UL, 0UL, 0UL);
         ref var text = ref MemoryMarshal.GetReference(json);
         ref var tokens = ref MemoryMarshal.GetArrayDataReference(_tokens);
@@ -247,7 +249,9 @@ internal sealed class JsonStructure
             | Vector512.Equals(bytes, Vector512.Create((byte)':')) | Vector512.Equals(bytes, Vector512.Create((byte)','));
     }
 
-    /// <summary>Writes the places of the bits and the bytes there, many at once: a loop over single ones would take longer than all else here.</summary>
+    /// <summary>
+    /// Writes the places of the bits and the bytes there, many at once: a loop over single ones would take longer than all else here.
+    /// </summary>
     /// <param name="starts">A bit for each byte of a block where a token begins.</param>
     /// <param name="at">The place of the block.</param>
     /// <param name="block">The block.</param>
@@ -334,7 +338,9 @@ internal sealed class JsonStructure
         return (controls & ~allowed.ExtractMostSignificantBits()) == 0;
     }
 
-    /// <summary>A bit is set where an odd number of bits up to its own is: from each quote that opens to before the one that closes.</summary>
+    /// <summary>
+    /// A bit is set where an odd number of bits up to its own is: from each quote that opens to before the one that closes.
+    /// </summary>
     private static ulong PrefixXor(ulong bits)
     {
         bits ^= bits << 1;

@@ -19,8 +19,8 @@ public readonly record struct SourceAddress(UInt128 Value) : IComparable<SourceA
 
     /// <summary>
     /// Reads an address exactly as ES|QL's <c>TO_IP</c> does: four decimal octets without leading zeros, or IPv6 text with at most one
-    /// <c>::</c> and an optional dotted tail; what follows a <c>%</c> (the zone) is ignored on IPv6. No trimming, ports, brackets, prefixes,
-    /// octal, hexadecimal or short IPv4 forms.
+    /// <c>::</c> and an optional dotted tail; what follows a <c>%</c> (the zone) is ignored on IPv6. No trimming, ports, brackets,
+    /// prefixes, octal, hexadecimal or short IPv4 forms.
     /// </summary>
     /// <param name="utf8">The text in UTF-8.</param>
     /// <param name="address">The address, or all zeros where the text is none.</param>

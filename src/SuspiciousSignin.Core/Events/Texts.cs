@@ -65,7 +65,10 @@ internal sealed class Texts
         return null;
     }
 
-    /// <summary>The least value of the first of the fields that has one: of several the same in whatever order they came, as ES|QL's <c>MV_MIN</c> has it. Empty text counts as none.</summary>
+    /// <summary>
+    /// The least value of the first of the fields that has one: of several the same in whatever order they came, as ES|QL's <c>MV_MIN</c>
+    /// has it. Empty text counts as none.
+    /// </summary>
     public string? Least(params ReadOnlySpan<EcsField> fields)
     {
         foreach (var field in fields)

@@ -38,7 +38,10 @@ public readonly partial record struct TimeShift
     /// <summary>Whether the shift is within <see cref="Longest"/>.</summary>
     public bool IsInRange => _by is not { } by || (by >= -Longest && by <= Longest);
 
-    /// <summary>Reads a shift; without a sign it is forward. A space counts as the plus sign that it was before somebody put it into a URL as it stood.</summary>
+    /// <summary>
+    /// Reads a shift; without a sign it is forward. A space counts as the plus sign that it was before somebody put it into a URL as it
+    /// stood.
+    /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="shift">The shift.</param>
     /// <returns>Whether the text is one.</returns>
@@ -72,8 +75,8 @@ public readonly partial record struct TimeShift
     /// <param name="now">The present.</param>
     /// <param name="applied">By how much; nothing where the batch holds no event.</param>
     /// <param name="request">
-    /// The identity of the request, where it has one. Its events take that in if they are moved to the present, not the shift: that is another
-    /// one when the request is sent again.
+    /// The identity of the request, where it has one. Its events take that in if they are moved to the present, not the shift: that is
+    /// another one when the request is sent again.
     /// </param>
     /// <returns>Null, or why the events cannot be moved.</returns>
     public string? Apply(EventBatch batch, DateTimeOffset now, out AppliedTimeShift applied, UInt128? request = null)

@@ -6,8 +6,8 @@ using SuspiciousSignin.Rules;
 namespace SuspiciousSignin.Events;
 
 /// <summary>
-/// Traits by their fields. A log has few of them, so that nearly every event is judged by one look-up; the first of each kind is judged by the
-/// predicates.
+/// Traits by their fields. A log has few of them, so that nearly every event is judged by one look-up; the first of each kind is judged by
+/// the predicates.
 /// </summary>
 internal sealed class TraitsCache
 {

@@ -4,8 +4,8 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Formats;
 
 /// <summary>
-/// Any other log that diagnostic settings write, such as AuditLogs: Event Hubs carry them along with sign-ins. The rule counts none of them,
-/// so only what tells them apart is read.
+/// Any other log that diagnostic settings write, such as AuditLogs: Event Hubs carry them along with sign-ins. The rule counts none of
+/// them, so only what tells them apart is read.
 /// </summary>
 internal sealed class AzureLog : IRecordShape
 {

@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace SuspiciousSignin.Formats;
 
-/// <summary>An action line of Elasticsearch's bulk format, such as <c>{"index":{"_index":"logs","_id":"1"}}</c>; the document is on the next line.</summary>
+/// <summary>
+/// An action line of Elasticsearch's bulk format, such as <c>{"index":{"_index":"logs","_id":"1"}}</c>; the document is on the next line.
+/// </summary>
 /// <param name="Identity">Which document it is.</param>
 /// <param name="HasDocument">Whether a line with a document follows: not after a delete.</param>
 /// <param name="IsPartial">Whether that line holds a part of a document only: after an update.</param>

@@ -17,8 +17,8 @@ internal readonly partial record struct ClientAddress(string? Address, long? Por
     public string? Ip => IsIp(Address) ? Address : null;
 
     /// <summary>
-    /// Reads <c>ip</c>, <c>[ip]</c>, <c>ip:port</c>, <c>[ip]:port</c>, one word (a name), <c>NAME:port …</c>, <c>NAME (address)</c>; else it is an
-    /// address of no known form. What follows a port does not count, where the port ends there.
+    /// Reads <c>ip</c>, <c>[ip]</c>, <c>ip:port</c>, <c>[ip]:port</c>, one word (a name), <c>NAME:port …</c>, <c>NAME (address)</c>; else
+    /// it is an address of no known form. What follows a port does not count, where the port ends there.
     /// </summary>
     public static ClientAddress Parse(string text)
     {

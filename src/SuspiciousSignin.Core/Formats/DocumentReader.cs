@@ -6,9 +6,9 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Formats;
 
 /// <summary>
-/// Reads one document of any shape into the batch. An ECS document is read forward, once, by <see cref="EventReader"/>. Only what that does not
-/// know for ECS is parsed: an envelope is opened and each document in it read in turn; a raw record becomes the ECS document that Elastic's
-/// pipeline would make of it, which then is read like any other.
+/// Reads one document of any shape into the batch. An ECS document is read forward, once, by <see cref="EventReader"/>. Only what that does
+/// not know for ECS is parsed: an envelope is opened and each document in it read in turn; a raw record becomes the ECS document that
+/// Elastic's pipeline would make of it, which then is read like any other.
 /// </summary>
 internal sealed class DocumentReader(EventReaderOptions options, EventBatch batch)
 {
@@ -83,7 +83,9 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         }
     }
 
-    /// <summary>Reads an envelope or a raw record; false where the document is neither, and what the ECS reader says of it stands.</summary>
+    /// <summary>
+    /// Reads an envelope or a raw record; false where the document is neither, and what the ECS reader says of it stands.
+    /// </summary>
     private bool TryReadOther(ReadOnlyMemory<byte> utf8, RejectedEvent? rejected, Place place)
     {
         if (Parse(utf8, out var hasDuplicates) is not { } document)
@@ -272,7 +274,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
     /// <param name="Identity">What came beside it.</param>
     /// <param name="TextPointer">Where its text stands in the row around it.</param>
     /// <param name="Envelopes">How many envelopes are around it.</param>
-    /// <param name="Ingested">The <c>event.ingested</c> that a shipper set beside the record or around it; no shape has one of its own.</param>
+    /// <param name="Ingested">The <c>event.ingested</c> that a shipper set beside the record or around it; no shape has one of its
+    /// own.</param>
     private readonly record struct Place(int? Line, DocumentIdentity Identity, string TextPointer, int Envelopes, long? Ingested = null)
     {
         public RejectedEvent Locate(RejectedEvent rejected) =>

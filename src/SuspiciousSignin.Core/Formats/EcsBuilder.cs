@@ -74,7 +74,9 @@ internal sealed class EcsBuilder
         }
     }
 
-    /// <summary>Sets <c>@timestamp</c> from the first of the members that is there; refuses the record where none is, or it is no date.</summary>
+    /// <summary>
+    /// Sets <c>@timestamp</c> from the first of the members that is there; refuses the record where none is, or it is no date.
+    /// </summary>
     public void SetTimestamp(params ReadOnlySpan<(JsonElement Value, string Pointer)> candidates)
     {
         foreach (var (value, pointer) in candidates)

@@ -48,8 +48,8 @@ internal static class Envelope
     }
 
     /// <summary>
-    /// What the <c>message</c> of a shipped record holds, or null where that is JSON of no known shape: a record, or an envelope of some, such as a whole
-    /// Event Hub message. Text that is no JSON is a record too, one that was cut off; whoever reads it says so.
+    /// What the <c>message</c> of a shipped record holds, or null where that is JSON of no known shape: a record, or an envelope of some,
+    /// such as a whole Event Hub message. Text that is no JSON is a record too, one that was cut off; whoever reads it says so.
     /// </summary>
     public static IEnumerable<Content>? OpenMessage(JsonElement root)
     {
@@ -73,7 +73,10 @@ internal static class Envelope
     /// <summary>Whether the envelope says that it holds less than there is.</summary>
     public static bool IsIncomplete(JsonElement root) => IncompleteMembers.Any(name => SaysIncomplete(name, root.Get(name)));
 
-    /// <summary>Whether a member of an envelope says so: failed shards, clusters that were not asked or failed, a search that ended early, a next page.</summary>
+    /// <summary>
+    /// Whether a member of an envelope says so: failed shards, clusters that were not asked or failed, a search that ended early, a next
+    /// page.
+    /// </summary>
     public static bool SaysIncomplete(string name, JsonElement value) => name switch
     {
         "timed_out" or "terminated_early" => value.ValueKind == JsonValueKind.True,
@@ -88,7 +91,9 @@ internal static class Envelope
         ListsOf(root).Count() > 1
         || new[] { root, root.Get("hits") }.Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
 
-    /// <summary>Whether a document of no known shape has members that only an ECS document has, so that it lacks no more than its time.</summary>
+    /// <summary>
+    /// Whether a document of no known shape has members that only an ECS document has, so that it lacks no more than its time.
+    /// </summary>
     public static bool IsMeantAsEcs(JsonElement root) =>
         !root.Members().Any() || root.Members().Any(member => EcsRoots.Contains(member.Name.Split('.')[0], StringComparer.Ordinal));
 

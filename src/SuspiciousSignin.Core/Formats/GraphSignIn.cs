@@ -3,7 +3,9 @@ using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Formats;
 
-/// <summary>A <c>signIn</c> of Microsoft Graph, <c>/auditLogs/signIns</c>: the properties of a diagnostic record, without the record.</summary>
+/// <summary>
+/// A <c>signIn</c> of Microsoft Graph, <c>/auditLogs/signIns</c>: the properties of a diagnostic record, without the record.
+/// </summary>
 internal sealed class GraphSignIn : IRecordShape
 {
     public string Name => "graphSignIn";

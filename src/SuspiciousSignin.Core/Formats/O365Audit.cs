@@ -245,7 +245,9 @@ internal sealed partial class O365Audit : IRecordShape
         json.WriteEndObject();
     }
 
-    /// <summary>The list stays one, as the pipeline has it; how mail was accessed is a member besides, for <see cref="EcsField.MailAccessType"/>.</summary>
+    /// <summary>
+    /// The list stays one, as the pipeline has it; how mail was accessed is a member besides, for <see cref="EcsField.MailAccessType"/>.
+    /// </summary>
     private static void WriteOperationProperties(Utf8JsonWriter json, JsonElement list)
     {
         if (list.ValueKind != JsonValueKind.Array)

@@ -67,8 +67,8 @@ internal static class RawJson
         element.ValueKind == JsonValueKind.Object ? element.EnumerateObject() : [];
 
     /// <summary>
-    /// Members under the names that a table gives their keys. Where two would have one name, the member that has it already keeps it, else the
-    /// first gets it: the other stays what it was, so nothing is lost.
+    /// Members under the names that a table gives their keys. Where two would have one name, the member that has it already keeps it, else
+    /// the first gets it: the other stays what it was, so nothing is lost.
     /// </summary>
     /// <param name="members">The members, under the keys that the record has.</param>
     /// <param name="nameOf">The name of a key.</param>
@@ -97,8 +97,8 @@ internal static class RawJson
         element.ValueKind == JsonValueKind.Array ? element.EnumerateArray() : [];
 
     /// <summary>
-    /// What a text of a JSON object or a list of objects holds, for Log Analytics gives nested objects as text in some tables; every other element
-    /// as it is, text that only looks like JSON included.
+    /// What a text of a JSON object or a list of objects holds, for Log Analytics gives nested objects as text in some tables; every other
+    /// element as it is, text that only looks like JSON included.
     /// </summary>
     public static JsonElement Unwrapped(this JsonElement element)
     {

@@ -57,8 +57,8 @@ internal static class SignInFields
     }
 
     /// <summary>
-    /// <c>event.outcome</c> of an error code: none or 0 is success, more is failure. One that is no number says neither, as Elastic's pipeline
-    /// fails on it; then the result type counts where the record has one.
+    /// <c>event.outcome</c> of an error code: none or 0 is success, more is failure. One that is no number says neither, as Elastic's
+    /// pipeline fails on it; then the result type counts where the record has one.
     /// </summary>
     public static string? OutcomeOf(JsonElement errorCode, string? resultType = null) => errorCode.Sign() switch
     {

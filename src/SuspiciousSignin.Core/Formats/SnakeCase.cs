@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace SuspiciousSignin.Formats;
 
 /// <summary>
-/// Keys of Entra ID records as Elastic's azure pipeline names them: <c>_</c> between a lower-case letter and the capitals after it, then all
-/// in lower case. So records in camelCase, PascalCase and snake_case read the same.
+/// Keys of Entra ID records as Elastic's azure pipeline names them: <c>_</c> between a lower-case letter and the capitals after it, then
+/// all in lower case. So records in camelCase, PascalCase and snake_case read the same.
 /// </summary>
 internal static class SnakeCase
 {
@@ -24,7 +24,8 @@ internal static class SnakeCase
         ["applied_conditional_access_policy"] = "applied_conditional_access_policies",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    // What the tables of Log Analytics and some exports hold as JSON in text. Nothing that a client may write, as its user agent: that stays text.
+    // What the tables of Log Analytics and some exports hold as JSON in text. Nothing that a client may write, as its user agent: that
+    // stays text.
     private static readonly FrozenSet<string> JsonInText = FrozenSet.ToFrozenSet(
         [
             "applied_conditional_access_policies", "applied_event_listeners", "authentication_context_class_references", "authentication_details",

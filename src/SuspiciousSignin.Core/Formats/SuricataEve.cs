@@ -4,7 +4,9 @@ using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Formats;
 
-/// <summary>A line of Suricata's EVE log. Alerts are network alerts; flows, DNS and the rest are events that the rule does not count.</summary>
+/// <summary>
+/// A line of Suricata's EVE log. Alerts are network alerts; flows, DNS and the rest are events that the rule does not count.
+/// </summary>
 internal sealed class SuricataEve : IRecordShape
 {
     private static readonly FrozenSet<string> Protocols = new[]

@@ -48,8 +48,8 @@ internal sealed class ZeekNotice : IRecordShape
     }
 
     /// <summary>
-    /// The hash of all that Zeek wrote, in whatever order and with whatever space it came: <c>uid</c> names the connection, and two notices of one
-    /// connection are two events. What a shipper sets beside it, <c>@timestamp</c> and <c>event.*</c>, changes with each delivery.
+    /// The hash of all that Zeek wrote, in whatever order and with whatever space it came: <c>uid</c> names the connection, and two notices
+    /// of one connection are two events. What a shipper sets beside it, <c>@timestamp</c> and <c>event.*</c>, changes with each delivery.
     /// </summary>
     private static byte[] HashOf(JsonElement record)
     {

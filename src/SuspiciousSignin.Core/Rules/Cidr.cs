@@ -4,8 +4,8 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Rules;
 
 /// <summary>
-/// A block of addresses as ES|QL's <c>CIDR_MATCH</c> reads it: everything is compared in 16-byte form, host bits are ignored, and an address
-/// without a prefix means exactly that address. An IPv4 block holds IPv4 addresses only; <c>::1/64</c> holds 127.0.0.1.
+/// A block of addresses as ES|QL's <c>CIDR_MATCH</c> reads it: everything is compared in 16-byte form, host bits are ignored, and an
+/// address without a prefix means exactly that address. An IPv4 block holds IPv4 addresses only; <c>::1/64</c> holds 127.0.0.1.
 /// </summary>
 public sealed class Cidr
 {

@@ -88,8 +88,8 @@ public sealed class EsqlColumn
 }
 
 /// <summary>
-/// A condition in ES|QL's three-valued logic. The same value judges documents in memory (<see cref="Test(EcsDocument)"/>) and writes the ES|QL
-/// text (<see cref="object.ToString"/>), so that the two engines cannot disagree. Null and multi-valued operands give null, and
+/// A condition in ES|QL's three-valued logic. The same value judges documents in memory (<see cref="Test(EcsDocument)"/>) and writes the
+/// ES|QL text (<see cref="object.ToString"/>), so that the two engines cannot disagree. Null and multi-valued operands give null, and
 /// <c>WHERE</c> and <c>CASE</c> take only true.
 /// </summary>
 public abstract class EsqlPredicate
@@ -115,8 +115,8 @@ public abstract class EsqlPredicate
     internal virtual EsqlPredicate Fold(Func<string, string?> column) => this;
 
     /// <summary>
-    /// Comparisons of single fields, at least one of which holds for every document that the condition holds for; null where there are none. A
-    /// cluster looks these up in its index, which it cannot do for a <c>COALESCE</c> or beneath a <c>NOT</c>.
+    /// Comparisons of single fields, at least one of which holds for every document that the condition holds for; null where there are
+    /// none. A cluster looks these up in its index, which it cannot do for a <c>COALESCE</c> or beneath a <c>NOT</c>.
     /// </summary>
     internal virtual IReadOnlyList<EsqlPredicate>? AnyNecessary => null;
 
@@ -338,8 +338,8 @@ public abstract class EsqlPredicate
     }
 
     /// <summary>
-    /// Whether the document is an alert: by its <c>event.kind</c>, or by its dataset where the settings say so. For a cluster they say it in the
-    /// expression that reads the column.
+    /// Whether the document is an alert: by its <c>event.kind</c>, or by its dataset where the settings say so. For a cluster they say it
+    /// in the expression that reads the column.
     /// </summary>
     private sealed class AlertKind(EsqlPredicate kind) : EsqlPredicate
     {

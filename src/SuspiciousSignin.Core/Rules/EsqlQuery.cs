@@ -185,7 +185,9 @@ public sealed class EsqlQuery
             .ToString();
     }
 
-    /// <summary>The columns of an account and the fields each is read from, first choice first; <see cref="EventUser"/> does the same.</summary>
+    /// <summary>
+    /// The columns of an account and the fields each is read from, first choice first; <see cref="EventUser"/> does the same.
+    /// </summary>
     private static readonly (string Name, string[] Fields)[] Account =
     [
         ("user_email", ["user.email"]),
@@ -229,7 +231,9 @@ public sealed class EsqlQuery
         .AppendLine("// What the index of a cluster can look up; more than counts.")
         .Append("| WHERE ").AppendLine(string.Join("\n    OR ", necessary));
 
-    /// <summary>The events of the window and of the addresses; an event of several addresses is equal to none, so they are asked for apart.</summary>
+    /// <summary>
+    /// The events of the window and of the addresses; an event of several addresses is equal to none, so they are asked for apart.
+    /// </summary>
     private StringBuilder In(string title, bool orSeveral = false)
     {
         var query = new StringBuilder()

@@ -59,7 +59,9 @@ public static class RuleCatalogue
         IsAlertKind(),
         Any(IsNull(ModuleColumn), Not(Is(ModuleColumn, "endpoint", "endgame", "cloud_defend"))));
 
-    /// <summary>What a network alert needs in 'resilient' besides who raised it, so that warnings promise only what a change of revision gives.</summary>
+    /// <summary>
+    /// What a network alert needs in 'resilient' besides who raised it, so that warnings promise only what a change of revision gives.
+    /// </summary>
     private static readonly EsqlPredicate CountsInResilient = All(Not(IsExcluded), IsOfNeitherSource);
 
     private static readonly List<NearMiss> AllNearMisses = [];

@@ -9,7 +9,9 @@ public sealed record RuleRevision
     /// <summary>The name callers ask for: <c>2025-04-29</c>, <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Whether raw network alerts (<c>event.kind: alert</c>) count as if Kibana's External Alerts rule had promoted them.</summary>
+    /// <summary>
+    /// Whether raw network alerts (<c>event.kind: alert</c>) count as if Kibana's External Alerts rule had promoted them.
+    /// </summary>
     public bool Promote { get; init; }
 
     /// <summary>What this revision is, in one sentence.</summary>

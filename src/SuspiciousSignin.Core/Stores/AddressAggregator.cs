@@ -5,8 +5,8 @@ using SuspiciousSignin.Rules;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// Adds up the events of one address after the other: what ES|QL's <c>STATS .. BY</c> does in a cluster. Judging an address costs a count for each
-/// event; who it was and in which order is found out of those addresses only that are shown.
+/// Adds up the events of one address after the other: what ES|QL's <c>STATS .. BY</c> does in a cluster. Judging an address costs a count
+/// for each event; who it was and in which order is found out of those addresses only that are shown.
 /// </summary>
 internal sealed class AddressAggregator(
     RuleRevision revision, InternTable<EventTraits>.Reader traits, InternTable<EventAccount>.Reader accounts, QueryMemory memory)

@@ -16,9 +16,9 @@ internal readonly record struct SeriesEntry(long Timestamp, uint Place, int Trai
 }
 
 /// <summary>
-/// The events of one address. They come to the end as they arrive and are put in order when somebody asks; those that the store has let go stay
-/// in front until then. What was handed out is never changed while a query may read it: new events go behind it, and whatever has to come between
-/// goes into a new array.
+/// The events of one address. They come to the end as they arrive and are put in order when somebody asks; those that the store has let go
+/// stay in front until then. What was handed out is never changed while a query may read it: new events go behind it, and whatever has to
+/// come between goes into a new array.
 /// </summary>
 internal struct AddressSeries
 {
@@ -254,7 +254,10 @@ internal struct AddressSeries
     }
 }
 
-/// <summary>By time, then by number, up to where the store has let all go. Within a minute places are in the order of the numbers, unless a journal told them in another.</summary>
+/// <summary>
+/// By time, then by number, up to where the store has let all go. Within a minute places are in the order of the numbers, unless a journal
+/// told them in another.
+/// </summary>
 internal sealed class SeriesOrder
 {
     /// <summary>Nothing.</summary>

@@ -1,8 +1,8 @@
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// Counts by a small number, as the store gives them out, with the earliest and the latest time of each; made to be filled and cleared again and
-/// again. Its order is that of the first time each number came.
+/// Counts by a small number, as the store gives them out, with the earliest and the latest time of each; made to be filled and cleared
+/// again and again. Its order is that of the first time each number came.
 /// </summary>
 internal sealed class CountTable
 {
@@ -30,7 +30,9 @@ internal sealed class CountTable
         }
     }
 
-    /// <summary>Counts the traits of events that are in the order of their times, none of which is earlier than any that was counted.</summary>
+    /// <summary>
+    /// Counts the traits of events that are in the order of their times, none of which is earlier than any that was counted.
+    /// </summary>
     public void CountInOrder(ReadOnlySpan<SeriesEntry> events)
     {
         var (places, counts) = (_places, _counts);

@@ -5,8 +5,8 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The in-memory store with a journal on the disk: an append returns once its events are flushed, and a new process starts with all that was
-/// kept. One thread writes; whatever waits while it flushes shares the next flush.
+/// The in-memory store with a journal on the disk: an append returns once its events are flushed, and a new process starts with all that
+/// was kept. One thread writes; whatever waits while it flushes shares the next flush.
 /// </summary>
 public sealed class DurableEventStore : IEventStore, IDisposable
 {
@@ -47,7 +47,10 @@ public sealed class DurableEventStore : IEventStore, IDisposable
     /// <summary>How long it took to take them back.</summary>
     public TimeSpan RestoreTook { get; private init; }
 
-    /// <summary>Where a write of the process before was cut short, for the log; null where none was. Nothing acknowledged was in it, unless the disk changed it later.</summary>
+    /// <summary>
+    /// Where a write of the process before was cut short, for the log; null where none was. Nothing acknowledged was in it, unless the disk
+    /// changed it later.
+    /// </summary>
     public string? TornAt => _journal.TornAt;
 
     /// <summary>How many bytes that write had left.</summary>
@@ -105,7 +108,8 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             throw new StoreUnavailableException("The service is stopping. Nothing of this batch was stored; send it again.");
         }
 
-        // Whoever has gone does not wait for a disk that hangs. What is written then is a duplicate when it is sent again, where it has an identity.
+        // Whoever has gone does not wait for a disk that hangs. What is written then is a duplicate when it is sent again, where it has an
+        // identity.
         return waiting.Done.Task.WaitAsync(cancellationToken);
     }
 
@@ -150,7 +154,9 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         return new StoreHealth(_fault is null, _fault ?? "Events are held in memory, and on the disk before they are acknowledged.", facts);
     }
 
-    /// <summary>Writes what was sent, marks the end of the journal and gives it back: the folder is free once this returns, whoever called first.</summary>
+    /// <summary>
+    /// Writes what was sent, marks the end of the journal and gives it back: the folder is free once this returns, whoever called first.
+    /// </summary>
     public void Dispose()
     {
         lock (_disposing)
@@ -200,7 +206,8 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         Volatile.Write(ref _writingSince, 0);
         if (refused is not null)
         {
-            // Only now: whoever was told and asks for the health has the disk tried anew, which nobody does while something is being written.
+            // Only now: whoever was told and asks for the health has the disk tried anew, which nobody does while something is being
+            // written.
             group.ForEach(waiting => waiting.Done.TrySetException(refused));
         }
     }
@@ -266,8 +273,8 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         }
         catch (Exception fault)
         {
-            // The events are on the disk and in memory. Files that should be gone cost room, and are tried again with the next batch. Whatever
-            // the fault is, it must not end the thread, and with it the process.
+            // The events are on the disk and in memory. Files that should be gone cost room, and are tried again with the next batch.
+            // Whatever the fault is, it must not end the thread, and with it the process.
             _pruneFault = $"Files of events that were let go cannot be taken away: {fault.Message}";
         }
 

@@ -1,9 +1,9 @@
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The entries of all series, in blocks that few large arrays hold, so that the garbage collector has nothing to look at and ingestion makes
-/// none. An array holds blocks of one length; it goes when the last of them is returned. A block that a query may still read is given anew only
-/// after that query has ended. Not thread-safe.
+/// The entries of all series, in blocks that few large arrays hold, so that the garbage collector has nothing to look at and ingestion
+/// makes none. An array holds blocks of one length; it goes when the last of them is returned. A block that a query may still read is given
+/// anew only after that query has ended. Not thread-safe.
 /// </summary>
 internal sealed class EntryPool
 {
@@ -32,7 +32,8 @@ internal sealed class EntryPool
     public ref SeriesEntry At(int block, int place) => ref _slabs[block >> OffsetBits]!.Entries[(block & (SlabLength - 1)) + place];
 
     /// <summary>
-    /// A block for at least so many entries, and for so many more that whoever asks for one more each time copies little; what they hold means nothing.
+    /// A block for at least so many entries, and for so many more that whoever asks for one more each time copies little; what they hold
+    /// means nothing.
     /// </summary>
     public int Rent(int length, out int capacity)
     {

@@ -9,9 +9,9 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The text that a page of an address's events hands out for the next: the window of the first page, since <c>now-2d</c> is another time with
-/// each page, a store's place in the order of the events, and a check by which a cursor of another address or half a cursor is told from one of
-/// ours, so that no caller skips events by mistake. It keeps nothing secret.
+/// The text that a page of an address's events hands out for the next: the window of the first page, since <c>now-2d</c> is another time
+/// with each page, a store's place in the order of the events, and a check by which a cursor of another address or half a cursor is told
+/// from one of ours, so that no caller skips events by mistake. It keeps nothing secret.
 /// </summary>
 public static class EventCursor
 {

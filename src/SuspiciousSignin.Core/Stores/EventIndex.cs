@@ -6,9 +6,10 @@ using SuspiciousSignin.Rules;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The events that the in-memory store holds, and what finds them: the evidence by the minute, an index by the address, and for every revision
-/// the addresses that have both legs. Events are let go by moving the time and number up to which nothing is held; what else refers to them is
-/// swept away in parts by the appends that follow. Not thread-safe; what was handed to a query stays good until the query ends.
+/// The events that the in-memory store holds, and what finds them: the evidence by the minute, an index by the address, and for every
+/// revision the addresses that have both legs. Events are let go by moving the time and number up to which nothing is held; what else
+/// refers to them is swept away in parts by the appends that follow. Not thread-safe; what was handed to a query stays good until the query
+/// ends.
 /// </summary>
 internal sealed class EventIndex
 {
@@ -82,7 +83,9 @@ internal sealed class EventIndex
     /// <summary>The combinations of verdicts by their numbers.</summary>
     public KindTable Kinds { get; }
 
-    /// <summary>How many distinct traits, accounts, addresses and identities are held, with those that were let go and not swept yet.</summary>
+    /// <summary>
+    /// How many distinct traits, accounts, addresses and identities are held, with those that were let go and not swept yet.
+    /// </summary>
     public (int Traits, int Accounts, int Addresses, int Identities) Held => (_traits.Count, _accounts.Count, _addresses.Count, _identities.Count);
 
     /// <summary>For how many events of addresses there is room.</summary>
@@ -232,8 +235,8 @@ internal sealed class EventIndex
     }
 
     /// <summary>
-    /// Loads what appending the events will look at, step by step for all of them, so that the waits for memory overlap: first the places in the
-    /// tables, then what stands there, then what that refers to.
+    /// Loads what appending the events will look at, step by step for all of them, so that the waits for memory overlap: first the places
+    /// in the tables, then what stands there, then what that refers to.
     /// </summary>
     private void Touch(ReadOnlySpan<EventRecord> events)
     {
@@ -386,8 +389,8 @@ internal sealed class EventIndex
     private long Cutoff() => Math.Min(Newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
 
     /// <summary>
-    /// Judges an event that is no later than what was let go. It goes at once where it is too old or there is no room, as it is the earliest then.
-    /// Else the clock was set back, and all has to be swept, so that the event is not taken for one that was let go.
+    /// Judges an event that is no later than what was let go. It goes at once where it is too old or there is no room, as it is the
+    /// earliest then. Else the clock was set back, and all has to be swept, so that the event is not taken for one that was let go.
     /// </summary>
     private bool TryKeep(in EventRecord record, AppendOutcome outcome)
     {
@@ -617,7 +620,9 @@ internal sealed class AppendOutcome
     /// <summary>The positions of those that were held before.</summary>
     public HashSet<int> Duplicates { get; } = [];
 
-    /// <summary>The identities of those that were let go at once: whoever comes again in the same batch is a duplicate all the same.</summary>
+    /// <summary>
+    /// The identities of those that were let go at once: whoever comes again in the same batch is a duplicate all the same.
+    /// </summary>
     public HashSet<UInt128> GoneAtOnce { get; } = [];
 
     /// <summary>How many events were let go for age meanwhile.</summary>

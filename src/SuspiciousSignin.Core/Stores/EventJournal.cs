@@ -144,7 +144,9 @@ internal sealed class EventJournal : IDisposable
         TakeBack(segment, flushFailed: false);
     }
 
-    /// <summary>Gives back the room of what was let go: removes files of which nothing is left, and writes one anew of which little is.</summary>
+    /// <summary>
+    /// Gives back the room of what was let go: removes files of which nothing is left, and writes one anew of which little is.
+    /// </summary>
     /// <exception cref="IOException">The disk is full or failed; nothing was removed.</exception>
     public void Prune(Evictions evictions)
     {
@@ -176,7 +178,9 @@ internal sealed class EventJournal : IDisposable
         DeleteReplaced();
     }
 
-    /// <summary>Deletes what no list names any more; what cannot be deleted now is tried again with the next batch, and by the next start.</summary>
+    /// <summary>
+    /// Deletes what no list names any more; what cannot be deleted now is tried again with the next batch, and by the next start.
+    /// </summary>
     private void DeleteReplaced()
     {
         for (var i = _replaced.Count - 1; i >= 0; i--)
@@ -402,8 +406,8 @@ internal sealed class EventJournal : IDisposable
     }
 
     /// <summary>
-    /// Takes a record away that may be on the disk in part. After a failed flush nobody knows what the disk holds, so that file gets no more:
-    /// the next one says how far it goes.
+    /// Takes a record away that may be on the disk in part. After a failed flush nobody knows what the disk holds, so that file gets no
+    /// more: the next one says how far it goes.
     /// </summary>
     private void TakeBack(JournalSegment segment, bool flushFailed)
     {

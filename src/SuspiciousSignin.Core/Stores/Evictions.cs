@@ -4,7 +4,8 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>What a store has let go, so that a later process neither brings it back nor answers as if it had never been there.</summary>
-/// <param name="Timestamp">Events numbered before <paramref name="Before"/> are gone up to this time, milliseconds since the epoch like all times here,</param>
+/// <param name="Timestamp">Events numbered before <paramref name="Before"/> are gone up to this time, milliseconds since the epoch like all
+/// times here,</param>
 /// <param name="Sequence">and those of this very time up to this number.</param>
 /// <param name="Before">The number of the next event at that moment.</param>
 /// <param name="RetentionThrough">Time of the newest event let go for age.</param>

@@ -4,8 +4,9 @@ namespace SuspiciousSignin.Stores;
 
 /// <summary>
 /// What is kept of the events of one minute, in the order of their arrival, in few large pieces, so that all of it goes at once and the
-/// garbage collector has little to look at. What was written is never changed: a reader that took <see cref="Chunks"/> reads on while others
-/// write. A piece begins with the earliest and the latest <c>event.ingested</c> of its events, which only ever grow apart. At most 16 GiB.
+/// garbage collector has little to look at. What was written is never changed: a reader that took <see cref="Chunks"/> reads on while
+/// others write. A piece begins with the earliest and the latest <c>event.ingested</c> of its events, which only ever grow apart. At most
+/// 16 GiB.
 /// </summary>
 internal struct EvidenceLog
 {
@@ -35,7 +36,10 @@ internal struct EvidenceLog
         return new Evidence(chunk.AsSpan((int)(place & ((1 << OffsetBits) - 1)) * 4));
     }
 
-    /// <summary>Whether the event at a place was ingested at or after a time. Most often its piece tells, for there events come as they are ingested.</summary>
+    /// <summary>
+    /// Whether the event at a place was ingested at or after a time. Most often its piece tells, for there events come as they are
+    /// ingested.
+    /// </summary>
     public static bool IsIngestedSince(byte[][] chunks, uint place, long timestamp, long after)
     {
         ref readonly var head = ref HeadOf(chunks[place >> OffsetBits]);
@@ -100,8 +104,8 @@ internal struct EvidenceLog
 internal readonly record struct EvidenceHeader(UInt128 Identity, long Sequence, long Delay, int Traits, int Account);
 
 /// <summary>
-/// One event in an <see cref="EvidenceLog"/>: 24 bytes that every event has, then only what there is of the delay (4 or 8 bytes), the identity
-/// (16), the numbers of the addresses (4 each) and the payload.
+/// One event in an <see cref="EvidenceLog"/>: 24 bytes that every event has, then only what there is of the delay (4 or 8 bytes), the
+/// identity (16), the numbers of the addresses (4 each) and the payload.
 /// </summary>
 internal readonly ref struct Evidence(ReadOnlySpan<byte> bytes)
 {

@@ -56,7 +56,8 @@ public sealed record CorrelationResult
 }
 
 /// <summary>What became of an append.</summary>
-/// <param name="Duplicates">The positions, in the list given, of events whose identity the store held already, or the list held before.</param>
+/// <param name="Duplicates">The positions, in the list given, of events whose identity the store held already, or the list held
+/// before.</param>
 /// <param name="Rejected">Events that the store refused, with their positions; they are not stored.</param>
 /// <param name="Warnings">What the sender should know, such as events beyond retention.</param>
 public sealed record AppendResult(
@@ -109,7 +110,8 @@ public sealed record EventQuery
 
 /// <summary>A page of events, oldest first.</summary>
 /// <param name="Events">The events.</param>
-/// <param name="Total">How many there are in all; null where only some of the address are asked for: a finding tells how many it rests on.</param>
+/// <param name="Total">How many there are in all; null where only some of the address are asked for: a finding tells how many it rests
+/// on.</param>
 /// <param name="Next">Where the next page starts; null on the last.</param>
 public sealed record EventPage(IReadOnlyList<EventDocument> Events, long? Total, string? Next)
 {
@@ -159,7 +161,9 @@ public interface IEventStore
     /// <summary>Finds the addresses that the rule reports.</summary>
     Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken);
 
-    /// <summary>Reads the events of one address in the order of their times; equal times in an order that stays the same from page to page.</summary>
+    /// <summary>
+    /// Reads the events of one address in the order of their times; equal times in an order that stays the same from page to page.
+    /// </summary>
     /// <returns>The page, or null where the cursor is none of this store's for the address.</returns>
     Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken);
 

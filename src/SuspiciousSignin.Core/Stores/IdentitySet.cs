@@ -7,8 +7,8 @@ namespace SuspiciousSignin.Stores;
 /// <summary>
 /// The identities of the events held, in groups that go at once: what a group had is not found any more, and swept part by part. Of the 128
 /// bits of an identity it keeps 72: 64 as the key, 8 by the shard. The hash is seeded in each process, so nobody can prepare two that meet;
-/// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 13 bytes per identity. Each shard grows by
-/// itself and, once it is not small, by an eighth, so that growing is no pause. Not thread-safe.
+/// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 13 bytes per identity. Each shard
+/// grows by itself and, once it is not small, by an eighth, so that growing is no pause. Not thread-safe.
 /// </summary>
 internal sealed class IdentitySet
 {
@@ -20,7 +20,9 @@ internal sealed class IdentitySet
 
     private const int FirstCapacity = 16;
 
-    /// <summary>Up to here a shard grows by half: a store of one batch, or of the first million events, would spend its time on growing.</summary>
+    /// <summary>
+    /// Up to here a shard grows by half: a store of one batch, or of the first million events, would spend its time on growing.
+    /// </summary>
     private const int SmallCapacity = 12_288;
 
     private readonly Shard[] _shards = new Shard[Shards];
@@ -45,8 +47,8 @@ internal sealed class IdentitySet
     }
 
     /// <summary>
-    /// Makes the places free that one shard has of groups that were let go. After all shards, from the first to the last, the groups themselves are free that were
-    /// gone when the first was swept.
+    /// Makes the places free that one shard has of groups that were let go. After all shards, from the first to the last, the groups
+    /// themselves are free that were gone when the first was swept.
     /// </summary>
     public void Sweep(int shard)
     {

@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// Gives equal values one small number for as long as an event refers to them. It knows the time of the latest of those events, and is asked from
-/// time to time to forget what is earlier. A number is given anew only after the last query that may know it has ended. Writing is not safe to
-/// call at once; a <see cref="Reader"/> taken while nobody writes stays good for the numbers that are known then.
+/// Gives equal values one small number for as long as an event refers to them. It knows the time of the latest of those events, and is
+/// asked from time to time to forget what is earlier. A number is given anew only after the last query that may know it has ended. Writing
+/// is not safe to call at once; a <see cref="Reader"/> taken while nobody writes stays good for the numbers that are known then.
 /// </summary>
 internal sealed class InternTable<T>
     where T : class
@@ -29,7 +29,10 @@ internal sealed class InternTable<T>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Touch(ulong hash) => _numbers.Touch(hash);
 
-    /// <summary>The number of some value of the hash, not compared with any key, and loads what <see cref="Hold"/> looks at of it; -1 where there is none.</summary>
+    /// <summary>
+    /// The number of some value of the hash, not compared with any key, and loads what <see cref="Hold"/> looks at of it; -1 where there is
+    /// none.
+    /// </summary>
     public int Peek(ulong hash)
     {
         var place = NumberTable.Start;

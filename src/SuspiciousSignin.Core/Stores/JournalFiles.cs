@@ -16,7 +16,9 @@ internal static class JournalFiles
     private const int SharingViolationOnWindows = unchecked((int)0x80070020);
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    /// <summary>Makes the folder where needed, and takes it for this process alone; the system gives it back however the process ends.</summary>
+    /// <summary>
+    /// Makes the folder where needed, and takes it for this process alone; the system gives it back however the process ends.
+    /// </summary>
     public static FileStream Hold(string folder)
     {
         try

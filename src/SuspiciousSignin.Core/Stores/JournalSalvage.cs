@@ -2,7 +2,9 @@ using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
 
-/// <summary>What is left of a damaged journal. Its files are read from the newest back, since only newer ones tell how long the older ones were.</summary>
+/// <summary>
+/// What is left of a damaged journal. Its files are read from the newest back, since only newer ones tell how long the older ones were.
+/// </summary>
 internal sealed class JournalSalvage
 {
     private Dictionary<int, long>? _lengths;

@@ -16,8 +16,9 @@ namespace SuspiciousSignin.Stores;
 internal sealed record JournalRecord(long End, Evictions Evictions, (int Number, long Length)[]? Catalogue, ArraySegment<byte> Events);
 
 /// <summary>
-/// One file of the journal. A header (random salt, the names of the fields behind the numbers in payloads), then records: marker, length, hash
-/// of these two, hash of the body, body. Hashes are seeded with the salt and the offset, so text inside an event cannot pass for a record.
+/// One file of the journal. A header (random salt, the names of the fields behind the numbers in payloads), then records: marker, length,
+/// hash of these two, hash of the body, body. Hashes are seeded with the salt and the offset, so text inside an event cannot pass for a
+/// record.
 /// </summary>
 internal sealed class JournalSegment
 {

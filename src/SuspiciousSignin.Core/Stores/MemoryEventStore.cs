@@ -17,15 +17,16 @@ public sealed class MemoryStoreOptions
     public int MaxEvents { get; set; } = 1_000_000;
 
     /// <summary>
-    /// The folder of the journal that makes the store outlive its process; null, the default, for a store that forgets. Made, for its owner only,
-    /// where its parent exists. On a local disk, one instance per folder.
+    /// The folder of the journal that makes the store outlive its process; null, the default, for a store that forgets. Made, for its owner
+    /// only, where its parent exists. On a local disk, one instance per folder.
     /// </summary>
     public string? Path { get; set; }
 }
 
 /// <summary>
-/// Events in memory. One lock guards their <see cref="EventIndex"/>. An append takes it for some hundred events at a time and lets queries in
-/// between; a query takes references to what it needs under the lock and adds up outside, and nothing that it holds is changed meanwhile.
+/// Events in memory. One lock guards their <see cref="EventIndex"/>. An append takes it for some hundred events at a time and lets queries
+/// in between; a query takes references to what it needs under the lock and adds up outside, and nothing that it holds is changed
+/// meanwhile.
 /// </summary>
 public sealed class MemoryEventStore : IEventStore
 {
@@ -181,7 +182,9 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    /// <summary>The positions of the events that an append would not add, where those of <paramref name="coming"/> were added before.</summary>
+    /// <summary>
+    /// The positions of the events that an append would not add, where those of <paramref name="coming"/> were added before.
+    /// </summary>
     /// <param name="events">The events.</param>
     /// <param name="coming">Identities on their way to this store; those of the events are added.</param>
     internal HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events, HashSet<UInt128> coming)
@@ -233,7 +236,9 @@ public sealed class MemoryEventStore : IEventStore
         _metrics?.Stored(Count);
     }
 
-    /// <summary>How many distinct traits, accounts, addresses and identities are held, with those that were let go and not swept yet, for tests.</summary>
+    /// <summary>
+    /// How many distinct traits, accounts, addresses and identities are held, with those that were let go and not swept yet, for tests.
+    /// </summary>
     internal (int Traits, int Accounts, int Addresses, int Identities) Held
     {
         get
@@ -344,7 +349,9 @@ public sealed class MemoryEventStore : IEventStore
         };
     }
 
-    /// <summary>Takes the events of further addresses; false where there is so much to do that others should have the lock in between.</summary>
+    /// <summary>
+    /// Takes the events of further addresses; false where there is so much to do that others should have the lock in between.
+    /// </summary>
     private bool Take(CorrelationQuery query, (SourceAddress Address, int Number)[] addresses, List<AddressSlice> slices, long number)
     {
         var late = 0;
@@ -420,7 +427,9 @@ public sealed class MemoryEventStore : IEventStore
         return (findings, total, hidden);
     }
 
-    /// <summary>Adds up legs and near misses over the window: whole hours, then whole minutes; the minutes that have to be walked are put aside.</summary>
+    /// <summary>
+    /// Adds up legs and near misses over the window: whole hours, then whole minutes; the minutes that have to be walked are put aside.
+    /// </summary>
     private void Summarise(CorrelationQuery query, WindowSummary summary, List<MinuteSlice> cut)
     {
         foreach (var hour in _index.Timeline.In(query.Window))

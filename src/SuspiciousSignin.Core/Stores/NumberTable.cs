@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// Small numbers by a hash of what they stand for; the caller compares what it finds. Open addressing in shards that grow each by itself, so that
-/// growth is no pause. Not thread-safe.
+/// Small numbers by a hash of what they stand for; the caller compares what it finds. Open addressing in shards that grow each by itself,
+/// so that growth is no pause. Not thread-safe.
 /// </summary>
 /// <param name="shards">How many shards; a power of two.</param>
 internal sealed class NumberTable(int shards)

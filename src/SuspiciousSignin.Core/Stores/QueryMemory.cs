@@ -2,7 +2,10 @@ using SuspiciousSignin.Correlation;
 
 namespace SuspiciousSignin.Stores;
 
-/// <summary>What a query takes addresses to and adds them up in: it grows with how many they are and with the busiest of them, so it is handed on from query to query.</summary>
+/// <summary>
+/// What a query takes addresses to and adds them up in: it grows with how many they are and with the busiest of them, so it is handed on
+/// from query to query.
+/// </summary>
 internal sealed class QueryMemory
 {
     /// <summary>More accounts than one address has in any but the strangest networks, and more addresses than a batch has.</summary>

@@ -1,8 +1,8 @@
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The queries that run, by numbers that go up. What is taken away from the store is used for something else only when the oldest of them began
-/// later. A query enters before it takes the store's lock, so that whoever holds that lock afterwards sees it here. Thread-safe.
+/// The queries that run, by numbers that go up. What is taken away from the store is used for something else only when the oldest of them
+/// began later. A query enters before it takes the store's lock, so that whoever holds that lock afterwards sees it here. Thread-safe.
 /// </summary>
 internal sealed class RunningQueries
 {

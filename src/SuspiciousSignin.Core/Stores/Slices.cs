@@ -47,7 +47,9 @@ internal readonly record struct MinuteSlice(long Begin, ReadOnlyMemory<MinuteEnt
     }
 }
 
-/// <summary>Picks the events that were ingested at or after a time: by what is known of their minute, else by what their evidence tells.</summary>
+/// <summary>
+/// Picks the events that were ingested at or after a time: by what is known of their minute, else by what their evidence tells.
+/// </summary>
 internal sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
 {
     private readonly Dictionary<long, ((long Earliest, long Latest) Ingested, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)

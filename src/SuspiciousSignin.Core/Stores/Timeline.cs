@@ -4,8 +4,8 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>
-/// The minutes that hold events, by the hour: what coverage, near misses and eviction walk. A window costs its whole hours, the minutes at its
-/// two edges, and the events of the minutes that it cuts. The identities of a minute's events are a group of theirs, and go with it.
+/// The minutes that hold events, by the hour: what coverage, near misses and eviction walk. A window costs its whole hours, the minutes at
+/// its two edges, and the events of the minutes that it cuts. The identities of a minute's events are a group of theirs, and go with it.
 /// </summary>
 internal sealed class Timeline(IdentitySet identities)
 {
@@ -205,7 +205,9 @@ internal sealed class Minute(long key, Hour hour, ushort identities)
     /// <summary>Whether no more evidence goes in.</summary>
     public bool IsFull => _evidence.IsFull;
 
-    /// <summary>Whether the places of its events are in the order of their numbers; an earlier process's journal may tell them in another.</summary>
+    /// <summary>
+    /// Whether the places of its events are in the order of their numbers; an earlier process's journal may tell them in another.
+    /// </summary>
     public bool IsInSequence { get; private set; } = true;
 
     /// <summary>The earliest and the latest <c>event.ingested</c> of all its events.</summary>
