@@ -33,11 +33,17 @@ internal static class Composition
 #pragma warning restore RS0030
         .AddKeyedSingleton<IEventStore>(StoreOptions.MemoryKind, (provider, _) =>
         {
-            var (options, clock, metrics) = (
-                provider.GetRequiredService<StoreOptions>().Memory, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<StoreMetrics>());
+            var options = provider.GetRequiredService<StoreOptions>().Memory;
+            var clock = provider.GetRequiredService<TimeProvider>();
+            var metrics = provider.GetRequiredService<StoreMetrics>();
             return options.Path is null
                 ? new MemoryEventStore(options, clock, metrics)
-                : DurableEventStore.Open(options, provider.GetRequiredService<EventReaderOptions>(), clock, metrics);
+                : DurableEventStore.Open(
+                    options,
+                    provider.GetRequiredService<EventReaderOptions>(),
+                    clock,
+                    metrics,
+                    provider.GetRequiredService<ILogger<DurableEventStore>>());
         })
         .AddSingleton(provider => provider.GetRequiredService<StoreOptions>().Elasticsearch)
         .AddElasticsearchEventStore()

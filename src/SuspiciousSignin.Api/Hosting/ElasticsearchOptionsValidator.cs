@@ -63,12 +63,12 @@ internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<
         }
     }
 
-    [GeneratedRegex("^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}\\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Fingerprint();
 
-    [GeneratedRegex("^[a-z0-9][a-z0-9._]*(-[a-z0-9._]+)*$", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("^[a-z0-9][a-z0-9._]*(-[a-z0-9._]+)*\\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex StreamName();
 
-    [GeneratedRegex("^[a-z0-9.*][a-z0-9._*:-]*$", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("^[a-z0-9.*][a-z0-9._*:-]*\\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex IndexPattern();
 }

@@ -231,6 +231,11 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 await Problems.WriteAsync(context, StatusCodes.Status408RequestTimeout, "The body came slower than it may (Requests:MinBytesPerSecond). Nothing of it was stored.");
                 return true;
 
+            // The size of a chunk beyond what the server's parser holds.
+            case IOException { InnerException: OverflowException }:
+                await Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "The request is not valid HTTP: the size of a chunk is none.");
+                return true;
+
             case BadHttpRequestException bad:
                 await Problems.WriteAsync(context, bad.StatusCode, "The request broke off or is not valid HTTP.");
                 return true;

@@ -109,7 +109,7 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxDepth).InclusiveBetween(8, 512);
             options.RuleFor(o => o.Readers).InclusiveBetween(1, 64);
             options.RuleFor(o => o.AlertDatasets).Must(datasets => datasets.Count <= 100).WithMessage("must be at most 100 datasets.");
-            options.RuleForEach(o => o.AlertDatasets).Matches("^[a-z0-9_.-]{1,100}$").WithMessage("must be a dataset such as suricata.eve.");
+            options.RuleForEach(o => o.AlertDatasets).Matches(@"^[a-z0-9_.-]{1,100}\z").WithMessage("must be a dataset such as suricata.eve.");
         })
         .AddChecked<AlertOptions>("Alerts", options =>
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Authorization;
@@ -15,7 +14,6 @@ namespace SuspiciousSignin.Api.Ingest;
 /// What an Elasticsearch output of a shipper asks for: bulk requests, and the calls that clients begin with. Events sent here are read,
 /// bounded and kept as those of <c>POST /api/v1/events</c>; they are not judged until a run.
 /// </summary>
-[Controller]
 [SpeaksElasticsearch]
 [Authorize(Scopes.EventsWrite)]
 [ApiExplorerSettings(IgnoreApi = true)]
@@ -25,6 +23,7 @@ public sealed partial class IngestController(
     IngestLimiter limiter,
     IEventStore store,
     ServiceMetrics metrics,
+    TimeProvider clock,
     ILogger<IngestController> logger) : ControllerBase
 {
     /// <summary>
@@ -43,7 +42,7 @@ public sealed partial class IngestController(
     [HttpPut("{index}/_bulk")]
     public async Task<IActionResult> Bulk([FromRoute] string? index, CancellationToken cancellationToken)
     {
-        var started = Stopwatch.GetTimestamp();
+        var started = clock.GetTimestamp();
         if (!IsBulkBody(Request))
         {
             return Error(StatusCodes.Status415UnsupportedMediaType, "Send application/x-ndjson or application/json in UTF-8.");
@@ -245,7 +244,7 @@ public sealed partial class IngestController(
         Response.ContentType = ElasticsearchErrors.ContentTypeFor(Request);
         await using (var json = new Utf8JsonWriter(Response.BodyWriter))
         {
-            BulkAnswer.Write(json, batch, results, (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds, new FilterPath(Request));
+            BulkAnswer.Write(json, batch, results, (long)clock.GetElapsedTime(started).TotalMilliseconds, new FilterPath(Request));
         }
 
         await Response.BodyWriter.FlushAsync(cancellationToken);

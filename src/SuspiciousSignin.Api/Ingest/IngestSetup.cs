@@ -51,6 +51,7 @@ internal static class ElasticsearchErrors
             StatusCodes.Status415UnsupportedMediaType => "media_type_header_exception",
             StatusCodes.Status429TooManyRequests => "es_rejected_execution_exception",
             StatusCodes.Status503ServiceUnavailable => "store_unavailable_exception",
+            >= StatusCodes.Status500InternalServerError => "exception",
             _ => "illegal_argument_exception",
         };
         return new JsonObject
@@ -106,7 +107,7 @@ internal static class IngestSetup
         return services;
     }
 
-    /// <summary>Clients refuse answers without this header; clients of proxies and of errors included.</summary>
+    /// <summary>Clients refuse any answer without this header, errors included.</summary>
     public static void UseIngest(this IApplicationBuilder app) => app.Use((context, next) =>
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<SpeaksElasticsearchAttribute>() is not null)

@@ -54,12 +54,15 @@ public sealed class BulkReader
     /// <summary>Elasticsearch's own bound on the names of indices.</summary>
     private const int MaxIndexBytes = 255;
 
-    // What the API description lists, and what older clients still send; none of it has a meaning here but the first three.
-    private static readonly string[] KnownMetadata =
+    /// <summary>
+    /// The parameters of an action: what the API description lists, and what older clients still send. None has a meaning here but the first
+    /// three.
+    /// </summary>
+    internal static readonly string[] Parameters =
     [
         "_index", "_id", "op_type", "routing", "version", "version_type", "if_seq_no", "if_primary_term", "require_alias", "require_data_stream",
-        "pipeline", "dynamic_templates", "list_executed_pipelines", "retry_on_conflict", "_type", "_routing", "_version", "_version_type", "_parent", "parent",
-        "_retry_on_conflict",
+        "pipeline", "dynamic_templates", "list_executed_pipelines", "retry_on_conflict", "_type", "_routing", "_version", "_version_type",
+        "_parent", "parent", "_retry_on_conflict", "timestamp", "ttl",
     ];
 
     private readonly EventReaderOptions _options;
@@ -93,14 +96,22 @@ public sealed class BulkReader
 
     private async Task<BodyRefusal?> ReadBodyAsync(PipeReader body, CancellationToken cancellationToken)
     {
-        var total = 0L;
+        var (total, wanted) = (0L, 0L);
         while (true)
         {
             var result = await body.ReadAsync(cancellationToken);
             var buffer = result.Buffer;
+            // As in EventBatchReader: a long line that comes in many small pieces would else be searched from its start with each of them.
+            if (!result.IsCompleted && buffer.Length < wanted)
+            {
+                body.AdvanceTo(buffer.Start, buffer.End);
+                continue;
+            }
+
             var unread = buffer.Length;
             var refusal = ReadLines(ref buffer);
             total += unread - buffer.Length;
+            wanted = Math.Min(2 * buffer.Length, _options.MaxEventBytes + 2L);
             if (refusal is null && total + buffer.Length > _options.MaxBodyBytes)
             {
                 refusal = BodyRefusal.TooLong(_options.MaxBodyBytes);
@@ -290,7 +301,7 @@ public sealed class BulkReader
                 return Malformed("it holds a parameter that bulk actions do not have");
             }
 
-            var key = KnownMetadata[known];
+            var key = Parameters[known];
             if ((seen & (1U << known)) != 0)
             {
                 return Malformed($"it gives {key} twice");
@@ -345,9 +356,9 @@ public sealed class BulkReader
 
     private static int IndexOfKnownKey(ref Utf8JsonReader reader)
     {
-        for (var i = 0; i < KnownMetadata.Length; i++)
+        for (var i = 0; i < Parameters.Length; i++)
         {
-            if (reader.ValueTextEquals(KnownMetadata[i]))
+            if (reader.ValueTextEquals(Parameters[i]))
             {
                 return i;
             }

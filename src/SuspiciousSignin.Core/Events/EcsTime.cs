@@ -75,7 +75,7 @@ public static class EcsTime
 
         var (year, month, day) = ((Pair(date, 0) * 100) + Pair(date, 2), Pair(date, 5), Pair(time, 0));
         var (hour, minute, second) = (Pair(time, 3), Pair(time, 6), Pair(seconds, 1));
-        if (wrong != 0 || year == 0 || month is 0 or > 12 || day is 0 or > 28 && (day == 0 || day > DateTime.DaysInMonth(year, month)) || hour > 23 || minute > 59 || second > 59)
+        if (wrong != 0 || year == 0 || month is 0 or > 12 || day == 0 || (day > 28 && day > DateTime.DaysInMonth(year, month)) || hour > 23 || minute > 59 || second > 59)
         {
             return false;
         }
@@ -225,7 +225,8 @@ public static class EcsTime
             }
 
             minutes = sign * ((hours * 60) + offset);
-            return offset < 60 && hours <= 18;
+            // As java.time has it.
+            return offset < 60 && (hours * 60) + offset <= 18 * 60;
         }
     }
 }

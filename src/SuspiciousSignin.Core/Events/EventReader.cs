@@ -21,7 +21,7 @@ public sealed class EventReader
     /// <summary>
     /// Where <c>message</c> is a record before the pipeline has mapped it. What others write there is not trusted to be one.
     /// </summary>
-    private static readonly byte[][] MessageDatasets = [.. new[] { "azure.signinlogs", "o365.audit", "suricata.eve", "zeek.notice" }.Select(Encoding.UTF8.GetBytes)];
+    private static readonly byte[][] MessageDatasets = [.. new[] { "azure.events", "azure.signinlogs", "o365.audit", "suricata.eve", "zeek.notice" }.Select(Encoding.UTF8.GetBytes)];
 
     private static readonly string[] IntegrationStreams = ["logs-azure.signinlogs-", "logs-o365.audit-"];
 
@@ -444,6 +444,14 @@ public sealed class EventReader
 
         if (IsGiven(EcsField.EventId))
         {
+            // Of a Zeek notice it names the connection, which may have several.
+            if (_document.First(DatasetField).SequenceEqual("zeek.notice"u8))
+            {
+                Span<byte> time = stackalloc byte[sizeof(long)];
+                BinaryPrimitives.WriteInt64LittleEndian(time, _document.Timestamp!.Value);
+                return Identify("notice"u8, _document.First(EcsField.EventId), _document.All(EcsField.VendorRuleName), time);
+            }
+
             return Identify("event"u8, _document.First(EcsField.EventId), _document.All(DatasetField), _document.All(EcsField.Kind));
         }
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Formats;
 
@@ -55,8 +56,5 @@ internal readonly record struct BulkActionLine(DocumentIdentity Identity, bool H
     }
 
     // Anything else makes it a document that happens to have such a member.
-    private static bool IsParameter(JsonProperty parameter) =>
-        parameter.Name is "_index" or "_id" or "_type" or "routing" or "_routing" or "pipeline" or "require_alias" or "require_data_stream" or "op_type"
-            or "version" or "_version" or "version_type" or "if_seq_no" or "if_primary_term" or "dynamic_templates" or "list_executed_pipelines"
-            or "retry_on_conflict" or "parent" or "_parent" or "timestamp" or "ttl";
+    private static bool IsParameter(JsonProperty parameter) => BulkReader.Parameters.Contains(parameter.Name, StringComparer.Ordinal);
 }

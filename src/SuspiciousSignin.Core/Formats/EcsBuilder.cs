@@ -99,6 +99,12 @@ internal sealed class EcsBuilder
         Refuse(RejectionCodes.MissingTimestamp, candidates[0].Pointer, "The record has no time. Events are never dated by guess.");
     }
 
+    /// <summary>
+    /// Where the time of a record is that has none of its own: shippers such as Fluent Bit move it to <c>@timestamp</c>. Never beside one of its
+    /// own, since others put the time of their reading there.
+    /// </summary>
+    public static (JsonElement Value, string Pointer) TimeOfShipper(JsonElement record) => (record.Get("@timestamp"), "/@timestamp");
+
     public void SetTimestamp(long milliseconds) => SetTime("@timestamp", milliseconds);
 
     public void SetTime(string path, long milliseconds) => _values[path] = EcsTime.ToText(milliseconds);

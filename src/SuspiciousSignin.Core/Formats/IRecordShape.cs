@@ -31,14 +31,14 @@ internal static class RecordShapes
     /// <summary>A Kibana alert document; read as it is.</summary>
     public const string KibanaAlert = "kibanaAlert";
 
-    // Rows of Log Analytics carry a Category too, so they are tried before the records that it comes from.
+    // Rows of Log Analytics have the members of the records that they come from, so they are tried before those.
     public static readonly IReadOnlyList<IRecordShape> All =
     [
         new LogAnalyticsSignIn(),
         new EntraSignIn(),
         new GraphSignIn(),
-        new O365Audit(),
         new OfficeActivity(),
+        new O365Audit(),
         new SuricataEve(),
         new ZeekNotice(),
         new AzureLog(),

@@ -10,7 +10,8 @@ internal sealed class ZeekNotice : IRecordShape
 {
     public string Name => "zeekNotice";
 
-    public bool Matches(JsonElement record) => record.Has("note") && record.Has("ts");
+    public bool Matches(JsonElement record) =>
+        record.Has("note") && (record.Has("ts") || (record.Has("@timestamp") && (record.Has("src") || Connection(record, "orig_h").Text() is not null)));
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
@@ -19,9 +20,13 @@ internal sealed class ZeekNotice : IRecordShape
         {
             ecs.SetTimestamp(milliseconds);
         }
+        else if (time.ValueKind == JsonValueKind.Number)
+        {
+            ecs.Refuse(RejectionCodes.InvalidTimestamp, "/ts", "Expected seconds since the epoch, such as 1320435875.879278. Milliseconds (JSON::TS_MILLIS) are none.");
+        }
         else
         {
-            ecs.SetTimestamp((time, "/ts"));
+            ecs.SetTimestamp((time, "/ts"), EcsBuilder.TimeOfShipper(record));
         }
 
         ecs.Set("event.dataset", "zeek.notice");

@@ -77,10 +77,8 @@ public static class RuleCatalogue
     private static readonly NearMiss UnmappedDataStream = Miss(
         "alertDataStreamUnmapped",
         All(HasRuleId, Not(IsNull(DataStreamDataset))),
-        "These alerts are judged by their data_stream.dataset. Stock Kibana alert indices do not map that field, and on such a cluster this revision reports nothing for them. Revision 'resilient' does.") with
-    {
-        OnlyInMemory = true,
-    };
+        "These alerts are judged by their data_stream.dataset. Stock Kibana alert indices do not map that field, and on such a cluster this revision reports nothing for them. Revision 'resilient' does.",
+        onlyInMemory: true);
 
     private static readonly NearMiss PromotableAlert = Miss(
         "promotableAlert",
@@ -227,9 +225,9 @@ public static class RuleCatalogue
     private static (NearMiss OfKibana, NearMiss OrRaw) OfKibanaOrRaw(string code, Func<EsqlPredicate, EsqlPredicate> condition, string message) =>
         (Miss(code, condition(Promoted(IsExternalAlert, promote: false)), message), Miss(code, condition(Promoted(IsExternalAlert, promote: true)), message));
 
-    private static NearMiss Miss(string code, EsqlPredicate condition, string message)
+    private static NearMiss Miss(string code, EsqlPredicate condition, string message, bool onlyInMemory = false)
     {
-        var miss = new NearMiss(code, condition, message, AllNearMisses.Count);
+        var miss = new NearMiss(code, condition, message, AllNearMisses.Count) { OnlyInMemory = onlyInMemory };
         AllNearMisses.Add(miss);
         return miss;
     }

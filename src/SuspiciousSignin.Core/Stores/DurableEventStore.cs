@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
@@ -8,7 +9,7 @@ namespace SuspiciousSignin.Stores;
 /// The in-memory store with a journal on the disk: an append returns once its events are flushed, and a new process starts with all that
 /// was kept. One thread writes; whatever waits while it flushes shares the next flush.
 /// </summary>
-public sealed class DurableEventStore : IEventStore, IDisposable
+public sealed partial class DurableEventStore : IEventStore, IDisposable
 {
     private const long MaxBytesPerWrite = 32L * 1024 * 1024;
 
@@ -17,20 +18,22 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     private readonly MemoryEventStore _memory;
     private readonly EventJournal _journal;
+    private readonly TimeProvider _clock;
     private readonly StoreMetrics? _metrics;
+    private readonly ILogger _logger;
     private readonly BlockingCollection<Waiting> _queue = [];
     private readonly Thread _writer;
     private readonly Lock _disposing = new();
     private volatile string? _fault;
-    private volatile string? _pruneFault;
+    private volatile bool _isPruneOverdue;
     private volatile Exception? _lost;
     private long _journalBytes;
     private long _writingSince;
     private bool _isDisposed;
 
-    private DurableEventStore(MemoryEventStore memory, EventJournal journal, StoreMetrics? metrics)
+    private DurableEventStore(MemoryEventStore memory, EventJournal journal, TimeProvider clock, StoreMetrics? metrics, ILogger? logger)
     {
-        (_memory, _journal, _metrics) = (memory, journal, metrics);
+        (_memory, _journal, _clock, _metrics, _logger) = (memory, journal, clock, metrics, logger ?? NullLogger.Instance);
         TellJournal();
         _writer = new Thread(Write) { IsBackground = true, Name = "event journal" };
     }
@@ -60,13 +63,19 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     /// <summary>Opens the journal under <see cref="MemoryStoreOptions.Path"/> and takes back what it holds.</summary>
     /// <exception cref="EventJournalException">The folder cannot be used, another instance holds it, or a file is damaged.</exception>
-    public static DurableEventStore Open(MemoryStoreOptions options, EventReaderOptions readerOptions, TimeProvider clock, StoreMetrics? metrics = null) =>
-        Open(EventJournal.Open(options.Path!), options, readerOptions, clock, metrics);
+    public static DurableEventStore Open(
+        MemoryStoreOptions options, EventReaderOptions readerOptions, TimeProvider clock, StoreMetrics? metrics = null, ILogger? logger = null) =>
+        Open(EventJournal.Open(options.Path!), options, readerOptions, clock, metrics, logger);
 
     internal static DurableEventStore Open(
-        EventJournal journal, MemoryStoreOptions options, EventReaderOptions readerOptions, TimeProvider clock, StoreMetrics? metrics = null)
+        EventJournal journal,
+        MemoryStoreOptions options,
+        EventReaderOptions readerOptions,
+        TimeProvider clock,
+        StoreMetrics? metrics = null,
+        ILogger? logger = null)
     {
-        var started = Stopwatch.GetTimestamp();
+        var started = clock.GetTimestamp();
         var memory = new MemoryEventStore(options, clock, metrics);
         try
         {
@@ -79,7 +88,11 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             throw;
         }
 
-        var store = new DurableEventStore(memory, journal, metrics) { Restored = memory.Count, RestoreTook = Stopwatch.GetElapsedTime(started) };
+        var store = new DurableEventStore(memory, journal, clock, metrics, logger)
+        {
+            Restored = memory.Count,
+            RestoreTook = clock.GetElapsedTime(started),
+        };
         store._writer.Start();
         return store;
     }
@@ -141,12 +154,12 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             ["restored"] = Restored,
             ["journalBytes"] = Volatile.Read(ref _journalBytes),
         };
-        if (_pruneFault is { } kept)
+        if (_isPruneOverdue)
         {
-            facts["notPruned"] = kept;
+            facts["notPruned"] = "Files of events that were let go cannot be taken away; the log says why.";
         }
 
-        if (Volatile.Read(ref _writingSince) is not 0 and var since && Stopwatch.GetElapsedTime(since) is var waited && waited > LongestWrite)
+        if (Volatile.Read(ref _writingSince) is not 0 and var since && _clock.GetElapsedTime(since) is var waited && waited > LongestWrite)
         {
             return new StoreHealth(false, $"The disk has not taken a batch for {(int)waited.TotalSeconds} seconds; does it hang?", facts);
         }
@@ -196,7 +209,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             return;
         }
 
-        Volatile.Write(ref _writingSince, Stopwatch.GetTimestamp());
+        Volatile.Write(ref _writingSince, _clock.GetTimestamp());
         var refused = WriteDown(group);
         if (refused is null)
         {
@@ -212,8 +225,8 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         }
     }
 
-    /// <summary>Writes a group; gives why the disk did not take it, or null where it did.</summary>
-    private StoreUnavailableException? WriteDown(List<Waiting> group)
+    /// <summary>Writes a group; gives why it is not on the disk, or null where it is.</summary>
+    private Exception? WriteDown(List<Waiting> group)
     {
         try
         {
@@ -239,10 +252,15 @@ public sealed class DurableEventStore : IEventStore, IDisposable
             _fault = null;
             return null;
         }
-        catch (Exception fault)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             _fault = "Events cannot be written to the disk; is it full?";
             return new StoreUnavailableException("The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.", fault);
+        }
+        catch (Exception fault)
+        {
+            // A fault of this service, not of the disk. It must not end the thread, and with it the process.
+            return fault;
         }
     }
 
@@ -261,7 +279,7 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         catch (Exception fault)
         {
             _lost = fault;
-            _fault = $"Events that are on the disk could not be taken into memory: {fault.Message} A restart takes them back.";
+            _fault = "Events that are on the disk could not be taken into memory. A restart takes them back.";
             group.ForEach(waiting => waiting.Done.TrySetException(NotInMemory(fault)));
             return;
         }
@@ -269,13 +287,18 @@ public sealed class DurableEventStore : IEventStore, IDisposable
         try
         {
             _journal.Prune(_memory.Evictions);
-            _pruneFault = null;
+            _isPruneOverdue = false;
         }
         catch (Exception fault)
         {
             // The events are on the disk and in memory. Files that should be gone cost room, and are tried again with the next batch.
-            // Whatever the fault is, it must not end the thread, and with it the process.
-            _pruneFault = $"Files of events that were let go cannot be taken away: {fault.Message}";
+            // Whatever the fault is, it must not end the thread, and with it the process. It is told once, not with every batch.
+            if (!_isPruneOverdue)
+            {
+                Log.NotPruned(_logger, fault);
+            }
+
+            _isPruneOverdue = true;
         }
 
         TellJournal();
@@ -290,6 +313,12 @@ public sealed class DurableEventStore : IEventStore, IDisposable
 
     private static StoreUnavailableException NotInMemory(Exception fault) => new(
         "Events that are on the disk could not be taken into memory, and no more are taken until the service is started again. Those of this batch may be there then.", fault);
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "Files of events that were let go cannot be taken away; it is tried again with each batch")]
+        public static partial void NotPruned(ILogger logger, Exception fault);
+    }
 
     private sealed record Waiting(IReadOnlyList<EventRecord> Events, CancellationToken Cancellation)
     {

@@ -280,6 +280,7 @@ internal sealed class EventJournal : IDisposable
                     WriteNewest(i == 0 ? 0 : files[i - 1].Number);
                 }
 
+                file.Dispose();
                 File.Delete(path);
             }
             else
