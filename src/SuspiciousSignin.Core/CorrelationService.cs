@@ -41,7 +41,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         return new DetectionRun
         {
             Id = IdOf(query),
-            Rule = new RuleIdentity(RuleCatalogue.RuleId, RuleCatalogue.RuleName, query.Revision.Name, RuleCatalogue.Severity, RuleCatalogue.RiskScore),
+            Rule = new RuleIdentity(
+                RuleCatalogue.RuleId, RuleCatalogue.RuleName, query.Revision.Name, RuleCatalogue.Severity, RuleCatalogue.RiskScore),
             Window = WindowBounds.Of(query.Window),
             Store = store.Kind,
             Status = isPartial ? RunStatus.Partial : RunStatus.Succeeded,
@@ -55,7 +56,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
     }
 
     /// <summary>Reads the events of one address, oldest first; null where the cursor is none of ours.</summary>
-    public Task<EventPage?> EventsOfAsync(EventQuery query, CancellationToken cancellationToken = default) => store.ReadEventsAsync(query, cancellationToken);
+    public Task<EventPage?> EventsOfAsync(EventQuery query, CancellationToken cancellationToken = default) =>
+        store.ReadEventsAsync(query, cancellationToken);
 
     /// <summary>Keeps events for later runs, without judging them.</summary>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken = default) =>
@@ -76,7 +78,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         {
             warnings.Add(new Warning(
                 "incompleteEnvelope",
-                "Search responses or Graph pages say that there is more than they hold: failed shards, clusters left out, a search that ended early, or a next page. Fetch the rest and send it too.",
+                "Search responses or Graph pages say that there is more than they hold: "
+                + "failed shards, clusters left out, a search that ended early, or a next page. Fetch the rest and send it too.",
                 batch.IncompleteEnvelopes));
         }
 
@@ -136,7 +139,10 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
 
         if (future > 0)
         {
-            warnings.Add(new Warning("futureEvents", "Events are dated more than 5 minutes after now. Check the clock or the time zone of their source.", future));
+            warnings.Add(new Warning(
+                "futureEvents",
+                "Events are dated more than 5 minutes after now. Check the clock or the time zone of their source.",
+                future));
         }
 
         var last = newestTimely ?? newest ?? now.ToUnixTimeMilliseconds();
@@ -189,7 +195,11 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
 
         if (cut > 0)
         {
-            warnings.Add(new Warning("evidenceCut", $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer): these alerts show none. Ask for the events of their addresses.", cut));
+            warnings.Add(new Warning(
+                "evidenceCut",
+                $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer): these alerts show none. "
+                + "Ask for the events of their addresses.",
+                cut));
         }
 
         return (found, isPartial);
@@ -201,7 +211,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var addresses = query.SourceIps is null ? "*" : string.Join(',', query.SourceIps.Order());
         var text = string.Create(
             CultureInfo.InvariantCulture,
-            $"{RuleCatalogue.RuleId}|{query.Revision.Name}|{query.Revision.Promote}|{query.Window.From}|{query.Window.To}|{query.IngestedAfter}|{addresses}|{query.Limit}");
+            $"{RuleCatalogue.RuleId}|{query.Revision.Name}|{query.Revision.Promote}|"
+            + $"{query.Window.From}|{query.Window.To}|{query.IngestedAfter}|{addresses}|{query.Limit}");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));
     }
 }

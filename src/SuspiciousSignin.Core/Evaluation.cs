@@ -91,7 +91,10 @@ public sealed record BucketCounts(int AzureSignIn, int MailAccess, int NetworkAl
         }
 
         return new BucketCounts(
-            counts[(int)EventBucket.AzureSignIn], counts[(int)EventBucket.MailAccess], counts[(int)EventBucket.NetworkAlert], counts[(int)EventBucket.Other]);
+            counts[(int)EventBucket.AzureSignIn],
+            counts[(int)EventBucket.MailAccess],
+            counts[(int)EventBucket.NetworkAlert],
+            counts[(int)EventBucket.Other]);
     }
 }
 

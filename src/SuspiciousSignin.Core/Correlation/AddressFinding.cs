@@ -13,13 +13,16 @@ public sealed record Warning(string Code, string Message, long Count)
     /// <param name="addresses">How many.</param>
     public static Warning HiddenByVolume(long addresses) => new(
         "hiddenByVolume",
-        $"Addresses with more than {RuleCatalogue.HighVolume} events meet the rule but for this revision's cap, and are not reported. Revision 'resilient' reports them.",
+        $"Addresses with more than {RuleCatalogue.HighVolume} events meet the rule but for this revision's cap, and are not reported. "
+        + "Revision 'resilient' reports them.",
         addresses);
 
     /// <summary>Events came in time to lie before a page, but after the pages before it were read.</summary>
     /// <param name="events">How many.</param>
     public static Warning LateEvents(long events) => new(
-        "lateEvents", "Events that belong on earlier pages arrived while the pages were read, and no page shows them. Ask without a cursor to see them.", events);
+        "lateEvents",
+        "Events that belong on earlier pages arrived while the pages were read, and no page shows them. Ask without a cursor to see them.",
+        events);
 }
 
 /// <summary>The data that one leg of the correlation had.</summary>

@@ -169,7 +169,11 @@ public sealed record Alert
             Window = WindowBounds.Of(window),
             CompletedAt = EcsTime.ToDateTime(completedAt),
             Counts = new AlertCounts(
-                finding.Counts.Total, finding.Counts.AzureSignIn, finding.Counts.MailAccess, finding.Counts.NetworkAlert, finding.Counts.Datasets),
+                finding.Counts.Total,
+                finding.Counts.AzureSignIn,
+                finding.Counts.MailAccess,
+                finding.Counts.NetworkAlert,
+                finding.Counts.Datasets),
             Datasets = finding.Datasets,
             RuleNames = finding.RuleNames,
             Categories = finding.Categories,
@@ -206,7 +210,8 @@ public sealed record Alert
         var by = named == 0 ? "accounts that the events do not name"
             : named == finding.Users.Count ? Some(named, "account")
             : $"{Some(named, "account")} and others that the events do not name";
-        return $"{accesses} by {by} from {sourceIp}, which has {Some(finding.Counts.NetworkAlert, "network alert")}; {when}, closest {InWords(finding.SmallestGap)} apart.";
+        return $"{accesses} by {by} from {sourceIp}, which has {Some(finding.Counts.NetworkAlert, "network alert")}; "
+            + $"{when}, closest {InWords(finding.SmallestGap)} apart.";
     }
 
     private static string? Some(long count, string one, string? many = null) =>

@@ -29,7 +29,8 @@ public enum BulkAction
 /// <param name="FirstEvent">The place of its first event in <see cref="BulkBatch.Events"/>.</param>
 /// <param name="EventCount">How many events it has: none where it was rejected.</param>
 /// <param name="Rejected">Why it, or an event of it, was rejected.</param>
-public readonly record struct BulkItem(BulkAction Action, string Index, string? Id, int FirstEvent, int EventCount, RejectedEvent? Rejected);
+public readonly record struct BulkItem(
+    BulkAction Action, string Index, string? Id, int FirstEvent, int EventCount, RejectedEvent? Rejected);
 
 /// <summary>A bulk request as read.</summary>
 /// <param name="Items">Its actions, in order.</param>
@@ -87,7 +88,11 @@ public sealed class BulkReader
     /// <param name="readDocuments">False to read the actions only, for a request that is not going to be carried out.</param>
     /// <returns>The actions, or why the body was refused; exactly one of the two.</returns>
     public static async Task<(BulkBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
-        PipeReader body, string? defaultIndex, EventReaderOptions options, bool readDocuments = true, CancellationToken cancellationToken = default)
+        PipeReader body,
+        string? defaultIndex,
+        EventReaderOptions options,
+        bool readDocuments = true,
+        CancellationToken cancellationToken = default)
     {
         var reader = new BulkReader(options, defaultIndex, readDocuments);
         var refusal = await reader.ReadBodyAsync(body, cancellationToken);
@@ -135,11 +140,15 @@ public sealed class BulkReader
 
         if (!endsWithNewline)
         {
-            return new BodyRefusal(400, "The bulk request must be terminated by a newline [\\n]. It may have been cut short; nothing of it was stored.");
+            return new BodyRefusal(
+                400,
+                "The bulk request must be terminated by a newline [\\n]. It may have been cut short; nothing of it was stored.");
         }
 
         return _pending is not null
-            ? new BodyRefusal(400, $"The document of the action in line {_line} is missing: it belongs in the next line. Nothing of the request was stored.")
+            ? new BodyRefusal(
+                400,
+                $"The document of the action in line {_line} is missing: it belongs in the next line. Nothing of the request was stored.")
             : _items.Count == 0 ? new BodyRefusal(400, "The body holds no action.") : null;
     }
 

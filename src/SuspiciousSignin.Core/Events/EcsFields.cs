@@ -282,8 +282,9 @@ internal static class EcsFields
         var parts = new FieldPart[Count];
         foreach (var field in new[]
         {
-            EcsField.Dataset, EcsField.DataStreamDataset, EcsField.UnmappedDataStreamDataset, EcsField.OriginalDataset, EcsField.OriginalDataStreamDataset,
-            EcsField.Action, EcsField.Outcome, EcsField.Category, EcsField.Kind, EcsField.Module, EcsField.Provider, EcsField.RuleName, EcsField.RuleId,
+            EcsField.Dataset, EcsField.DataStreamDataset, EcsField.UnmappedDataStreamDataset, EcsField.OriginalDataset,
+            EcsField.OriginalDataStreamDataset, EcsField.Action, EcsField.Outcome, EcsField.Category, EcsField.Kind, EcsField.Module,
+            EcsField.Provider, EcsField.RuleName, EcsField.RuleId,
         })
         {
             parts[(int)field] = FieldPart.Traits;
@@ -291,8 +292,8 @@ internal static class EcsFields
 
         foreach (var field in new[]
         {
-            EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.UserDomain, EcsField.UserType, EcsField.ServiceName,
-            EcsField.ServicePrincipalName, EcsField.ServicePrincipalId,
+            EcsField.UserName, EcsField.UserId, EcsField.UserEmail, EcsField.UserFullName, EcsField.UserDomain, EcsField.UserType,
+            EcsField.ServiceName, EcsField.ServicePrincipalName, EcsField.ServicePrincipalId,
         })
         {
             parts[(int)field] = FieldPart.Account;

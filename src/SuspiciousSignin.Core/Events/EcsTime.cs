@@ -23,7 +23,8 @@ public static class EcsTime
     public static DateTime ToDateTime(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).UtcDateTime;
 
     /// <summary>The wire form of a stored time as text, always with milliseconds.</summary>
-    public static string ToText(long milliseconds) => ToDateTime(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    public static string ToText(long milliseconds) =>
+        ToDateTime(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>
     /// Reads a date from text such as <c>2026-05-22</c>, <c>2026-05-22T10:00:00.123+02:00</c>, <c>1790000000000</c> or
@@ -83,7 +84,8 @@ public static class EcsTime
         // Days since the epoch in a calendar whose years begin in March, so that the leap day comes last.
         var (years, months) = month > 2 ? (year, month - 3) : (year - 1, month + 9);
         var days = (365 * years) + (years / 4) - (years / 100) + (years / 400) + (((153 * months) + 2) / 5) + day - 719_469;
-        milliseconds = (((((days * 24L) + hour) * 60) + minute) * 60_000) + (second * 1000) + (DigitAt(seconds, 4) * 100) + Pair(seconds, 5);
+        milliseconds = (((((days * 24L) + hour) * 60) + minute) * 60_000)
+            + (second * 1000) + (DigitAt(seconds, 4) * 100) + Pair(seconds, 5);
         return true;
     }
 

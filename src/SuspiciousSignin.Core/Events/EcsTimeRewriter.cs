@@ -22,7 +22,8 @@ internal static class EcsTimeRewriter
         return buffer.WrittenMemory;
     }
 
-    private static void Copy(ref Utf8JsonReader reader, Utf8JsonWriter writer, ReadOnlySpan<byte> document, FieldNode node, long milliseconds)
+    private static void Copy(
+        ref Utf8JsonReader reader, Utf8JsonWriter writer, ReadOnlySpan<byte> document, FieldNode node, long milliseconds)
     {
         switch (reader.TokenType)
         {
@@ -59,7 +60,8 @@ internal static class EcsTimeRewriter
                 writer.WriteEndArray();
                 break;
 
-            case JsonTokenType.String or JsonTokenType.Number when node.Field is EcsField.Timestamp or EcsField.Ingested && TryMove(ref reader, milliseconds, out var moved):
+            case JsonTokenType.String or JsonTokenType.Number
+                when node.Field is EcsField.Timestamp or EcsField.Ingested && TryMove(ref reader, milliseconds, out var moved):
                 writer.WriteStringValue(EcsTime.ToDateTime(moved));
                 break;
 

@@ -68,10 +68,12 @@ public sealed record RejectedEvent
 public sealed record BodyRefusal(int Status, string Detail)
 {
     /// <summary>The body is longer than so many bytes after decompression.</summary>
-    public static BodyRefusal TooLong(long maxBytes) => new(413, $"The body is longer than {maxBytes} bytes after decompression. Send it in several requests.");
+    public static BodyRefusal TooLong(long maxBytes) => new(
+        413, $"The body is longer than {maxBytes} bytes after decompression. Send it in several requests.");
 
     /// <summary>The body holds more events than so many.</summary>
-    internal static BodyRefusal TooManyEvents(int maxEvents) => new(413, $"The body holds more than {maxEvents} events. Send them in several requests.");
+    internal static BodyRefusal TooManyEvents(int maxEvents) => new(
+        413, $"The body holds more than {maxEvents} events. Send them in several requests.");
 
     /// <summary>Blank lines cost time as events do, and say nothing.</summary>
     internal static BodyRefusal TooManyBlankLines(int maxEvents) => new(413, $"The body holds more than {maxEvents} blank lines.");

@@ -79,7 +79,10 @@ public sealed class EventBatchReader
     internal static async Task<(EventBatch? Batch, BodyRefusal? Refusal)> ReadAsync(
         PipeReader body, BatchFormat format, EventReaderOptions options, int parallelBytes, CancellationToken cancellationToken)
     {
-        var reader = new EventBatchReader(options) { _parallelBytes = format == BatchFormat.NdJson && options.Readers > 1 ? parallelBytes : int.MaxValue };
+        var reader = new EventBatchReader(options)
+        {
+            _parallelBytes = format == BatchFormat.NdJson && options.Readers > 1 ? parallelBytes : int.MaxValue,
+        };
         var refusal = await reader.ReadBodyAsync(body, format, cancellationToken);
         return refusal is null ? (reader._batch, null) : (null, refusal);
     }
@@ -183,7 +186,8 @@ public sealed class EventBatchReader
     {
         var parts = new List<(EventBatchReader Reader, Task Read, ReadOnlySequence<byte> Left)>();
         var share = Math.Max(1, buffer.Length / _options.Readers);
-        for (var rest = buffer; parts.Count < _options.Readers && rest.Length >= share && rest.Slice(share - 1).PositionOf((byte)'\n') is { } end;)
+        for (var rest = buffer;
+            parts.Count < _options.Readers && rest.Length >= share && rest.Slice(share - 1).PositionOf((byte)'\n') is { } end;)
         {
             var (reader, lines) = (new EventBatchReader(_options), rest.Slice(0, rest.GetPosition(1, end)));
             rest = rest.Slice(lines.End);
@@ -239,7 +243,10 @@ public sealed class EventBatchReader
 
             if (_action is not null)
             {
-                RejectAction(_line, "The body ends with an action line; the document that belongs in the next line is missing.", RejectionCodes.UnknownShape);
+                RejectAction(
+                    _line,
+                    "The body ends with an action line; the document that belongs in the next line is missing.",
+                    RejectionCodes.UnknownShape);
             }
         }
         else if (JsonBytes.IsLongerThan(buffer, _options.MaxEventBytes))
@@ -259,7 +266,8 @@ public sealed class EventBatchReader
         _reader.IsValidUtf8 = Utf8.IsValid(span);
         while (_batch.Received <= _options.MaxEvents && span[read..].IndexOf((byte)'\n') is >= 0 and var length)
         {
-            if (_inOverlongLine || _action is not null || length > _options.MaxEventBytes || !BulkActionLine.IsDocument(span.Slice(read, length)))
+            if (_inOverlongLine || _action is not null || length > _options.MaxEventBytes
+                || !BulkActionLine.IsDocument(span.Slice(read, length)))
             {
                 ReadLine(new ReadOnlySequence<byte>(piece.Slice(read, length)));
             }
@@ -346,7 +354,9 @@ public sealed class EventBatchReader
             (_json, buffer) = (state, buffer.Slice(consumed));
             if (refusal is null && isCompleted && _phase == Phase.Start)
             {
-                refusal = new BodyRefusal(400, "The body is empty: expected a JSON array of events, or an object with the member 'events'.");
+                refusal = new BodyRefusal(
+                    400,
+                    "The body is empty: expected a JSON array of events, or an object with the member 'events'.");
             }
 
             return refusal;
@@ -361,7 +371,9 @@ public sealed class EventBatchReader
         catch (InvalidOperationException)
         {
             // What System.Text.Json throws for an escaped lone surrogate, here in the name of a member beside the events.
-            return new BodyRefusal(400, "The name of a member escapes half of a surrogate pair, which is no character. Nothing of the body was stored.");
+            return new BodyRefusal(
+                400,
+                "The name of a member escapes half of a surrogate pair, which is no character. Nothing of the body was stored.");
         }
     }
 
@@ -507,7 +519,8 @@ public sealed class EventBatchReader
             }
 
             if (reader.TokenType == JsonTokenType.StartArray
-                && !isEcs && (envelope is "events" or "records" || (envelope == "value" && _isGraphPage) || (envelope == "hits" && isInHits)))
+                && !isEcs
+                && (envelope is "events" or "records" || (envelope == "value" && _isGraphPage) || (envelope == "hits" && isInHits)))
             {
                 if (emptyList is not null)
                 {
@@ -573,7 +586,8 @@ public sealed class EventBatchReader
         return false;
     }
 
-    private static bool IsOfGraph(Utf8JsonReader reader) => reader.ValueTextEquals("@odata.context"u8) || reader.ValueTextEquals("@odata.nextLink"u8);
+    private static bool IsOfGraph(Utf8JsonReader reader) =>
+        reader.ValueTextEquals("@odata.context"u8) || reader.ValueTextEquals("@odata.nextLink"u8);
 
     /// <summary>The name of the member, if one may hold events under it.</summary>
     private static string? EnvelopeName(ref Utf8JsonReader reader) =>

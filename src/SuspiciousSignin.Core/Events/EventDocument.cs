@@ -200,7 +200,8 @@ public sealed record EventDevice
     public string? TrustType { get; init; }
 
     internal static EventDevice? From(Texts text) => text.HasAny(
-        EcsField.DeviceId, EcsField.DeviceName, EcsField.DeviceOs, EcsField.DeviceBrowser, EcsField.DeviceCompliant, EcsField.DeviceManaged, EcsField.DeviceTrustType)
+        EcsField.DeviceId, EcsField.DeviceName, EcsField.DeviceOs, EcsField.DeviceBrowser,
+        EcsField.DeviceCompliant, EcsField.DeviceManaged, EcsField.DeviceTrustType)
         ? new EventDevice
         {
             Id = text[EcsField.DeviceId],
@@ -304,8 +305,8 @@ public sealed record EventSignIn
 
     internal static EventSignIn? From(Texts text) => text.HasAny(
         EcsField.SignInCategory, EcsField.AppName, EcsField.AppId, EcsField.ResourceName, EcsField.ClientApp, EcsField.IsInteractive,
-        EcsField.AuthenticationRequirement, EcsField.ConditionalAccessStatus, EcsField.ConditionalAccessPolicy, EcsField.RiskLevelDuringSignIn,
-        EcsField.RiskLevelAggregated, EcsField.RiskState, EcsField.RiskDetail)
+        EcsField.AuthenticationRequirement, EcsField.ConditionalAccessStatus, EcsField.ConditionalAccessPolicy,
+        EcsField.RiskLevelDuringSignIn, EcsField.RiskLevelAggregated, EcsField.RiskState, EcsField.RiskDetail)
         ? new EventSignIn
         {
             Category = text[EcsField.SignInCategory],
@@ -356,15 +357,16 @@ public sealed record EventMail
     public string? ObjectId { get; init; }
 
     internal static EventMail? From(Texts text) => text.HasAny(
-        EcsField.MailboxOwner, EcsField.LogonType, EcsField.MailAccessType, EcsField.OperationPropertyValue, EcsField.OperationCount, EcsField.ClientInfo,
-        EcsField.ClientAppId, EcsField.AuditAppId, EcsField.ExternalAccess, EcsField.ObjectId)
+        EcsField.MailboxOwner, EcsField.LogonType, EcsField.MailAccessType, EcsField.OperationPropertyValue, EcsField.OperationCount,
+        EcsField.ClientInfo, EcsField.ClientAppId, EcsField.AuditAppId, EcsField.ExternalAccess, EcsField.ObjectId)
         ? new EventMail
         {
             Workload = text[EcsField.Provider],
             MailboxOwner = text[EcsField.MailboxOwner],
             LogonType = text[EcsField.LogonType],
             // A list of names and values, as Elastic's integration keeps it, has lost which is whose; no other property has these values.
-            AccessType = text[EcsField.MailAccessType] ?? text.All(EcsField.OperationPropertyValue)?.FirstOrDefault(value => value is "Bind" or "Sync"),
+            AccessType = text[EcsField.MailAccessType]
+                ?? text.All(EcsField.OperationPropertyValue)?.FirstOrDefault(value => value is "Bind" or "Sync"),
             OperationCount = text.Number(EcsField.OperationCount),
             ClientInfo = text[EcsField.ClientInfo],
             AppId = text.Any(EcsField.ClientAppId, EcsField.AuditAppId),

@@ -67,17 +67,21 @@ public sealed class EventReader
     }
 
     /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
-    public bool IsEcs => IsKibanaAlert || (_document.Timestamp is not null && (_document.Marks.HasFlag(DocumentMarks.EventField) || _document.HasSourceIpText));
+    public bool IsEcs =>
+        IsKibanaAlert
+        || (_document.Timestamp is not null && (_document.Marks.HasFlag(DocumentMarks.EventField) || _document.HasSourceIpText));
 
     /// <summary>
     /// Whether the last document, though ECS, may be what a shipper sends to a pipeline: its own fields around a record that nobody has
     /// mapped.
     /// </summary>
-    internal bool MayHoldRecord => !IsKibanaAlert && !_document.HasSourceIpText && (_document.Marks.HasFlag(DocumentMarks.Envelope) || IsUnmapped);
+    internal bool MayHoldRecord =>
+        !IsKibanaAlert && !_document.HasSourceIpText && (_document.Marks.HasFlag(DocumentMarks.Envelope) || IsUnmapped);
 
     /// <summary>Whether its <c>message</c> is such a record: it belongs to an integration that ships them so.</summary>
     internal bool IsRecordMessage =>
-        IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1 && BeginsAsRecords(_document.First(EcsField.Message))
+        IsUnmapped && !_document.HasSourceIpText && _document.Count(EcsField.Message) == 1
+        && BeginsAsRecords(_document.First(EcsField.Message))
         && Array.Exists(MessageDatasets, dataset => _document.First(DatasetField).SequenceEqual(dataset));
 
     private static bool BeginsAsRecords(ReadOnlySpan<byte> text)
@@ -99,7 +103,8 @@ public sealed class EventReader
     /// own.</param>
     /// <param name="index">The <c>_index</c> likewise.</param>
     /// <returns>Null where the event is accepted, else why it is not.</returns>
-    public RejectedEvent? Read(ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
+    public RejectedEvent? Read(
+        ReadOnlyMemory<byte> utf8, int position, int? line, out EventRecord record, string? id = null, string? index = null)
     {
         _refusal = null;
         if (!TryParse(utf8.Span, id, index))
@@ -348,7 +353,8 @@ public sealed class EventReader
             return Refuse(
                 RejectionCodes.InvalidTimestamp,
                 "",
-                $"{EcsFields.Path(field)} is no date: expected ISO 8601 such as 2026-05-22T10:00:00.000Z, or milliseconds since the epoch.");
+                $"{EcsFields.Path(field)} is no date: "
+                + "expected ISO 8601 such as 2026-05-22T10:00:00.000Z, or milliseconds since the epoch.");
         }
 
         return _document.TryDate(field, milliseconds)
@@ -409,7 +415,8 @@ public sealed class EventReader
         }
 
         var field = DatasetField;
-        return _document.Count(field) == 1 && _options.AlertDatasets.Contains(Encoding.UTF8.GetString(_document.First(field)), StringComparer.Ordinal);
+        return _document.Count(field) == 1
+            && _options.AlertDatasets.Contains(Encoding.UTF8.GetString(_document.First(field)), StringComparer.Ordinal);
     }
 
     /// <summary>

@@ -31,11 +31,14 @@ public sealed class EventTraits : IEquatable<EventTraits>
 
     /// <summary><c>event.category</c>, or null where there is none.</summary>
     internal IReadOnlyList<string>? Categories =>
-        field ??= Texts.Where(value => value.Field == EcsField.Category).Select(value => value.Text).ToArray() is { Length: > 0 } categories ? categories : null;
+        field ??= Texts.Where(value => value.Field == EcsField.Category).Select(value => value.Text).ToArray() is { Length: > 0 } categories
+            ? categories
+            : null;
 
     /// <inheritdoc/>
     public bool Equals(EventTraits? other) =>
-        ReferenceEquals(this, other) || (other is not null && _hash == other._hash && Classification == other.Classification && Fields.SequenceEqual(other._fields));
+        ReferenceEquals(this, other)
+        || (other is not null && _hash == other._hash && Classification == other.Classification && Fields.SequenceEqual(other._fields));
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as EventTraits);

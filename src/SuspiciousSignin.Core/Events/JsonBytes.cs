@@ -219,7 +219,8 @@ internal static class JsonBytes
 
     // Whoever calls has compared the length.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> Load(ReadOnlySpan<byte> json, int at) => Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at);
+    private static Vector256<byte> Load(ReadOnlySpan<byte> json, int at) =>
+        Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at);
 
     /// <summary>A bit per byte that ends a string, begins an escape, or may not stand in a string.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -361,7 +362,8 @@ internal static class JsonBytes
         while (json.Length - at >= Vector128<byte>.Count)
         {
             var values = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at) - Vector128.Create((byte)'0');
-            var digits = BitOperations.TrailingZeroCount(~Vector128.Equals(Vector128.Min(values, Vector128.Create((byte)9)), values).ExtractMostSignificantBits());
+            var digits = BitOperations.TrailingZeroCount(
+                ~Vector128.Equals(Vector128.Min(values, Vector128.Create((byte)9)), values).ExtractMostSignificantBits());
             at += digits;
             if (digits < Vector128<byte>.Count)
             {

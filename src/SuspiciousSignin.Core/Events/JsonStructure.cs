@@ -170,7 +170,8 @@ internal sealed class JsonStructure
     private static bool IsScalar(ReadOnlySpan<byte> json, int at)
     {
         var end = JsonBytes.SkipScalar(json, at);
-        return end >= 0 && JsonBytes.At(json, end) is (byte)',' or (byte)'}' or (byte)']' or (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t';
+        return end >= 0
+            && JsonBytes.At(json, end) is (byte)',' or (byte)'}' or (byte)']' or (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t';
     }
 
     /// <summary>Finds the tokens from here on; false where the text cannot be valid.</summary>
@@ -264,7 +265,8 @@ internal sealed class JsonStructure
         {
             // For each of 64 bits, the byte of eight that it is in, and its place there.
             var byteOfBit = Vector512.Create(
-                0UL, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303, 0x0404040404040404, 0x0505050505050505, 0x0606060606060606, 0x0707070707070707).AsByte();
+                0UL, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303,
+                0x0404040404040404, 0x0505050505050505, 0x0606060606060606, 0x0707070707070707).AsByte();
             var bitOfByte = Vector512.Create(0x8040201008040201).AsByte();
             var isStart = Vector512.Equals(Avx512BW.Shuffle(Vector512.Create(starts).AsByte(), byteOfBit) & bitOfByte, bitOfByte);
             Avx512Vbmi2.Compress(Vector512<byte>.Zero, isStart, Vector512.LoadUnsafe(ref block)).StoreUnsafe(ref firsts);

@@ -128,7 +128,8 @@ public readonly record struct SourceAddress(UInt128 Value) : IComparable<SourceA
                 text[length++] = ':';
             }
 
-            BinaryPrimitives.ReadUInt16BigEndian(bytes[(2 * i)..]).TryFormat(text[length..], out var written, "x", CultureInfo.InvariantCulture);
+            BinaryPrimitives.ReadUInt16BigEndian(bytes[(2 * i)..])
+                .TryFormat(text[length..], out var written, "x", CultureInfo.InvariantCulture);
             length += written;
         }
 

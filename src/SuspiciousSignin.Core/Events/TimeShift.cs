@@ -10,7 +10,8 @@ namespace SuspiciousSignin.Events;
 /// <param name="Milliseconds">The same in milliseconds.</param>
 public sealed record AppliedTimeShift(string Applied, long Milliseconds)
 {
-    internal static AppliedTimeShift Of(long milliseconds) => new(XmlConvert.ToString(TimeSpan.FromMilliseconds(milliseconds)), milliseconds);
+    internal static AppliedTimeShift Of(long milliseconds) => new(
+        XmlConvert.ToString(TimeSpan.FromMilliseconds(milliseconds)), milliseconds);
 }
 
 /// <summary>
@@ -100,7 +101,8 @@ public readonly partial record struct TimeShift
         }
 
         var (earliest, latest) = (
-            batch.Events.Min(record => Math.Min(record.Timestamp, record.Ingested)), batch.Events.Max(record => Math.Max(record.Timestamp, record.Ingested)));
+            batch.Events.Min(record => Math.Min(record.Timestamp, record.Ingested)),
+            batch.Events.Max(record => Math.Max(record.Timestamp, record.Ingested)));
         if (earliest + milliseconds < EcsTime.Earliest || latest + milliseconds > EcsTime.Latest)
         {
             return "An event would be dated outside the years 1 to 9999.";
@@ -171,6 +173,9 @@ public readonly partial record struct TimeShift
     [GeneratedRegex("(?<amount>[0-9]+)(?<unit>ms|[wdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Term();
 
-    [GeneratedRegex(@"^P(?=[0-9T])([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]{1,9})?S)?)?\z", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"^P(?=[0-9T])([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]{1,9})?S)?)?\z",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex IsoDuration();
 }

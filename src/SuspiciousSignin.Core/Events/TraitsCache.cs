@@ -32,7 +32,9 @@ internal sealed class TraitsCache
         };
         var number = (addressClass * 2) + (document.IsOfAlertDataset ? 1 : 0);
         var fields = document.Part(FieldPart.Traits);
-        var key = fields.IsEmpty ? 0 : (fields.Length + (fields[^1] * 7) + (fields[fields.Length / 2] * 13) + (number * 29)) & (_latest.Length - 1);
+        var key = fields.IsEmpty
+            ? 0
+            : (fields.Length + (fields[^1] * 7) + (fields[fields.Length / 2] * 13) + (number * 29)) & (_latest.Length - 1);
         ref var latest = ref _latest[key];
         if (latest.Traits is not { } traits || latest.Number != number || !fields.SequenceEqual(traits.Fields))
         {

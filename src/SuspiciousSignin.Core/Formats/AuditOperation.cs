@@ -62,7 +62,8 @@ internal sealed record AuditOperation(string? Action, string Kind, IReadOnlyList
             case (AuditRecordType.Alert, _):
                 kind = "alert";
                 break;
-            case (AuditRecordType.Yammer, "NetworkConfigurationUpdated" or "SoftDeleteSettingsUpdated" or "ProcessProfileFields" or "SupervisorAdminToggled"):
+            case (AuditRecordType.Yammer,
+                "NetworkConfigurationUpdated" or "SoftDeleteSettingsUpdated" or "ProcessProfileFields" or "SupervisorAdminToggled"):
                 Add("configuration", "change");
                 break;
             case (AuditRecordType.Yammer, "NetworkSecurityConfigurationUpdated"):
@@ -91,7 +92,8 @@ internal sealed record AuditOperation(string? Action, string Kind, IReadOnlyList
             case "FileAccessed" or "FileDownloaded":
                 Add("file", "access");
                 break;
-            case "FileModified" or "FileMoved" or "FileRenamed" or "FileRestored" or "FolderModified" or "FolderMoved" or "FolderRenamed" or "FolderRestored":
+            case "FileModified" or "FileMoved" or "FileRenamed" or "FileRestored"
+                or "FolderModified" or "FolderMoved" or "FolderRenamed" or "FolderRestored":
                 Add("file", "change");
                 break;
             case "FileDeleted" or "FolderDeleted":

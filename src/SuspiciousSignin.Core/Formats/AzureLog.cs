@@ -14,7 +14,8 @@ internal sealed class AzureLog : IRecordShape
     public bool Matches(JsonElement record) =>
         record.GetAnyCase("category").ValueKind == JsonValueKind.String
         && record.GetAnyCase("time").ValueKind == JsonValueKind.String
-        && (record.GetAnyCase("operationName").ValueKind == JsonValueKind.String || record.GetAnyCase("resourceId").ValueKind == JsonValueKind.String);
+        && (record.GetAnyCase("operationName").ValueKind == JsonValueKind.String
+            || record.GetAnyCase("resourceId").ValueKind == JsonValueKind.String);
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {

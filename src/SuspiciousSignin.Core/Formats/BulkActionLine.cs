@@ -15,7 +15,8 @@ internal readonly record struct BulkActionLine(DocumentIdentity Identity, bool H
     private const int MaxLength = 4096;
 
     /// <summary>Whether the line is a document beyond doubt, as most are by how their first key begins.</summary>
-    public static bool IsDocument(ReadOnlySpan<byte> line) => line is [(byte)'{', (byte)'"', not ((byte)'i' or (byte)'c' or (byte)'u' or (byte)'d' or (byte)'\\'), ..];
+    public static bool IsDocument(ReadOnlySpan<byte> line) =>
+        line is [(byte)'{', (byte)'"', not ((byte)'i' or (byte)'c' or (byte)'u' or (byte)'d' or (byte)'\\'), ..];
 
     /// <summary>Reads an action line, or null where the line is none.</summary>
     public static BulkActionLine? Read(in ReadOnlySequence<byte> line)
@@ -29,9 +30,12 @@ internal readonly record struct BulkActionLine(DocumentIdentity Identity, bool H
         try
         {
             using var document = JsonDocument.Parse(line);
-            return document.RootElement.Members().ToArray() is [{ Value.ValueKind: JsonValueKind.Object } action] && action.Value.Members().All(IsParameter)
+            return document.RootElement.Members().ToArray() is [{ Value.ValueKind: JsonValueKind.Object } action]
+                && action.Value.Members().All(IsParameter)
                 ? new BulkActionLine(
-                    new DocumentIdentity(action.Value.Get("_id").Text(), action.Value.Get("_index").Text()), action.Name != "delete", action.Name == "update")
+                    new DocumentIdentity(action.Value.Get("_id").Text(), action.Value.Get("_index").Text()),
+                    action.Name != "delete",
+                    action.Name == "update")
                 : null;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
@@ -46,8 +50,10 @@ internal readonly record struct BulkActionLine(DocumentIdentity Identity, bool H
         var reader = new Utf8JsonReader(line.Slice(0, Math.Min(line.Length, 64)), isFinalBlock: false, default);
         try
         {
-            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.Read() && reader.TokenType == JsonTokenType.PropertyName
-                && (reader.ValueTextEquals("index"u8) || reader.ValueTextEquals("create"u8) || reader.ValueTextEquals("update"u8) || reader.ValueTextEquals("delete"u8));
+            return reader.Read() && reader.TokenType == JsonTokenType.StartObject
+                && reader.Read() && reader.TokenType == JsonTokenType.PropertyName
+                && (reader.ValueTextEquals("index"u8) || reader.ValueTextEquals("create"u8)
+                    || reader.ValueTextEquals("update"u8) || reader.ValueTextEquals("delete"u8));
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {

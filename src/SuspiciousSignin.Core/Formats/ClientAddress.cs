@@ -93,9 +93,13 @@ internal readonly partial record struct ClientAddress(string? Address, long? Por
     [GeneratedRegex(@"::ffff:(?<v4>[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex MappedIPv4();
 
-    [GeneratedRegex(@"^(\[(?<name>\S+)\]|(?<name>\S+)):(?<port>[1-9][0-9]*)\b", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"^(\[(?<name>\S+)\]|(?<name>\S+)):(?<port>[1-9][0-9]*)\b",
+        RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex NameAndPort();
 
-    [GeneratedRegex(@"^(\[(?<name>\S+) \((?<address>[^)]*)\)\]|(?<name>\S+) \((?<address>[^)]*)\))$", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"^(\[(?<name>\S+) \((?<address>[^)]*)\)\]|(?<name>\S+) \((?<address>[^)]*)\))$",
+        RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex NameAndAddress();
 }

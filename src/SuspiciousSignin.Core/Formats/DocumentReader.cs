@@ -31,7 +31,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
     /// <param name="utf8">The JSON text of the document.</param>
     /// <param name="line">Its line in an NDJSON body, from 1.</param>
     /// <param name="identity">The <c>_id</c> and <c>_index</c> that came beside it.</param>
-    public void Read(ReadOnlyMemory<byte> utf8, int? line, DocumentIdentity identity = default) => Read(utf8, new Place(line, identity, "", 0));
+    public void Read(ReadOnlyMemory<byte> utf8, int? line, DocumentIdentity identity = default) =>
+        Read(utf8, new Place(line, identity, "", 0));
 
     /// <inheritdoc cref="Read(ReadOnlyMemory{byte}, int?, DocumentIdentity)"/>
     public void Read(in ReadOnlySequence<byte> utf8, int? line, DocumentIdentity identity = default)
@@ -61,7 +62,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
         try
         {
-            if (!isEcs && rejected?.Code is not (RejectionCodes.MalformedJson or RejectionCodes.InvalidText) && TryReadOther(utf8, rejected, place))
+            if (!isEcs && rejected?.Code is not (RejectionCodes.MalformedJson or RejectionCodes.InvalidText)
+                && TryReadOther(utf8, rejected, place))
             {
                 return;
             }
@@ -101,7 +103,11 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             {
                 if (Envelope.HasTwice(root))
                 {
-                    Reject(place, RejectionCodes.DuplicateKey, "", "An envelope holds the same key, or its list of events, twice; which one is meant cannot be told.");
+                    Reject(
+                        place,
+                        RejectionCodes.DuplicateKey,
+                        "",
+                        "An envelope holds the same key, or its list of events, twice; which one is meant cannot be told.");
                 }
                 else
                 {
@@ -123,7 +129,11 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
                 {
                     if (hasDuplicates || !TryReadRecord(shape, root, place))
                     {
-                        Reject(place, RejectionCodes.DuplicateKey, "", "An object holds the same key twice, be it in another casing; which one is meant cannot be told.");
+                        Reject(
+                            place,
+                            RejectionCodes.DuplicateKey,
+                            "",
+                            "An object holds the same key twice, be it in another casing; which one is meant cannot be told.");
                     }
 
                     return true;
@@ -136,7 +146,11 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             }
         }
 
-        Reject(place, RejectionCodes.UnknownShape, "", $"Neither an ECS document (with @timestamp and event.*) nor a record of a known shape: {KnownShapes}.");
+        Reject(
+            place,
+            RejectionCodes.UnknownShape,
+            "",
+            $"Neither an ECS document (with @timestamp and event.*) nor a record of a known shape: {KnownShapes}.");
         return true;
     }
 
@@ -234,7 +248,11 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
 
     private JsonDocument? Parse(ReadOnlyMemory<byte> utf8, out bool hasDuplicates)
     {
-        var parsing = new JsonDocumentOptions { MaxDepth = options.MaxDepth + EcsBuilder.DeeperThanRecord, AllowDuplicateProperties = false };
+        var parsing = new JsonDocumentOptions
+        {
+            MaxDepth = options.MaxDepth + EcsBuilder.DeeperThanRecord,
+            AllowDuplicateProperties = false,
+        };
         hasDuplicates = false;
         try
         {

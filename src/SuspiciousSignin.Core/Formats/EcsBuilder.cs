@@ -15,7 +15,11 @@ internal sealed class EcsBuilder
     public const int DeeperThanRecord = 8;
 
     // Text stays as it is: nothing here ends in a web page.
-    public static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = 2 * MaxDepth };
+    public static readonly JsonWriterOptions WriterOptions = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        MaxDepth = 2 * MaxDepth,
+    };
 
     private readonly Dictionary<string, object> _values = new(StringComparer.Ordinal);
     private readonly ArrayBufferWriter<byte> _buffer = new(4096);
@@ -89,7 +93,10 @@ internal sealed class EcsBuilder
                 }
                 else
                 {
-                    Refuse(RejectionCodes.InvalidTimestamp, pointer, "The record's time is no date that its source writes: expected ISO 8601 such as 2026-05-22T10:00:00Z.");
+                    Refuse(
+                        RejectionCodes.InvalidTimestamp,
+                        pointer,
+                        "The record's time is no date that its source writes: expected ISO 8601 such as 2026-05-22T10:00:00Z.");
                 }
 
                 return;

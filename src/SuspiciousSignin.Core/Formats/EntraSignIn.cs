@@ -8,7 +8,10 @@ internal sealed class EntraSignIn : IRecordShape
 {
     // Of the record itself; the sign-in is in its properties.
     private static readonly string[] RootFields =
-        ["category", "operation_name", "operation_version", "result_type", "result_signature", "result_description", "identity", "caller_ip_address"];
+    [
+        "category", "operation_name", "operation_version", "result_type", "result_signature", "result_description", "identity",
+        "caller_ip_address",
+    ];
 
     public string Name => "entraSignIn";
 
@@ -20,7 +23,9 @@ internal sealed class EntraSignIn : IRecordShape
         var root = SnakeCase.Rewrite(record);
         var signIn = root.Snake("properties");
         ecs.SetTimestamp(
-            (signIn.Get("created_at"), "/properties/createdDateTime"), (root.Snake("time"), "/time"), (root.Get("created_at"), "/createdDateTime"));
+            (signIn.Get("created_at"), "/properties/createdDateTime"),
+            (root.Snake("time"), "/time"),
+            (root.Get("created_at"), "/createdDateTime"));
         SignInFields.Set(ecs, signIn, signIn.Snake("location"), options);
         ecs.Set("event.action", root.Snake("operation_name").Text());
         ecs.Set("event.duration", DurationOf(root.Snake("duration_ms")));

@@ -6,7 +6,8 @@ namespace SuspiciousSignin.Formats;
 internal static class Envelope
 {
     /// <summary>The members that may say that an envelope holds less than there is.</summary>
-    public static readonly IReadOnlyList<string> IncompleteMembers = ["timed_out", "terminated_early", "_shards", "_clusters", "@odata.nextLink"];
+    public static readonly IReadOnlyList<string> IncompleteMembers =
+        ["timed_out", "terminated_early", "_shards", "_clusters", "@odata.nextLink"];
 
     private static readonly string[] EcsRoots = ["@timestamp", "event", "source", "data_stream", "kibana", "ecs"];
 
@@ -62,7 +63,10 @@ internal static class Envelope
         try
         {
             using var record = JsonDocument.Parse(content.Text!, new JsonDocumentOptions { MaxDepth = EcsBuilder.MaxDepth });
-            return IsRecord(record.RootElement) || Open(record.RootElement)?.Any(inside => inside.Text is not null || IsRecord(inside.Element)) == true ? [content] : null;
+            return IsRecord(record.RootElement)
+                || Open(record.RootElement)?.Any(inside => inside.Text is not null || IsRecord(inside.Element)) == true
+                ? [content]
+                : null;
         }
         catch (JsonException)
         {
@@ -89,7 +93,8 @@ internal static class Envelope
     /// <summary>Whether the envelope itself, not what it holds, has a key twice or several lists: one of the two would be lost.</summary>
     public static bool HasTwice(JsonElement root) =>
         ListsOf(root).Count() > 1
-        || new[] { root, root.Get("hits") }.Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
+        || new[] { root, root.Get("hits") }
+            .Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
 
     /// <summary>
     /// Whether a document of no known shape has members that only an ECS document has, so that it lacks no more than its time.
@@ -100,13 +105,15 @@ internal static class Envelope
     private static bool IsRecord(JsonElement document) => RecordShapes.All.Any(shape => shape.Matches(document));
 
     private static bool IsHit(JsonElement root) =>
-        root.Get("_source").ValueKind == JsonValueKind.Object || (root.Has("_id") && root.Has("_index") && root.Get("fields").ValueKind == JsonValueKind.Object);
+        root.Get("_source").ValueKind == JsonValueKind.Object
+        || (root.Has("_id") && root.Has("_index") && root.Get("fields").ValueKind == JsonValueKind.Object);
 
     /// <summary>The lists of events that an envelope has; one in <c>value</c> only where it is Graph's.</summary>
     private static IEnumerable<JsonElement> ListsOf(JsonElement root)
     {
         var value = root.Has("@odata.context") || root.Has("@odata.nextLink") ? root.Get("value") : default;
-        return new[] { root.Get("events"), root.Get("records"), value, root.Get("hits").Get("hits") }.Where(list => list.ValueKind == JsonValueKind.Array);
+        return new[] { root.Get("events"), root.Get("records"), value, root.Get("hits").Get("hits") }
+            .Where(list => list.ValueKind == JsonValueKind.Array);
     }
 
     private static IEnumerable<Content> All(JsonElement array)

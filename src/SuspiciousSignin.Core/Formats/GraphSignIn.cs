@@ -10,7 +10,8 @@ internal sealed class GraphSignIn : IRecordShape
 {
     public string Name => "graphSignIn";
 
-    public bool Matches(JsonElement record) => record.HasAnyCase("createdDateTime") && record.HasAnyCase("ipAddress") && record.HasAnyCase("status");
+    public bool Matches(JsonElement record) =>
+        record.HasAnyCase("createdDateTime") && record.HasAnyCase("ipAddress") && record.HasAnyCase("status");
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {

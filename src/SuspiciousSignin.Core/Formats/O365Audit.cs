@@ -50,7 +50,8 @@ internal sealed partial class O365Audit : IRecordShape
 
     /// <summary>What is neither a known success nor a known failure is success: that is how the pipeline has it.</summary>
     private static string OutcomeOf(string? resultStatus) =>
-        string.Equals(resultStatus, "Failed", StringComparison.OrdinalIgnoreCase) || string.Equals(resultStatus, "False", StringComparison.OrdinalIgnoreCase)
+        string.Equals(resultStatus, "Failed", StringComparison.OrdinalIgnoreCase)
+        || string.Equals(resultStatus, "False", StringComparison.OrdinalIgnoreCase)
             ? "failure"
             : "success";
 
@@ -66,7 +67,8 @@ internal sealed partial class O365Audit : IRecordShape
     /// <summary>The first address that is not null counts, even where it is empty or cannot be read.</summary>
     private static void SetClient(EcsBuilder ecs, JsonElement record)
     {
-        var first = ClientFields.Select(name => record.Get(name)).FirstOrDefault(static value => value.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null));
+        var first = ClientFields.Select(name => record.Get(name))
+            .FirstOrDefault(static value => value.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null));
         var client = ClientAddress.Parse(first.TextOrEmpty() ?? "");
         ecs.Set("client.address", client.Address);
         ecs.Set("client.domain", client.Domain);
@@ -230,7 +232,8 @@ internal sealed partial class O365Audit : IRecordShape
         var values = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
         foreach (var item in list.Items())
         {
-            if (item.Get("Name").Text() is { } name && item.Get("Value") is { ValueKind: not (JsonValueKind.Null or JsonValueKind.Undefined) } value)
+            if (item.Get("Name").Text() is { } name
+                && item.Get("Value") is { ValueKind: not (JsonValueKind.Null or JsonValueKind.Undefined) } value)
             {
                 values[name] = value;
             }

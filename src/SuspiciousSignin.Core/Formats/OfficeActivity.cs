@@ -18,7 +18,8 @@ internal sealed class OfficeActivity : IRecordShape
         ["Logon_Type"] = "LogonType",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    private static readonly string[] ListsAsText = ["Folders", "OperationProperties", "Parameters", "ExtendedProperties", "Item", "AppAccessContext"];
+    private static readonly string[] ListsAsText =
+        ["Folders", "OperationProperties", "Parameters", "ExtendedProperties", "Item", "AppAccessContext"];
 
     public string Name => "officeActivity";
 
@@ -53,7 +54,8 @@ internal sealed class OfficeActivity : IRecordShape
 
         O365Audit.Set(
             ecs,
-            JsonElement.Parse(buffer.WrittenSpan, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 2 * EcsBuilder.MaxDepth }),
+            JsonElement.Parse(
+                buffer.WrittenSpan, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 2 * EcsBuilder.MaxDepth }),
             "/TimeGenerated");
     }
 }

@@ -52,15 +52,21 @@ internal static class RawJson
 
     /// <summary>Whether it is missing, null or empty text, and so says nothing.</summary>
     public static bool IsEmpty(this JsonElement element) =>
-        element.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || (element.ValueKind == JsonValueKind.String && element.ValueEquals(""u8));
+        element.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null
+        || (element.ValueKind == JsonValueKind.String && element.ValueEquals(""u8));
 
     /// <summary>Whether a number, or one in text, is below, at or above 0, however large: -1, 0 or 1; null for what is no number.</summary>
     public static int? Sign(this JsonElement element) =>
-        element.Text() is { } text && char.IsAsciiDigit(text[^1]) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? Math.Sign(number) : null;
+        element.Text() is { } text && char.IsAsciiDigit(text[^1])
+        && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            ? Math.Sign(number)
+            : null;
 
     /// <summary>A number, or a number in text; one that is too large to be exact is none.</summary>
     public static double? Number(this JsonElement element) =>
-        double.TryParse(element.Text(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) < 9e15 ? number : null;
+        double.TryParse(element.Text(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) < 9e15
+            ? number
+            : null;
 
     /// <summary>The members, or none where the element is no object.</summary>
     public static IEnumerable<JsonProperty> Members(this JsonElement element) =>

@@ -12,7 +12,8 @@ internal static class RawTime
     // Month first, as Microsoft writes them. The last but one is what the portal's export of Log Analytics writes.
     private static readonly string[] Formats =
     [
-        "M/d/yyyy h:mm:ss tt zzz", "M/d/yyyy h:mm:ss tt 'Z'", "M/d/yyyy h:mm:ss tt", "M/d/yyyy H:mm:ss", "M/d/yyyy, h:mm:ss.fff tt", "yyyy-MM-dd'T'H:mm:ss.fff'Z'",
+        "M/d/yyyy h:mm:ss tt zzz", "M/d/yyyy h:mm:ss tt 'Z'", "M/d/yyyy h:mm:ss tt", "M/d/yyyy H:mm:ss",
+        "M/d/yyyy, h:mm:ss.fff tt", "yyyy-MM-dd'T'H:mm:ss.fff'Z'",
     ];
 
     /// <summary>Reads a date and time.</summary>
@@ -45,7 +46,8 @@ internal static class RawTime
     public static bool TryParseEpochSeconds(string? text, out long milliseconds)
     {
         milliseconds = 0;
-        if (!decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) || Math.Abs(seconds) > 400_000_000_000m)
+        if (!decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
+            || Math.Abs(seconds) > 400_000_000_000m)
         {
             return false;
         }

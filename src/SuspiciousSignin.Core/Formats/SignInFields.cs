@@ -46,7 +46,9 @@ internal static class SignInFields
         }
 
         ecs.Set("source.address", text);
-        var client = options.SignInAddressWithPort && !SourceAddress.TryParse(text, out _) ? ClientAddress.Parse(text) : new ClientAddress(text);
+        var client = options.SignInAddressWithPort && !SourceAddress.TryParse(text, out _)
+            ? ClientAddress.Parse(text)
+            : new ClientAddress(text);
         if (client is { Ip: { } ip, Domain: null })
         {
             ecs.Set("source.ip", ip);

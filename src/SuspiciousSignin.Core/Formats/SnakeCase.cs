@@ -28,10 +28,10 @@ internal static class SnakeCase
     // stays text.
     private static readonly FrozenSet<string> JsonInText = FrozenSet.ToFrozenSet(
         [
-            "applied_conditional_access_policies", "applied_event_listeners", "authentication_context_class_references", "authentication_details",
-            "authentication_processing_details", "authentication_requirement_policies", "conditional_access_audiences", "device_detail",
-            "location_details", "mfa_detail", "network_location_details", "properties", "session_lifetime_policies", "status",
-            "token_protection_status_details",
+            "applied_conditional_access_policies", "applied_event_listeners", "authentication_context_class_references",
+            "authentication_details", "authentication_processing_details", "authentication_requirement_policies",
+            "conditional_access_audiences", "device_detail", "location_details", "mfa_detail", "network_location_details", "properties",
+            "session_lifetime_policies", "status", "token_protection_status_details",
         ],
         StringComparer.Ordinal);
 
@@ -46,12 +46,15 @@ internal static class SnakeCase
             Write(json, record, isInText: false);
         }
 
-        return JsonElement.Parse(buffer.WrittenSpan, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 2 * EcsBuilder.MaxDepth });
+        return JsonElement.Parse(
+            buffer.WrittenSpan, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 2 * EcsBuilder.MaxDepth });
     }
 
     /// <summary>The member of that name, also where its key was all in one case and so shows no words.</summary>
     public static JsonElement Snake(this JsonElement element, string name) =>
-        element.Get(name) is { ValueKind: not JsonValueKind.Undefined } value ? value : element.Get(name.Replace("_", "", StringComparison.Ordinal));
+        element.Get(name) is { ValueKind: not JsonValueKind.Undefined } value
+            ? value
+            : element.Get(name.Replace("_", "", StringComparison.Ordinal));
 
     /// <summary>The key in snake_case, before the names that the pipeline gives by hand.</summary>
     public static string Of(string key)
@@ -83,7 +86,10 @@ internal static class SnakeCase
             case JsonValueKind.Object:
                 json.WriteStartObject();
                 // The pipeline drops what is empty; and empty text in place of an object would not fit an index.
-                var members = element.EnumerateObject().Where(property => !property.Value.IsEmpty()).Select(property => (Of(property.Name), property.Value)).ToArray();
+                var members = element.EnumerateObject()
+                    .Where(property => !property.Value.IsEmpty())
+                    .Select(property => (Of(property.Name), property.Value))
+                    .ToArray();
                 foreach (var (name, value) in members.Renamed(NameInPipeline))
                 {
                     json.WritePropertyName(name);

@@ -180,7 +180,8 @@ public abstract class EsqlPredicate
 
     private sealed class AllOf(EsqlPredicate[] terms) : EsqlPredicate
     {
-        internal override IReadOnlyList<EsqlPredicate>? AnyNecessary => terms.Select(term => term.AnyNecessary).FirstOrDefault(necessary => necessary is not null);
+        internal override IReadOnlyList<EsqlPredicate>? AnyNecessary =>
+            terms.Select(term => term.AnyNecessary).FirstOrDefault(necessary => necessary is not null);
 
         public override IEnumerable<string> Columns => terms.SelectMany(term => term.Columns);
 
@@ -236,7 +237,9 @@ public abstract class EsqlPredicate
     private sealed class AnyOf(EsqlPredicate[] terms) : EsqlPredicate
     {
         internal override IReadOnlyList<EsqlPredicate>? AnyNecessary =>
-            Array.TrueForAll(terms, term => term.AnyNecessary is not null) ? [.. terms.SelectMany(term => term.AnyNecessary!).DistinctBy(term => term.ToString(), StringComparer.Ordinal)] : null;
+            Array.TrueForAll(terms, term => term.AnyNecessary is not null)
+                ? [.. terms.SelectMany(term => term.AnyNecessary!).DistinctBy(term => term.ToString(), StringComparer.Ordinal)]
+                : null;
 
         public override IEnumerable<string> Columns => terms.SelectMany(term => term.Columns);
 
@@ -309,7 +312,8 @@ public abstract class EsqlPredicate
 
         public override IEnumerable<string> Columns => operand.Paths;
 
-        internal override IReadOnlyList<EsqlPredicate>? AnyNecessary => [.. operand.Each().Select(column => new Membership(column, literals))];
+        internal override IReadOnlyList<EsqlPredicate>? AnyNecessary =>
+            [.. operand.Each().Select(column => new Membership(column, literals))];
 
         internal override EsqlPredicate Fold(Func<string, string?> column) =>
             operand.Resolve(column) is { } left ? new Membership(left, literals) : new Constant(null);
@@ -368,7 +372,8 @@ public abstract class EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpIn(column) is { } text ? new SourceIpTest(text) : new Constant(false);
+        internal override EsqlPredicate Fold(Func<string, string?> column) =>
+            SourceIpIn(column) is { } text ? new SourceIpTest(text) : new Constant(false);
 
         public override string ToString() => $"{sourceIp} IS NOT NULL";
 
@@ -379,7 +384,8 @@ public abstract class EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpIn(column) is { } text ? new MultiValuedSourceIp(text) : new Constant(null);
+        internal override EsqlPredicate Fold(Func<string, string?> column) =>
+            SourceIpIn(column) is { } text ? new MultiValuedSourceIp(text) : new Constant(null);
 
         public override string ToString() => $"MV_COUNT({sourceIp}) > 1";
 
@@ -391,7 +397,8 @@ public abstract class EsqlPredicate
     {
         public override IEnumerable<string> Columns => [EcsFields.Path(EcsField.SourceIp)];
 
-        internal override EsqlPredicate Fold(Func<string, string?> column) => SourceIpIn(column) is { } text ? new CidrMatch(blocks, text) : new Constant(null);
+        internal override EsqlPredicate Fold(Func<string, string?> column) =>
+            SourceIpIn(column) is { } text ? new CidrMatch(blocks, text) : new Constant(null);
 
         public override string ToString()
         {

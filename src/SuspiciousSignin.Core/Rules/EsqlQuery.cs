@@ -75,7 +75,9 @@ public sealed class EsqlQuery
     /// </summary>
     public string Detection()
     {
-        var query = Kept($"Revision {_revision.Name}{(_revision.Promote ? ", raw network alerts promoted" : "")}: the suspicious addresses of a window.");
+        var query = Kept(
+            $"Revision {_revision.Name}{(_revision.Promote ? ", raw network alerts promoted" : "")}: "
+            + "the suspicious addresses of a window.");
         List<string> fields =
         [
             $"dataset = {_revision.Dataset.Resolve(_column)}",
@@ -99,9 +101,14 @@ public sealed class EsqlQuery
             .Append("| EVAL ").AppendLine(List(fields))
             .Append("| STATS ").AppendLine(List(aggregates))
             .Append("  BY source_ip = ").AppendLine(_sourceIp)
-            .Append(_revision.MissingDatasetCounts ? "// Alerts without a dataset count as one more.\n| EVAL unique_datasets = unique_datasets + CASE(without_dataset > 0, 1, 0)\n" : "")
+            .Append(_revision.MissingDatasetCounts
+                ? "// Alerts without a dataset count as one more.\n"
+                    + "| EVAL unique_datasets = unique_datasets + CASE(without_dataset > 0, 1, 0)\n"
+                : "")
             .Append("| WHERE ").AppendLine((_reportIgnoringVolume ?? _report).ToString())
-            .Append(_reportIgnoringVolume is null ? "" : $"// Addresses above the cap on the volume are told, not reported.\n| EVAL reported = {_report}\n")
+            .Append(_reportIgnoringVolume is null
+                ? ""
+                : $"// Addresses above the cap on the volume are told, not reported.\n| EVAL reported = {_report}\n")
             .AppendLine("| SORT source_ip")
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
             .ToString();
@@ -119,7 +126,8 @@ public sealed class EsqlQuery
                     .. keys.Select(key => $"{key.Name} = MV_MIN({key.Text})"),
                     .. accesses.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})"),
                 ]))
-            .Append("| STATS ").AppendLine(List([.. accesses.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
+            .Append("| STATS ").AppendLine(List(
+                [.. accesses.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
             .Append("  BY ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend($"source_ip = {_sourceIp}")))
             .Append("| SORT ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend("source_ip")))
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
@@ -135,9 +143,11 @@ public sealed class EsqlQuery
         var counted = string.Join(" OR ", _legs.Select(leg => $"({leg.Condition})"));
         return Kept("When each leg was seen from these addresses.")
             .Append("| WHERE ").AppendLine(counted)
-            .AppendLine($"| WHERE {_sourceIp} > TO_IP(?after_ip) OR ({_sourceIp} == TO_IP(?after_ip) AND {_timestamp} > TO_DATETIME(?after))")
+            .AppendLine(
+                $"| WHERE {_sourceIp} > TO_IP(?after_ip) OR ({_sourceIp} == TO_IP(?after_ip) AND {_timestamp} > TO_DATETIME(?after))")
             .Append("| EVAL ").AppendLine(List([.. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})")]))
-            .Append("| STATS ").AppendLine(List([.. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
+            .Append("| STATS ").AppendLine(List(
+                [.. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
             .AppendLine($"  BY source_ip = {_sourceIp}, at = {_timestamp}")
             .AppendLine("| SORT source_ip, at")
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
@@ -154,11 +164,14 @@ public sealed class EsqlQuery
         }
 
         // Counting passes over what is neither.
-        AppendNecessary(query, EsqlPredicate.Any([.. _keep.IsNever ? Array.Empty<EsqlPredicate>() : [_keep], .. Misses.Select(miss => miss.Condition)]))
+        AppendNecessary(
+            query,
+            EsqlPredicate.Any([.. _keep.IsNever ? Array.Empty<EsqlPredicate>() : [_keep], .. Misses.Select(miss => miss.Condition)]))
             .Append("| EVAL ").AppendLine(List(
                 [
                     $"is_kept = {_keep}",
-                    .. _legs.Select(leg => $"{At(leg.Measure)} = CASE(is_kept AND {EsqlPredicate.Parenthesised(leg.Condition)}, {_timestamp})"),
+                    .. _legs.Select(leg =>
+                        $"{At(leg.Measure)} = CASE(is_kept AND {EsqlPredicate.Parenthesised(leg.Condition)}, {_timestamp})"),
                     .. Misses.Select((miss, i) => $"is_miss_{i} = CASE({miss.Condition}, 1)"),
                 ]));
         List<string> counts =
@@ -178,8 +191,11 @@ public sealed class EsqlQuery
             .Append("| WHERE source_ip IN (").Append(AddressList).AppendLine(")")
             .Append("| STATS ").AppendLine(List(
                 [
-                    .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure)).Concat(Misses.Select((_, i) => $"miss_{i}")).Select(name => $"{name} = SUM({name})"),
-                    .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure)).Select(name => $"first_{name} = MIN(first_{name}), last_{name} = MAX(last_{name})"),
+                    .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure))
+                        .Concat(Misses.Select((_, i) => $"miss_{i}"))
+                        .Select(name => $"{name} = SUM({name})"),
+                    .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure))
+                        .Select(name => $"first_{name} = MIN(first_{name}), last_{name} = MAX(last_{name})"),
                 ]))
             .Append("| LIMIT 1")
             .ToString();
@@ -214,22 +230,28 @@ public sealed class EsqlQuery
         ["kibana.alert.rule.name", "event.category", .. Account.SelectMany(key => key.Fields)];
 
     private string? Counted(string measure) =>
-        measure is "total" or "unique_datasets" || Array.Exists(_legs, leg => measure == EsqlPredicate.ColumnOf(leg.Measure)) ? measure : null;
+        measure is "total" or "unique_datasets" || Array.Exists(_legs, leg => measure == EsqlPredicate.ColumnOf(leg.Measure))
+            ? measure
+            : null;
 
     private IEnumerable<string> FirstsAndLasts => _legs.Select(leg =>
-        $"first_{EsqlPredicate.ColumnOf(leg.Measure)} = MIN({At(leg.Measure)}), last_{EsqlPredicate.ColumnOf(leg.Measure)} = MAX({At(leg.Measure)})");
+        $"first_{EsqlPredicate.ColumnOf(leg.Measure)} = MIN({At(leg.Measure)}), "
+        + $"last_{EsqlPredicate.ColumnOf(leg.Measure)} = MAX({At(leg.Measure)})");
 
-    private string AddressList => string.Join(", ", Enumerable.Range(0, Addresses).Select(i => string.Create(CultureInfo.InvariantCulture, $"TO_IP(?ip{i})")));
+    private string AddressList =>
+        string.Join(", ", Enumerable.Range(0, Addresses).Select(i => string.Create(CultureInfo.InvariantCulture, $"TO_IP(?ip{i})")));
 
     /// <summary>The events of the window that the revision counts.</summary>
-    private StringBuilder Kept(string title) => (_revision.Dataset.Resolve(_column)?.Fields.Count > 1 ? AppendNecessary(In(title), _keep) : In(title))
-        .AppendLine("// Which events count: a usable public source address, and one of the two sources or a network alert.")
-        .Append("| WHERE ").AppendLine(_keep.ToString());
+    private StringBuilder Kept(string title) =>
+        (_revision.Dataset.Resolve(_column)?.Fields.Count > 1 ? AppendNecessary(In(title), _keep) : In(title))
+            .AppendLine("// Which events count: a usable public source address, and one of the two sources or a network alert.")
+            .Append("| WHERE ").AppendLine(_keep.ToString());
 
     /// <summary>Leaves out what an index can tell to be no matter, before the rest is read.</summary>
-    private static StringBuilder AppendNecessary(StringBuilder query, EsqlPredicate condition) => condition.AnyNecessary is not { } necessary ? query : query
-        .AppendLine("// What the index of a cluster can look up; more than counts.")
-        .Append("| WHERE ").AppendLine(string.Join("\n    OR ", necessary));
+    private static StringBuilder AppendNecessary(StringBuilder query, EsqlPredicate condition) =>
+        condition.AnyNecessary is not { } necessary ? query : query
+            .AppendLine("// What the index of a cluster can look up; more than counts.")
+            .Append("| WHERE ").AppendLine(string.Join("\n    OR ", necessary));
 
     /// <summary>
     /// The events of the window and of the addresses; an event of several addresses is equal to none, so they are asked for apart.
@@ -243,11 +265,14 @@ public sealed class EsqlQuery
         if (HasIngestedAfter)
         {
             var ingested = _column("event.ingested");
-            query.Append("| WHERE ").Append(ingested is null ? _timestamp : $"COALESCE({ingested}, {_timestamp})").AppendLine(" >= TO_DATETIME(?ingested_after)");
+            query.Append("| WHERE ")
+                .Append(ingested is null ? _timestamp : $"COALESCE({ingested}, {_timestamp})")
+                .AppendLine(" >= TO_DATETIME(?ingested_after)");
         }
 
         return Addresses == 0 ? query : query
-            .Append($"| WHERE {_sourceIp} IN (").Append(AddressList).Append(')').AppendLine(orSeveral ? $" OR MV_COUNT({_sourceIp}) > 1" : "");
+            .Append($"| WHERE {_sourceIp} IN (").Append(AddressList).Append(')')
+            .AppendLine(orSeveral ? $" OR MV_COUNT({_sourceIp}) > 1" : "");
     }
 
     private string? Coalesce(string[] fields)

@@ -19,7 +19,8 @@ public static class ExcludedNetworks
         Cidr.Parse);
 
     // Every event asks, and most first octets have no block at all.
-    private static readonly Cidr[][] BlocksByFirstOctet = [.. Enumerable.Range(0, 256).Select(octet => Array.FindAll(Blocks, Cidr.Parse($"{octet}.0.0.0/8").Overlaps))];
+    private static readonly Cidr[][] BlocksByFirstOctet =
+        [.. Enumerable.Range(0, 256).Select(octet => Array.FindAll(Blocks, Cidr.Parse($"{octet}.0.0.0/8").Overlaps))];
     private static readonly Cidr[] IPv6Blocks = Array.FindAll(Blocks, block => !Cidr.Parse("0.0.0.0/0").Overlaps(block));
 
     /// <summary>The first block that holds the address, or null where the rule looks at it.</summary>

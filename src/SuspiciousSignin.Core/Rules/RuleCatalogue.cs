@@ -69,7 +69,8 @@ public static class RuleCatalogue
     private static readonly NearMiss RenamedExternalAlert = Miss(
         "externalAlertRenamed",
         All(HasRuleId, Any(IsNull(RuleNameColumn), Not(HasRuleName)), CountsInResilient),
-        "Alerts of the External Alerts rule carry another rule name (it takes the event's message as its name), so this revision ignores them. Revision 'resilient' counts them.");
+        "Alerts of the External Alerts rule carry another rule name (it takes the event's message as its name), "
+        + "so this revision ignores them. Revision 'resilient' counts them.");
 
     private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertWithoutEventDataset = WithoutDataset(EventDataset);
     private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertWithoutDataStream = WithoutDataset(DataStreamDataset);
@@ -83,17 +84,20 @@ public static class RuleCatalogue
     private static readonly NearMiss PromotableAlert = Miss(
         "promotableAlert",
         All(IsRawAlert, CountsInResilient),
-        "Raw network alerts (event.kind: alert) that no Kibana rule has promoted do not count. Ask with 'promote' to count them; those without the dataset field that a revision reads count in 'resilient' only.");
+        "Raw network alerts (event.kind: alert) that no Kibana rule has promoted do not count. "
+        + "Ask with 'promote' to count them; those without the dataset field that a revision reads count in 'resilient' only.");
 
     private static readonly (NearMiss OfKibana, NearMiss OrRaw) MultiValuedSourceIp = OfKibanaOrRaw(
         "multiValuedSourceIp",
         isAlert => All(SourceIpIsMultiValued(), Any(Is(AnyDataset, MailDataset, AzureDataset), isAlert)),
-        "Events with several source.ip values never count: ES|QL compares single values only. Split them at the source to have them judged.");
+        "Events with several source.ip values never count: ES|QL compares single values only. "
+        + "Split them at the source to have them judged.");
 
     private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertOnExcludedNetwork = OfKibanaOrRaw(
         "alertOnExcludedNetwork",
         isAlert => All(isAlert, IsExcluded),
-        "Network alerts whose source.ip is private or reserved never count. In outbound detections the outside address is destination.ip, which the rule does not read.");
+        "Network alerts whose source.ip is private or reserved never count. "
+        + "In outbound detections the outside address is destination.ip, which the rule does not read.");
 
     /// <summary>Every near miss, by slot.</summary>
     public static IReadOnlyList<NearMiss> NearMisses => AllNearMisses;
@@ -180,7 +184,8 @@ public static class RuleCatalogue
         Description = "Ours: catches what the two published revisions are known to miss.",
         Differences =
         [
-            "Reads the dataset from event.dataset, data_stream.dataset, or the originals that Kibana keeps in an alert, whichever is there first.",
+            "Reads the dataset from event.dataset, data_stream.dataset, "
+                + "or the originals that Kibana keeps in an alert, whichever is there first.",
             "A network alert is an alert of the External Alerts rule id or of its name; its dataset may be missing.",
             "No cap: an address of more than 100 events is labelled 'highVolume'.",
         ],
@@ -212,7 +217,12 @@ public static class RuleCatalogue
     private static EsqlPredicate Promoted(EsqlPredicate isAlert, bool promote) => promote ? Any(isAlert, IsRawAlert) : isAlert;
 
     private static IReadOnlyList<NearMiss> Misses(bool promote, params NearMiss[] own) =>
-        [.. own, .. promote ? Array.Empty<NearMiss>() : [PromotableAlert], For(promote, MultiValuedSourceIp), For(promote, AlertOnExcludedNetwork)];
+        [
+            .. own,
+            .. promote ? Array.Empty<NearMiss>() : [PromotableAlert],
+            For(promote, MultiValuedSourceIp),
+            For(promote, AlertOnExcludedNetwork),
+        ];
 
     private static NearMiss For(bool promote, (NearMiss OfKibana, NearMiss OrRaw) miss) => promote ? miss.OrRaw : miss.OfKibana;
 
@@ -222,8 +232,10 @@ public static class RuleCatalogue
         $"Network alerts without {dataset} never count in this revision. Revision 'resilient' counts them.");
 
     /// <summary>The same near miss where only Kibana's alerts could have counted, and where raw ones could have too.</summary>
-    private static (NearMiss OfKibana, NearMiss OrRaw) OfKibanaOrRaw(string code, Func<EsqlPredicate, EsqlPredicate> condition, string message) =>
-        (Miss(code, condition(Promoted(IsExternalAlert, promote: false)), message), Miss(code, condition(Promoted(IsExternalAlert, promote: true)), message));
+    private static (NearMiss OfKibana, NearMiss OrRaw) OfKibanaOrRaw(
+        string code, Func<EsqlPredicate, EsqlPredicate> condition, string message) => (
+            Miss(code, condition(Promoted(IsExternalAlert, promote: false)), message),
+            Miss(code, condition(Promoted(IsExternalAlert, promote: true)), message));
 
     private static NearMiss Miss(string code, EsqlPredicate condition, string message, bool onlyInMemory = false)
     {

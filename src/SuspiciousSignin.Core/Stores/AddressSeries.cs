@@ -297,7 +297,8 @@ internal sealed class SeriesOrder
         timestamp < Gone.Timestamp || (timestamp == Gone.Timestamp && sequence <= Gone.Sequence);
 
     /// <summary>Whether the event was let go.</summary>
-    public bool IsGone(in SeriesEntry entry) => IsAllGone(entry.Timestamp) || (entry.Timestamp == Gone.Timestamp && SequenceOf(entry) <= Gone.Sequence);
+    public bool IsGone(in SeriesEntry entry) =>
+        IsAllGone(entry.Timestamp) || (entry.Timestamp == Gone.Timestamp && SequenceOf(entry) <= Gone.Sequence);
 
     /// <summary>The number of an event that is held.</summary>
     public long SequenceOf(in SeriesEntry entry) => EvidenceLog.At(_timeline.Find(entry.Timestamp)!.Chunks, entry.Place).Sequence;

@@ -131,6 +131,7 @@ internal sealed class CountTable
             Last = Math.Max(Last, other.Last);
         }
 
-        public readonly void Deconstruct(out int ofNumber, out long count, out long first, out long last) => (ofNumber, count, first, last) = (Number, Count, First, Last);
+        public readonly void Deconstruct(out int ofNumber, out long count, out long first, out long last) =>
+            (ofNumber, count, first, last) = (Number, Count, First, Last);
     }
 }

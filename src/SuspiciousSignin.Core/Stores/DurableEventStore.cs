@@ -127,10 +127,12 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) => _memory.CorrelateAsync(query, cancellationToken);
+    public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) =>
+        _memory.CorrelateAsync(query, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken) => _memory.ReadEventsAsync(query, cancellationToken);
+    public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken) =>
+        _memory.ReadEventsAsync(query, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<StoreHealth> CheckAsync(CancellationToken cancellationToken)
@@ -234,7 +236,9 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             foreach (var waiting in group)
             {
                 waiting.Duplicates = _memory.FindDuplicates(waiting.Events, coming);
-                waiting.Added = waiting.Duplicates.Count == 0 ? waiting.Events : [.. waiting.Events.Where((_, i) => !waiting.Duplicates.Contains(i))];
+                waiting.Added = waiting.Duplicates.Count == 0
+                    ? waiting.Events
+                    : [.. waiting.Events.Where((_, i) => !waiting.Duplicates.Contains(i))];
                 added.AddRange(waiting.Added.Select(record => (sequence++, record)));
             }
 
@@ -255,7 +259,9 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             _fault = "Events cannot be written to the disk; is it full?";
-            return new StoreUnavailableException("The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.", fault);
+            return new StoreUnavailableException(
+                "The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.",
+                fault);
         }
         catch (Exception fault)
         {
@@ -312,7 +318,9 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     }
 
     private static StoreUnavailableException NotInMemory(Exception fault) => new(
-        "Events that are on the disk could not be taken into memory, and no more are taken until the service is started again. Those of this batch may be there then.", fault);
+        "Events that are on the disk could not be taken into memory, and no more are taken until the service is started again. "
+        + "Those of this batch may be there then.",
+        fault);
 
     private static partial class Log
     {
@@ -322,7 +330,8 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
 
     private sealed record Waiting(IReadOnlyList<EventRecord> Events, CancellationToken Cancellation)
     {
-        public long Bytes { get; } = Events.Sum(record => (long)record.Payload.Length + record.Account.Length + record.Traits.Fields.Length);
+        public long Bytes { get; } =
+            Events.Sum(record => (long)record.Payload.Length + record.Account.Length + record.Traits.Fields.Length);
 
         public TaskCompletionSource<AppendResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

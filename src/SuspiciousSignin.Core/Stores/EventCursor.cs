@@ -50,7 +50,9 @@ public static class EventCursor
             return false;
         }
 
-        var (from, to) = (BinaryPrimitives.ReadInt64BigEndian(bytes[CheckLength..]), BinaryPrimitives.ReadInt64BigEndian(bytes[(CheckLength + sizeof(long))..]));
+        var (from, to) = (
+            BinaryPrimitives.ReadInt64BigEndian(bytes[CheckLength..]),
+            BinaryPrimitives.ReadInt64BigEndian(bytes[(CheckLength + sizeof(long))..]));
         query = query with { Window = new TimeWindow(from, to) };
         place = Encoding.UTF8.GetString(bytes[HeadLength..]);
         return true;

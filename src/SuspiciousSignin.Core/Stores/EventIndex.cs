@@ -86,7 +86,8 @@ internal sealed class EventIndex
     /// <summary>
     /// How many distinct traits, accounts, addresses and identities are held, with those that were let go and not swept yet.
     /// </summary>
-    public (int Traits, int Accounts, int Addresses, int Identities) Held => (_traits.Count, _accounts.Count, _addresses.Count, _identities.Count);
+    public (int Traits, int Accounts, int Addresses, int Identities) Held =>
+        (_traits.Count, _accounts.Count, _addresses.Count, _identities.Count);
 
     /// <summary>For how many events of addresses there is room.</summary>
     public long Capacity => _pool.Capacity;
@@ -305,7 +306,9 @@ internal sealed class EventIndex
 
             if (minute is { IsFull: true })
             {
-                throw new StoreUnavailableException("One minute has as many events as the store can keep of a minute. Spread them over time, or send them with store=false.");
+                throw new StoreUnavailableException(
+                    "One minute has as many events as the store can keep of a minute. "
+                    + "Spread them over time, or send them with store=false.");
             }
 
             minute = Timeline.GetOrAdd(record.Timestamp);
@@ -327,7 +330,12 @@ internal sealed class EventIndex
         var traits = Hold(record.Traits, record.Timestamp);
         var account = record.Account.IsEmpty
             ? SeriesEntry.NoAccount
-            : _accounts.Hold(record.Account.Span, touch.Account, record.Timestamp, static (held, fields) => fields.SequenceEqual(held.Fields), static fields => new EventAccount(fields.ToArray()));
+            : _accounts.Hold(
+                record.Account.Span,
+                touch.Account,
+                record.Timestamp,
+                static (held, fields) => fields.SequenceEqual(held.Fields),
+                static fields => new EventAccount(fields.ToArray()));
         var header = new EvidenceHeader(record.Identity, Sequence++, record.Ingested - record.Timestamp, traits, account);
         var place = Timeline.Add(minute, record.Timestamp, Kinds.NumberOf(classification), header, numbers, record.Payload.Span);
         var entry = new SeriesEntry(record.Timestamp, place, traits, account);

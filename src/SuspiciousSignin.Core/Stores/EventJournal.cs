@@ -7,11 +7,13 @@ namespace SuspiciousSignin.Stores;
 public sealed class EventJournalException(string message, Exception? inner = null) : Exception(message, inner)
 {
     internal static EventJournalException Damaged(string path, long offset) => new(
-        $"The journal is damaged: '{path}' at byte {offset}. Everything before that byte is whole, and nothing was changed. Restore the folder from a back-up, " +
-        "or let the damaged part go with 'journal mend FOLDER', which keeps every record that is whole.");
+        $"The journal is damaged: '{path}' at byte {offset}. Everything before that byte is whole, and nothing was changed. "
+        + "Restore the folder from a back-up, or let the damaged part go with 'journal mend FOLDER', "
+        + "which keeps every record that is whole.");
 
     internal static EventJournalException Missing(string path, string why) => new(
-        $"The journal is damaged: '{path}' is missing, {why}. Restore the folder from a back-up, or let the missing part go with 'journal mend FOLDER'.");
+        $"The journal is damaged: '{path}' is missing, {why}. "
+        + "Restore the folder from a back-up, or let the missing part go with 'journal mend FOLDER'.");
 }
 
 /// <summary>
@@ -356,7 +358,9 @@ internal sealed class EventJournal : IDisposable
     {
         if (_current is null || _mustStartAnew || _current.Length >= _segmentLength || !_current.HasTodaysFields)
         {
-            var next = JournalSegment.Create(_folder, Math.Max(_lastNumber, _current?.Number ?? _closed.Select(segment => segment.Number).DefaultIfEmpty().Max()) + 1);
+            var next = JournalSegment.Create(
+                _folder,
+                Math.Max(_lastNumber, _current?.Number ?? _closed.Select(segment => segment.Number).DefaultIfEmpty().Max()) + 1);
             WriteNewest(next.Number);
             _file?.Dispose();
             _file = null;

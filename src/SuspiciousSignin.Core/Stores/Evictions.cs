@@ -20,10 +20,12 @@ internal readonly record struct Evictions(
     public bool Include(long timestamp, long sequence) => sequence < Before && (timestamp, sequence).CompareTo((Timestamp, Sequence)) <= 0;
 
     /// <summary>With events more that are let go for age.</summary>
-    public Evictions ForAge(long newest, int count) => this with { RetentionThrough = Math.Max(RetentionThrough, newest), Retention = Retention + count };
+    public Evictions ForAge(long newest, int count) =>
+        this with { RetentionThrough = Math.Max(RetentionThrough, newest), Retention = Retention + count };
 
     /// <summary>With events more that are let go for room.</summary>
-    public Evictions ForRoom(long newest, int count) => this with { CapacityThrough = Math.Max(CapacityThrough, newest), Capacity = Capacity + count };
+    public Evictions ForRoom(long newest, int count) =>
+        this with { CapacityThrough = Math.Max(CapacityThrough, newest), Capacity = Capacity + count };
 
     /// <summary>What an answer over the window lacks.</summary>
     public List<Warning> Tell(TimeWindow window, int maxEvents)
@@ -31,12 +33,21 @@ internal readonly record struct Evictions(
         var warnings = new List<Warning>();
         if (CapacityThrough > window.From)
         {
-            warnings.Add(new Warning("evictedByCapacity", $"The store holds at most {maxEvents} events and let older ones of any address go, up to {EcsTime.ToText(CapacityThrough)}: this answer may lack some of them. Raise Store:Memory:MaxEvents or shorten the window.", Capacity));
+            warnings.Add(new Warning(
+                "evictedByCapacity",
+                $"The store holds at most {maxEvents} events and let older ones of any address go, "
+                + $"up to {EcsTime.ToText(CapacityThrough)}: this answer may lack some of them. "
+                + "Raise Store:Memory:MaxEvents or shorten the window.",
+                Capacity));
         }
 
         if (RetentionThrough > window.From)
         {
-            warnings.Add(new Warning("windowBeyondRetention", $"The window reaches back beyond what the store keeps: events up to {EcsTime.ToText(RetentionThrough)} of any address were let go, and this answer may lack some of them.", Retention));
+            warnings.Add(new Warning(
+                "windowBeyondRetention",
+                "The window reaches back beyond what the store keeps: "
+                + $"events up to {EcsTime.ToText(RetentionThrough)} of any address were let go, and this answer may lack some of them.",
+                Retention));
         }
 
         return warnings;

@@ -51,7 +51,8 @@ internal struct EvidenceLog
         ofAll.Earliest >= after || (ofAll.Latest >= after && IsIngestedSince(chunks, place, timestamp, after));
 
     /// <summary>Loads what every event has of the one at a place.</summary>
-    public static void Touch(byte[][] chunks, uint place) => Prefetch.Load(in chunks[place >> OffsetBits][(place & ((1 << OffsetBits) - 1)) * 4]);
+    public static void Touch(byte[][] chunks, uint place) =>
+        Prefetch.Load(in chunks[place >> OffsetBits][(place & ((1 << OffsetBits) - 1)) * 4]);
 
     /// <summary>Writes an event down; later places are greater.</summary>
     public uint Add(long timestamp, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
@@ -73,7 +74,8 @@ internal struct EvidenceLog
         return place;
     }
 
-    private static ref (long Earliest, long Latest) HeadOf(byte[] chunk) => ref MemoryMarshal.AsRef<(long Earliest, long Latest)>(chunk.AsSpan(0, HeadLength));
+    private static ref (long Earliest, long Latest) HeadOf(byte[] chunk) =>
+        ref MemoryMarshal.AsRef<(long Earliest, long Latest)>(chunk.AsSpan(0, HeadLength));
 
     private byte[] Grow(int length)
     {
@@ -86,7 +88,9 @@ internal struct EvidenceLog
         }
 
         // As much again as there is: a quiet minute stays small, a busy one has few pieces.
-        var chunk = GC.AllocateUninitializedArray<byte>((int)Math.Max(HeadLength + length, Math.Clamp(_length, FirstLength, MaxLength)), pinned: _length >= 4096);
+        var chunk = GC.AllocateUninitializedArray<byte>(
+            (int)Math.Max(HeadLength + length, Math.Clamp(_length, FirstLength, MaxLength)),
+            pinned: _length >= 4096);
         HeadOf(chunk) = (long.MaxValue, long.MinValue);
         Chunks[_count++] = chunk;
         Capacity += chunk.Length;
@@ -129,11 +133,13 @@ internal readonly ref struct Evidence(ReadOnlySpan<byte> bytes)
         _ => MemoryMarshal.Read<long>(_bytes[FixedLength..]),
     };
 
-    public UInt128 Identity => (_bytes[21] & HasIdentity) == 0 ? 0 : MemoryMarshal.Read<UInt128>(_bytes[(FixedLength + DelayLength(_bytes[21]))..]);
+    public UInt128 Identity =>
+        (_bytes[21] & HasIdentity) == 0 ? 0 : MemoryMarshal.Read<UInt128>(_bytes[(FixedLength + DelayLength(_bytes[21]))..]);
 
     public ReadOnlySpan<int> Addresses => MemoryMarshal.Cast<byte, int>(_bytes.Slice(AddressesAt(_bytes[21]), _bytes[20] * sizeof(int)));
 
-    public ReadOnlySpan<byte> Payload => _bytes.Slice(AddressesAt(_bytes[21]) + (_bytes[20] * sizeof(int)), MemoryMarshal.Read<int>(_bytes));
+    public ReadOnlySpan<byte> Payload =>
+        _bytes.Slice(AddressesAt(_bytes[21]) + (_bytes[20] * sizeof(int)), MemoryMarshal.Read<int>(_bytes));
 
     public static int LengthOf(in EvidenceHeader header, int addresses, int payload) =>
         AddressesAt(FlagsOf(header)) + (addresses * sizeof(int)) + payload;

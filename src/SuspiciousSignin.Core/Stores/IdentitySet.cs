@@ -142,7 +142,8 @@ internal sealed class IdentitySet
             for (; place <= keys.Length - Vector512<ulong>.Count; place += Vector512<ulong>.Count)
             {
                 var some = Vector512.Create<ulong>(keys.AsSpan(place));
-                var ends = (Vector512.Equals(some, Vector512<ulong>.Zero) | Vector512.Equals(some, Vector512.Create(key))).ExtractMostSignificantBits();
+                var ends = (Vector512.Equals(some, Vector512<ulong>.Zero) | Vector512.Equals(some, Vector512.Create(key)))
+                    .ExtractMostSignificantBits();
                 if (ends != 0)
                 {
                     place += BitOperations.TrailingZeroCount(ends);

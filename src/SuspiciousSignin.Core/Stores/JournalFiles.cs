@@ -27,7 +27,9 @@ internal static class JournalFiles
             {
                 if (!Directory.Exists(Path.GetDirectoryName(folder)))
                 {
-                    throw new EventJournalException($"Store:Memory:Path: the folder '{folder}' cannot be made because its parent does not exist. Make it, or mount the volume it is on.");
+                    throw new EventJournalException(
+                        $"Store:Memory:Path: the folder '{folder}' cannot be made because its parent does not exist. "
+                        + "Make it, or mount the volume it is on.");
                 }
 
                 if (OperatingSystem.IsWindows())
@@ -60,11 +62,15 @@ internal static class JournalFiles
         }
         catch (UnauthorizedAccessException denied)
         {
-            throw new EventJournalException($"Store:Memory:Path: this user may not write to '{folder}'. Give it to the user the service runs as.", denied);
+            throw new EventJournalException(
+                $"Store:Memory:Path: this user may not write to '{folder}'. Give it to the user the service runs as.",
+                denied);
         }
         catch (IOException inUse) when (inUse.HResult is WouldBlockOnLinux or WouldBlockOnMac or SharingViolationOnWindows)
         {
-            throw new EventJournalException($"Store:Memory:Path: another instance holds '{folder}'. Each instance needs a folder of its own.", inUse);
+            throw new EventJournalException(
+                $"Store:Memory:Path: another instance holds '{folder}'. Each instance needs a folder of its own.",
+                inUse);
         }
         catch (IOException fault)
         {
@@ -83,7 +89,8 @@ internal static class JournalFiles
     public static int ReadNewest(SafeFileHandle held)
     {
         Span<byte> note = stackalloc byte[sizeof(int) + sizeof(ulong)];
-        return RandomAccess.Read(held, note, 0) == note.Length && BinaryPrimitives.ReadUInt64LittleEndian(note[sizeof(int)..]) == XxHash3.HashToUInt64(note[..sizeof(int)])
+        return RandomAccess.Read(held, note, 0) == note.Length
+            && BinaryPrimitives.ReadUInt64LittleEndian(note[sizeof(int)..]) == XxHash3.HashToUInt64(note[..sizeof(int)])
             ? BinaryPrimitives.ReadInt32LittleEndian(note)
             : 0;
     }

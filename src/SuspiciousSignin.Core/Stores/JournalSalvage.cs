@@ -61,7 +61,9 @@ internal sealed class JournalSalvage
         foreach (var record in segment.Records(file, end, skipsDamage: true))
         {
             _evictions = isNewest ? record.Evictions : _evictions;
-            catalogue = listed is null && record.Catalogue is { } list ? list.ToDictionary(entry => entry.Number, entry => entry.Length) : catalogue;
+            catalogue = listed is null && record.Catalogue is { } list
+                ? list.ToDictionary(entry => entry.Number, entry => entry.Length)
+                : catalogue;
             events.AddRange(isDamaged ? segment.Decode(record).Select(JournalSegment.Copy) : []);
         }
 

@@ -64,7 +64,9 @@ internal sealed class JournalSegment
 
     public static int? NumberOf(string fileName) =>
         fileName.StartsWith("events-", StringComparison.Ordinal) && fileName.EndsWith(".journal", StringComparison.Ordinal)
-        && int.TryParse(fileName.AsSpan(7, fileName.Length - 15), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+        && int.TryParse(fileName.AsSpan(7, fileName.Length - 15), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : null;
 
     /// <summary>Makes a new file: it gets its name once its header is on the disk.</summary>
     public static JournalSegment Create(string folder, int number) => Create(folder, number, Fields);
@@ -101,7 +103,8 @@ internal sealed class JournalSegment
 
     /// <summary>Reads the header of a file.</summary>
     /// <exception cref="EventJournalException">The header is damaged.</exception>
-    public static JournalSegment Open(string path, SafeFileHandle file) => TryOpen(path, file) ?? throw EventJournalException.Damaged(path, 0);
+    public static JournalSegment Open(string path, SafeFileHandle file) =>
+        TryOpen(path, file) ?? throw EventJournalException.Damaged(path, 0);
 
     /// <summary>Reads the header of a file; null where it is damaged.</summary>
     public static JournalSegment? TryOpen(string path, SafeFileHandle file)
@@ -202,7 +205,10 @@ internal sealed class JournalSegment
 
     /// <summary>Encodes a record that is to stand at <see cref="Length"/>.</summary>
     public void Encode(
-        MemoryStream buffer, Evictions evictions, IReadOnlyCollection<(int Number, long Length)>? catalogue, IReadOnlyList<(long Sequence, EventRecord Event)> events)
+        MemoryStream buffer,
+        Evictions evictions,
+        IReadOnlyCollection<(int Number, long Length)>? catalogue,
+        IReadOnlyList<(long Sequence, EventRecord Event)> events)
     {
         buffer.SetLength(0);
         using var writer = new BinaryWriter(buffer, Encoding.UTF8, leaveOpen: true);
@@ -308,7 +314,9 @@ internal sealed class JournalSegment
         }
 
         var minute = evictions.Timestamp / MillisecondsPerMinute;
-        return _lastSequence < evictions.Before ? _minutes.Where(entry => entry.Key < minute).Sum(entry => (double)entry.Value) / _events : 0;
+        return _lastSequence < evictions.Before
+            ? _minutes.Where(entry => entry.Key < minute).Sum(entry => (double)entry.Value) / _events
+            : 0;
     }
 
     private ArraySegment<byte> Renumber(ArraySegment<byte> payload)
@@ -334,7 +342,8 @@ internal sealed class JournalSegment
     {
         using var reader = new BinaryReader(new MemoryStream(body, 0, length));
         var evictions = new Evictions(
-            reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64());
+            reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(),
+            reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64());
         var count = reader.ReadInt32();
         var catalogue = count < 0 ? null : new (int, long)[count];
         for (var i = 0; i < count; i++)

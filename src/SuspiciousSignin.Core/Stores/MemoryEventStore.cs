@@ -99,7 +99,11 @@ public sealed class MemoryEventStore : IEventStore
         _metrics?.Stored(Count);
         Warning[] warnings = outcome.TooOld == 0
             ? []
-            : [new Warning("outsideRetention", $"Events older than the store's retention of {XmlConvert.ToString(_options.Retention)} were let go. To judge old events, send them with store=false.", outcome.TooOld)];
+            : [new Warning(
+                "outsideRetention",
+                $"Events older than the store's retention of {XmlConvert.ToString(_options.Retention)} were let go. "
+                + "To judge old events, send them with store=false.",
+                outcome.TooOld)];
         return Task.FromResult(new AppendResult(outcome.Duplicates, [], warnings));
     }
 
@@ -446,7 +450,8 @@ public sealed class MemoryEventStore : IEventStore
                     continue;
                 }
 
-                var isWhole = minute.Earliest > query.Window.From && minute.Latest <= query.Window.To && !(minute.Ingested.Earliest < query.IngestedAfter);
+                var isWhole = minute.Earliest > query.Window.From && minute.Latest <= query.Window.To
+                    && !(minute.Ingested.Earliest < query.IngestedAfter);
                 if (isWhole && !minute.MustBeWalked)
                 {
                     minute.AddTo(summary, _index.Kinds);
@@ -502,7 +507,8 @@ public sealed class MemoryEventStore : IEventStore
                 }
 
                 var minute = _index.Timeline.Find(entry.Timestamp)!;
-                if ((query.IngestedAfter is { } after && !EvidenceLog.IsIngestedSince(minute.Ingested, minute.Chunks, entry.Place, entry.Timestamp, after))
+                if ((query.IngestedAfter is { } after
+                        && !EvidenceLog.IsIngestedSince(minute.Ingested, minute.Chunks, entry.Place, entry.Timestamp, after))
                     || (query.AsOf is { } asOf && EvidenceLog.At(minute.Chunks, entry.Place).Sequence >= asOf))
                 {
                     continue;

@@ -38,7 +38,9 @@ internal sealed class NumberTable(int shards)
             return -1;
         }
 
-        for (place = place == Start ? PlaceOf(hash, slots.Length) : Behind(place, slots.Length); slots[place] != 0; place = Behind(place, slots.Length))
+        for (place = place == Start ? PlaceOf(hash, slots.Length) : Behind(place, slots.Length);
+            slots[place] != 0;
+            place = Behind(place, slots.Length))
         {
             if (slots[place] >> 32 == hash >> 32)
             {

@@ -27,5 +27,7 @@ internal sealed class QueryMemory
     public Accounts Users { get; } = new();
 
     /// <summary>Whether it has not grown beyond what others will need.</summary>
-    public bool IsWorthKeeping => Slices.Capacity <= UsualLength && new[] { ByTraits, Total, SignInsByAccount, MailAccessesByAccount }.All(static table => table.Capacity <= UsualLength);
+    public bool IsWorthKeeping =>
+        Slices.Capacity <= UsualLength
+        && new[] { ByTraits, Total, SignInsByAccount, MailAccessesByAccount }.All(static table => table.Capacity <= UsualLength);
 }

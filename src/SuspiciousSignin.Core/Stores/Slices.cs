@@ -52,8 +52,9 @@ internal readonly record struct MinuteSlice(long Begin, ReadOnlyMemory<MinuteEnt
 /// </summary>
 internal sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
 {
-    private readonly Dictionary<long, ((long Earliest, long Latest) Ingested, byte[][] Chunks)> _minutes = hours.SelectMany(hour => hour.Minutes)
-        .ToDictionary(minute => minute.Begin, minute => (minute.Ingested, minute.Chunks));
+    private readonly Dictionary<long, ((long Earliest, long Latest) Ingested, byte[][] Chunks)> _minutes =
+        hours.SelectMany(hour => hour.Minutes)
+            .ToDictionary(minute => minute.Begin, minute => (minute.Ingested, minute.Chunks));
 
     private readonly List<SeriesEntry> _picked = [];
 

@@ -25,10 +25,15 @@ public sealed class StoreMetrics
     {
         var meter = factory.Create(MeterName);
         _evicted = meter.CreateCounter<long>("suspicious_signin.store.evicted", description: "Events let go, by reason.");
-        meter.CreateObservableGauge("suspicious_signin.store.events", () => Volatile.Read(ref _stored), description: "Events held in memory.");
+        meter.CreateObservableGauge(
+            "suspicious_signin.store.events",
+            () => Volatile.Read(ref _stored),
+            description: "Events held in memory.");
         meter.CreateObservableGauge(
             "suspicious_signin.store.journal",
-            () => Volatile.Read(ref _journalBytes) is not NoJournal and var bytes ? [new Measurement<long>(bytes)] : Array.Empty<Measurement<long>>(),
+            () => Volatile.Read(ref _journalBytes) is not NoJournal and var bytes
+                ? [new Measurement<long>(bytes)]
+                : Array.Empty<Measurement<long>>(),
             "By",
             "What the journal of the store takes on the disk.");
     }

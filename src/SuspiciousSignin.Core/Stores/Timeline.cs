@@ -47,7 +47,8 @@ internal sealed class Timeline(IdentitySet identities)
     }
 
     /// <summary>Adds an event to a minute that it has, and tells where its evidence is.</summary>
-    public uint Add(Minute minute, long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    public uint Add(
+        Minute minute, long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
     {
         var before = minute.EvidenceBytes;
         var place = minute.Add(timestamp, kind, header, addresses, payload);
@@ -92,7 +93,8 @@ internal sealed class Timeline(IdentitySet identities)
     /// <summary>The first millisecond of a time's minute.</summary>
     public static long BeginOf(long timestamp) => MinuteOf(timestamp) * MillisecondsPerMinute;
 
-    private static long MinuteOf(long timestamp) => Math.DivRem(timestamp, MillisecondsPerMinute) is var (minute, rest) && rest < 0 ? minute - 1 : minute;
+    private static long MinuteOf(long timestamp) =>
+        Math.DivRem(timestamp, MillisecondsPerMinute) is var (minute, rest) && rest < 0 ? minute - 1 : minute;
 
     private static long HourOf(long minute) => Math.DivRem(minute, MinutesPerHour) is var (hour, rest) && rest < 0 ? hour - 1 : hour;
 

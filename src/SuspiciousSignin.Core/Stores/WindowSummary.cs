@@ -46,7 +46,8 @@ public sealed class WindowSummary(CorrelationQuery query)
     {
         if (count > 0)
         {
-            (leg == Measure.AzureSignIn ? ref _azureSignIn : ref leg == Measure.MailAccess ? ref _mailAccess : ref _networkAlert).Add(count, oldest, newest);
+            (leg == Measure.AzureSignIn ? ref _azureSignIn : ref leg == Measure.MailAccess ? ref _mailAccess : ref _networkAlert)
+                .Add(count, oldest, newest);
         }
     }
 
@@ -76,7 +77,8 @@ public sealed class WindowSummary(CorrelationQuery query)
                 // Nothing from one address says nothing about the source.
                 var message = query.Addresses is null
                     ? $"There are no {name} in the window. Is the source connected? No data is not the same as no activity."
-                    : $"There are no {name} from these addresses in the window. A run over all addresses tells whether the source sends any.";
+                    : $"There are no {name} from these addresses in the window. "
+                        + "A run over all addresses tells whether the source sends any.";
                 yield return new Warning(code, message, 0);
             }
         }
