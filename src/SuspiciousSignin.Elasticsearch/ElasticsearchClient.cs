@@ -122,9 +122,11 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
                 throw ErrorOf(response, answer, clock);
             }
 
-            if (!response.Headers.TryGetValues("X-Elastic-Product", out var product) || !product.Contains("Elasticsearch", StringComparer.Ordinal))
+            if (!response.Headers.TryGetValues("X-Elastic-Product", out var product)
+                || !product.Contains("Elasticsearch", StringComparer.Ordinal))
             {
-                throw new StoreUnavailableException("What answers is not Elasticsearch: the header X-Elastic-Product is missing. Check Store:Elasticsearch:Nodes.");
+                throw new StoreUnavailableException(
+                    "What answers is not Elasticsearch: the header X-Elastic-Product is missing. Check Store:Elasticsearch:Nodes.");
             }
 
             return new Answer(answer!, Nodes.AttemptsAt(request));
@@ -168,7 +170,8 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         {
             return await call();
         }
-        catch (Exception misread) when (misread is KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException or ArgumentException or OverflowException)
+        catch (Exception misread) when (misread is KeyNotFoundException or InvalidOperationException or FormatException
+            or IndexOutOfRangeException or ArgumentException or OverflowException)
         {
             throw Misshapen(misread);
         }
@@ -190,7 +193,10 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         }
         catch (BrokenCircuitException broken)
         {
-            throw new StoreUnavailableException("Elasticsearch failed repeatedly and is left alone for a moment.", broken) { RetryAfter = options.CircuitBreak };
+            throw new StoreUnavailableException("Elasticsearch failed repeatedly and is left alone for a moment.", broken)
+            {
+                RetryAfter = options.CircuitBreak,
+            };
         }
         catch (TimeoutRejectedException late)
         {
@@ -222,9 +228,11 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     private static ElasticsearchException ErrorOf(HttpResponseMessage response, JsonDocument? answer, TimeProvider clock)
     {
         var status = (int)response.StatusCode;
-        var (type, reason) = answer is { RootElement: { ValueKind: JsonValueKind.Object } root } && root.TryGetProperty("error", out var error)
+        var (type, reason) = answer is { RootElement: { ValueKind: JsonValueKind.Object } root }
+            && root.TryGetProperty("error", out var error)
             ? ReasonOf(error)
-            : (response.StatusCode.ToString(), $"the answer is {response.Content.Headers.ContentType?.MediaType ?? "empty"}; is there a proxy in between?");
+            : (response.StatusCode.ToString(),
+                $"the answer is {response.Content.Headers.ContentType?.MediaType ?? "empty"}; is there a proxy in between?");
         return new ElasticsearchException(status, type, reason) { RetryAfter = Nodes.RetryAfter(response, clock) };
     }
 
@@ -236,7 +244,10 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
             return ("error", Escape(error.ToString()));
         }
 
-        var told = error.TryGetProperty("root_cause", out var causes) && causes.ValueKind == JsonValueKind.Array && causes.GetArrayLength() > 0 ? causes[0] : error;
+        var told = error.TryGetProperty("root_cause", out var causes)
+            && causes.ValueKind == JsonValueKind.Array && causes.GetArrayLength() > 0
+            ? causes[0]
+            : error;
         string Text(string name) => told.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()!
             : error.TryGetProperty(name, out var outer) ? outer.ToString() : "";
         return (Escape(Text("type")), Escape(Text("reason")));
@@ -253,7 +264,8 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     {
         { ApiKey: { } key } => new AuthenticationHeaderValue("ApiKey", key),
         { BearerToken: { } token } => new AuthenticationHeaderValue("Bearer", token),
-        { Username: { } user } => new AuthenticationHeaderValue("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{user}:{options.Password}"))),
+        { Username: { } user } => new AuthenticationHeaderValue(
+            "Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{user}:{options.Password}"))),
         _ => null,
     };
 

@@ -29,7 +29,12 @@ internal sealed class ElasticsearchEventStore : IEventStore
     private readonly EvidenceReader _evidence;
 
     public ElasticsearchEventStore(
-        ElasticsearchClient client, Nodes nodes, ElasticsearchOptions options, EventReaderOptions readerOptions, TimeProvider clock, ILogger<ElasticsearchEventStore> logger)
+        ElasticsearchClient client,
+        Nodes nodes,
+        ElasticsearchOptions options,
+        EventReaderOptions readerOptions,
+        TimeProvider clock,
+        ILogger<ElasticsearchEventStore> logger)
     {
         (_client, _nodes, _options) = (client, nodes, options);
         _mappings = new Mappings(client, options, readerOptions.AlertDatasets, clock);
@@ -57,7 +62,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
     /// <inheritdoc/>
     public Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, CancellationToken cancellationToken) =>
-        ElasticsearchClient.ReadingAsync(() => WithFreshMappingsAsync(query.Revision, indices => CorrelateAsync(query, indices, cancellationToken), cancellationToken));
+        ElasticsearchClient.ReadingAsync(() => WithFreshMappingsAsync(
+            query.Revision, indices => CorrelateAsync(query, indices, cancellationToken), cancellationToken));
 
     /// <inheritdoc/>
     public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken)
@@ -86,7 +92,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
     }
 
     /// <inheritdoc/>
-    public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) => ElasticsearchClient.ReadingAsync(() => LookAsync(cancellationToken));
+    public Task<StoreHealth> CheckAsync(CancellationToken cancellationToken) =>
+        ElasticsearchClient.ReadingAsync(() => LookAsync(cancellationToken));
 
     private async Task<StoreHealth> LookAsync(CancellationToken cancellationToken)
     {
@@ -98,15 +105,22 @@ internal sealed class ElasticsearchEventStore : IEventStore
             ["nodes"] = _options.Nodes.Count,
             ["livingNodes"] = _nodes.Living,
         };
-        var patterns = RuleCatalogue.Revisions.SelectMany(_mappings.PatternsOf).Where(pattern => !RemoteClusters.IsOfRemote(pattern)).Distinct(StringComparer.Ordinal).ToArray();
-        var privileges = await _mappings.PrivilegesAsync([(patterns, ["read"]), ([_options.DataStream], ["create_doc"])], cancellationToken);
+        var patterns = RuleCatalogue.Revisions.SelectMany(_mappings.PatternsOf)
+            .Where(pattern => !RemoteClusters.IsOfRemote(pattern))
+            .Distinct(StringComparer.Ordinal)
+            .ToArray();
+        var privileges = await _mappings.PrivilegesAsync(
+            [(patterns, ["read"]), ([_options.DataStream], ["create_doc"])], cancellationToken);
         var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => privilege.Key).ToArray() ?? [];
         if (lacking.Length > 0)
         {
             var told = lacking.Select(privilege => $"{privilege.Privilege} on {privilege.Pattern}").Order(StringComparer.Ordinal).ToArray();
             facts["lackingPrivileges"] = told;
             // Without create_doc everything but POST /events works, which may be what is wanted.
-            return new StoreHealth(Array.TrueForAll(lacking, privilege => privilege.Privilege == "create_doc"), $"The credentials lack {string.Join(", ", told)}.", facts);
+            return new StoreHealth(
+                Array.TrueForAll(lacking, privilege => privilege.Privilege == "create_doc"),
+                $"The credentials lack {string.Join(", ", told)}.",
+                facts);
         }
 
         var warnings = (await _mappings.FindAsync(RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!, cancellationToken)).Warnings;
@@ -131,7 +145,10 @@ internal sealed class ElasticsearchEventStore : IEventStore
             }
         }
 
-        var reported = run.Found.Where(found => found.IsReported).Select(found => found.Finding).OrderBy(finding => finding.Address).ToArray();
+        var reported = run.Found.Where(found => found.IsReported)
+            .Select(found => found.Finding)
+            .OrderBy(finding => finding.Address)
+            .ToArray();
         var findings = await CompleteAsync(run, [.. reported.Take(query.Limit)], cancellationToken);
         return new CorrelationResult
         {
@@ -165,7 +182,10 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
         if (rows == EsqlQuery.MaxRows)
         {
-            run.Incomplete(new Warning("tooManyAddresses", $"The cluster returns at most {EsqlQuery.MaxRows} addresses and there may be more. Ask for a shorter window.", rows));
+            run.Incomplete(new Warning(
+                "tooManyAddresses",
+                $"The cluster returns at most {EsqlQuery.MaxRows} addresses and there may be more. Ask for a shorter window.",
+                rows));
         }
     }
 
@@ -176,7 +196,9 @@ internal sealed class ElasticsearchEventStore : IEventStore
             var span = (First: long.MaxValue, Last: long.MinValue);
             foreach (var leg in legs)
             {
-                span = (Math.Min(span.First, row.Time($"first_{leg}") ?? long.MaxValue), Math.Max(span.Last, row.Time($"last_{leg}") ?? long.MinValue));
+                span = (
+                    Math.Min(span.First, row.Time($"first_{leg}") ?? long.MaxValue),
+                    Math.Max(span.Last, row.Time($"last_{leg}") ?? long.MinValue));
             }
 
             return span;
@@ -192,7 +214,12 @@ internal sealed class ElasticsearchEventStore : IEventStore
         return new AddressFinding
         {
             Address = row.Address("source_ip"),
-            Counts = new Measures(row.Count("total"), row.Count("azure_sign_in"), row.Count("mail_access"), row.Count("network_alert"), row.Count("unique_datasets")),
+            Counts = new Measures(
+                row.Count("total"),
+                row.Count("azure_sign_in"),
+                row.Count("mail_access"),
+                row.Count("network_alert"),
+                row.Count("unique_datasets")),
             Datasets = row.Texts("datasets"),
             RuleNames = row.Texts("rule_names"),
             Categories = row.Texts("categories"),
@@ -201,11 +228,14 @@ internal sealed class ElasticsearchEventStore : IEventStore
             LastSeen = row.TimeIn("last_seen"),
             NetworkAlerts = alerts,
             Accesses = accesses,
-            SmallestGap = alerts.Last <= accesses.First ? accesses.First - alerts.Last : accesses.Last <= alerts.First ? alerts.First - accesses.Last : long.MaxValue,
+            SmallestGap = alerts.Last <= accesses.First ? accesses.First - alerts.Last
+                : accesses.Last <= alerts.First ? alerts.First - accesses.Last
+                : long.MaxValue,
         };
     }
 
-    private static bool IsSpan((long First, long Last) span) => span.First <= span.Last && span.First >= EcsTime.Earliest && span.Last <= EcsTime.Latest;
+    private static bool IsSpan((long First, long Last) span) =>
+        span.First <= span.Last && span.First >= EcsTime.Earliest && span.Last <= EcsTime.Latest;
 
     private async Task CoverAsync(Run run, SourceAddress[]? addresses, WindowSummary summary, CancellationToken cancellationToken)
     {
@@ -213,7 +243,12 @@ internal sealed class ElasticsearchEventStore : IEventStore
         using var table = await RunAsync(run, query.Coverage(), addresses, null, cancellationToken);
         foreach (var row in table.Rows)
         {
-            foreach (var (leg, name) in new[] { (Measure.AzureSignIn, "azure_sign_in"), (Measure.MailAccess, "mail_access"), (Measure.NetworkAlert, "network_alert") })
+            foreach (var (leg, name) in new[]
+            {
+                (Measure.AzureSignIn, "azure_sign_in"),
+                (Measure.MailAccess, "mail_access"),
+                (Measure.NetworkAlert, "network_alert"),
+            })
             {
                 summary.Add(leg, row.Count(name), row.Time($"first_{name}") ?? 0, row.Time($"last_{name}") ?? 0);
             }
@@ -238,7 +273,13 @@ internal sealed class ElasticsearchEventStore : IEventStore
             foreach (var row in table.Rows)
             {
                 rows++;
-                var user = new EventUser { Email = row.Text("user_email"), Name = row.Text("user_name"), Id = row.Text("user_id"), Domain = row.Text("user_domain") };
+                var user = new EventUser
+                {
+                    Email = row.Text("user_email"),
+                    Name = row.Text("user_name"),
+                    Id = row.Text("user_id"),
+                    Domain = row.Text("user_domain"),
+                };
                 if (accounts.TryGetValue(row.Address("source_ip"), out var ofAddress))
                 {
                     ofAddress.Add(user, row.Count("azure_sign_in"), row.Count("mail_access"));
@@ -247,7 +288,10 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
             if (rows == EsqlQuery.MaxRows)
             {
-                run.Incomplete(new Warning("tooManyAccounts", $"The cluster returns at most {EsqlQuery.MaxRows} accounts for these addresses; some are not shown.", rows));
+                run.Incomplete(new Warning(
+                    "tooManyAccounts",
+                    $"The cluster returns at most {EsqlQuery.MaxRows} accounts for these addresses; some are not shown.",
+                    rows));
             }
         }
 
@@ -259,7 +303,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
         });
     }
 
-    private async Task<Dictionary<SourceAddress, long>> SmallestGapsAsync(Run run, AddressFinding[] interleaved, CancellationToken cancellationToken)
+    private async Task<Dictionary<SourceAddress, long>> SmallestGapsAsync(
+        Run run, AddressFinding[] interleaved, CancellationToken cancellationToken)
     {
         var gaps = new Dictionary<SourceAddress, long>();
         var (pages, isExact) = (0, true);
@@ -294,7 +339,11 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
         if (!isExact)
         {
-            run.Warnings.Add(new Warning("gapNotExact", $"There are more than {MaxTimePages * EsqlQuery.MaxRows} moments to compare; the smallest gaps shown are the smallest of those.", interleaved.Length));
+            run.Warnings.Add(new Warning(
+                "gapNotExact",
+                $"There are more than {MaxTimePages * EsqlQuery.MaxRows} moments to compare; "
+                + "the smallest gaps shown are the smallest of those.",
+                interleaved.Length));
         }
 
         // An address that was not reached has its legs within its own span, which bounds the gap.
@@ -339,7 +388,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
     }
 
     /// <summary>Asks, and where the mappings turn out to be others than those known, learns them anew and asks once more.</summary>
-    private async Task<T> WithFreshMappingsAsync<T>(RuleRevision revision, Func<MappedIndices, Task<T>> ask, CancellationToken cancellationToken)
+    private async Task<T> WithFreshMappingsAsync<T>(
+        RuleRevision revision, Func<MappedIndices, Task<T>> ask, CancellationToken cancellationToken)
     {
         try
         {

@@ -54,9 +54,14 @@ public static class ElasticsearchRegistration
                 return handler;
             })
             .AddResilienceHandler("elasticsearch", (pipeline, context) =>
-                AddResilience(pipeline, context.ServiceProvider.GetRequiredService<ElasticsearchOptions>(), context.ServiceProvider.GetRequiredService<TimeProvider>()));
+                AddResilience(
+                    pipeline,
+                    context.ServiceProvider.GetRequiredService<ElasticsearchOptions>(),
+                    context.ServiceProvider.GetRequiredService<TimeProvider>()));
         services.AddHttpClient(nameof(ElasticsearchClient)).AddHttpMessageHandler(provider => new Nodes.Handler(
-            provider.GetRequiredService<Nodes>(), provider.GetRequiredService<ElasticsearchOptions>(), provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<Nodes>(),
+            provider.GetRequiredService<ElasticsearchOptions>(),
+            provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new ElasticsearchClient(
             provider.GetRequiredService<IHttpClientFactory>().CreateClient(nameof(ElasticsearchClient)),
             provider.GetRequiredService<ElasticsearchOptions>(),
@@ -74,7 +79,8 @@ public static class ElasticsearchRegistration
     /// From the outside in: a bound on the whole; patience with a busy cluster; a circuit that opens when no node answers; the next node
     /// where one fails. Every call may be repeated: queries and deletions by their nature, writes because each document carries its id.
     /// </summary>
-    private static void AddResilience(ResiliencePipelineBuilder<HttpResponseMessage> pipeline, ElasticsearchOptions options, TimeProvider clock)
+    private static void AddResilience(
+        ResiliencePipelineBuilder<HttpResponseMessage> pipeline, ElasticsearchOptions options, TimeProvider clock)
     {
         pipeline.TimeProvider = clock;
         pipeline
@@ -87,7 +93,8 @@ public static class ElasticsearchRegistration
                 UseJitter = true,
                 ShouldRetryAfterHeader = true,
                 ShouldHandle = attempt => ValueTask.FromResult(
-                    attempt.Outcome.Result is { StatusCode: HttpStatusCode.TooManyRequests } busy && !(Nodes.RetryAfter(busy, clock) > LongestRetryAfter)),
+                    attempt.Outcome.Result is { StatusCode: HttpStatusCode.TooManyRequests } busy
+                        && !(Nodes.RetryAfter(busy, clock) > LongestRetryAfter)),
             })
             .AddCircuitBreaker(new HttpCircuitBreakerStrategyOptions
             {

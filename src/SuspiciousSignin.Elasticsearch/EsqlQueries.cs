@@ -51,11 +51,17 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
                 answer.Dispose();
                 if (clock.GetElapsedTime(started) > options.QueryTimeout)
                 {
-                    throw new StoreUnavailableException($"The query was stopped after {options.QueryTimeout}. Ask for a shorter window or fewer addresses, or raise Store:Elasticsearch:QueryTimeout.");
+                    throw new StoreUnavailableException(
+                        $"The query was stopped after {options.QueryTimeout}. "
+                        + "Ask for a shorter window or fewer addresses, or raise Store:Elasticsearch:QueryTimeout.");
                 }
 
                 answer = await client.SendAsync(
-                    HttpMethod.Get, $"_query/async/{Uri.EscapeDataString(id ?? throw ElasticsearchClient.Misshapen())}?wait_for_completion_timeout={Milliseconds(options.PollWait)}", null, cancellationToken);
+                    HttpMethod.Get,
+                    $"_query/async/{Uri.EscapeDataString(id ?? throw ElasticsearchClient.Misshapen())}"
+                    + $"?wait_for_completion_timeout={Milliseconds(options.PollWait)}",
+                    null,
+                    cancellationToken);
             }
 
             return new EsqlTable(answer);

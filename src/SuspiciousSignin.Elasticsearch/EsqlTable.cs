@@ -40,15 +40,25 @@ internal sealed class EsqlTable : IDisposable
         public long Count(string column) => this[column] is { ValueKind: JsonValueKind.Number } value ? value.GetInt64() : 0;
 
         /// <summary>A text; null for null and for empty text.</summary>
-        public string? Text(string column) => this[column] is { ValueKind: JsonValueKind.String } value && value.GetString() is { Length: > 0 } text ? text : null;
+        public string? Text(string column) =>
+            this[column] is { ValueKind: JsonValueKind.String } value && value.GetString() is { Length: > 0 } text ? text : null;
 
-        public bool? Flag(string column) => this[column] switch { { ValueKind: JsonValueKind.True } => true, { ValueKind: JsonValueKind.False } => false, _ => null };
+        public bool? Flag(string column) => this[column] switch
+        {
+            { ValueKind: JsonValueKind.True } => true,
+            { ValueKind: JsonValueKind.False } => false,
+            _ => null,
+        };
 
-        public SourceAddress Address(string column) => SourceAddress.TryParse(Text(column), out var address) ? address : throw ElasticsearchClient.Misshapen();
+        public SourceAddress Address(string column) =>
+            SourceAddress.TryParse(Text(column), out var address) ? address : throw ElasticsearchClient.Misshapen();
 
         /// <summary>A date, in milliseconds since the epoch.</summary>
         public long? Time(string column) =>
-            this[column] is { ValueKind: JsonValueKind.String } value && EcsTime.TryParse(System.Text.Encoding.UTF8.GetBytes(value.GetString()!), out var time) ? time : null;
+            this[column] is { ValueKind: JsonValueKind.String } value
+            && EcsTime.TryParse(System.Text.Encoding.UTF8.GetBytes(value.GetString()!), out var time)
+                ? time
+                : null;
 
         /// <summary>A date that is in every row.</summary>
         public long TimeIn(string column) => Time(column) ?? throw ElasticsearchClient.Misshapen();
@@ -78,7 +88,8 @@ internal static class RemoteClusters
     public static bool IsOfRemote(string pattern) => pattern.Contains(':', StringComparison.Ordinal);
 
     /// <summary>The answer rests on some of the data only.</summary>
-    public static Warning Partial(string reason) => new("partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
+    public static Warning Partial(string reason) => new(
+        "partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
 
     /// <summary>
     /// Why some of them were not looked at, or not wholly; null where all were. One that may be skipped (<c>skip_unavailable</c>) is told
@@ -97,12 +108,15 @@ internal static class RemoteClusters
             {
                 if (cluster.Value.TryGetProperty("failures", out var failures) && failures.GetArrayLength() > 0)
                 {
-                    return failures[0].TryGetProperty("reason", out var reason) ? ElasticsearchClient.ReasonOf(reason).Reason : "a shard failed";
+                    return failures[0].TryGetProperty("reason", out var reason)
+                        ? ElasticsearchClient.ReasonOf(reason).Reason
+                        : "a shard failed";
                 }
             }
         }
 
-        var state = Array.Find(NotAll, state => clusters.TryGetProperty(state, out var count) && count.ValueKind == JsonValueKind.Number && count.GetInt64() > 0);
+        var state = Array.Find(NotAll, state =>
+            clusters.TryGetProperty(state, out var count) && count.ValueKind == JsonValueKind.Number && count.GetInt64() > 0);
         return state is null ? null : $"remote clusters are told as {state}";
     }
 }

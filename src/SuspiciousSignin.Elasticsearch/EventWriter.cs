@@ -60,7 +60,8 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         return next;
     }
 
-    private async Task SendAsync(Append append, ReadOnlyMemory<byte> body, List<Line> lines, string refresh, CancellationToken cancellationToken)
+    private async Task SendAsync(
+        Append append, ReadOnlyMemory<byte> body, List<Line> lines, string refresh, CancellationToken cancellationToken)
     {
         var attempt = 0;
         while (lines.Count > 0)
@@ -68,11 +69,14 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
             var ready = lines.Sum(line => line.Length) == body.Length ? body : Gather(body, lines);
             try
             {
-                using var answer = await client.SendAsync(HttpMethod.Post, $"{options.DataStream}/_bulk{refresh}", ready, cancellationToken, "x-ndjson");
+                using var answer = await client.SendAsync(
+                    HttpMethod.Post, $"{options.DataStream}/_bulk{refresh}", ready, cancellationToken, "x-ndjson");
                 var items = answer.Root.GetProperty("items");
                 if (items.GetArrayLength() != lines.Count)
                 {
-                    throw new StoreUnavailableException("Elasticsearch answered for another number of events than were sent. Send the batch again: events with an identity are not doubled.");
+                    throw new StoreUnavailableException(
+                        "Elasticsearch answered for another number of events than were sent. "
+                        + "Send the batch again: events with an identity are not doubled.");
                 }
 
                 lines = [.. lines.Where((line, i) => !append.Settle(line.Event, items[i].GetProperty("create"), answer.Attempts > 1))];
@@ -85,13 +89,18 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
             }
             catch (ElasticsearchException tooLarge) when (tooLarge.Status == 413)
             {
-                append.Refuse(lines[0].Event, RejectionCodes.TooLarge, "The event is longer than the cluster takes in one request (http.max_content_length).");
+                append.Refuse(
+                    lines[0].Event,
+                    RejectionCodes.TooLarge,
+                    "The event is longer than the cluster takes in one request (http.max_content_length).");
                 return;
             }
 
             if (lines.Count > 0 && attempt >= options.MaxRetries)
             {
-                throw new StoreUnavailableException($"Elasticsearch could not take {lines.Count} of {append.Events.Count} events ({append.LastFailure}). Send the batch again: events with an identity are not doubled.");
+                throw new StoreUnavailableException(
+                    $"Elasticsearch could not take {lines.Count} of {append.Events.Count} events ({append.LastFailure}). "
+                    + "Send the batch again: events with an identity are not doubled.");
             }
 
             if (lines.Count > 0)
@@ -143,7 +152,9 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         json.WriteStartObject();
         foreach (var member in root.EnumerateObject())
         {
-            if (!(member.NameEquals("_id") || member.NameEquals("_index") || (hasProvenance && member.NameEquals(ProvenanceField)) || (preset is not null && member.NameEquals("event.dataset"))))
+            if (!(member.NameEquals("_id") || member.NameEquals("_index")
+                || (hasProvenance && member.NameEquals(ProvenanceField))
+                || (preset is not null && member.NameEquals("event.dataset"))))
             {
                 member.WriteTo(json);
             }
@@ -174,7 +185,8 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
 
     private static bool HasDataset(JsonElement root) =>
         (root.TryGetProperty("event.dataset", out var dotted) && HasValue(dotted))
-        || (root.TryGetProperty("event", out var nested) && Objects(nested).Any(each => each.TryGetProperty("dataset", out var dataset) && HasValue(dataset)));
+        || (root.TryGetProperty("event", out var nested)
+            && Objects(nested).Any(each => each.TryGetProperty("dataset", out var dataset) && HasValue(dataset)));
 
     // An array is its members, and null is no value, as Elasticsearch has it.
     private static bool HasValue(JsonElement value) =>
@@ -235,7 +247,11 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
             switch (status)
             {
                 case >= 200 and < 300 when item.TryGetProperty("failure_store", out var kept) && kept.ValueEquals("used"):
-                    Refuse(index, RejectionCodes.RefusedByStore, "Elasticsearch could not index the event and put it into the failure store of the data stream, where no search of this service finds it.");
+                    Refuse(
+                        index,
+                        RejectionCodes.RefusedByStore,
+                        "Elasticsearch could not index the event and put it into the failure store of the data stream, "
+                        + "where no search of this service finds it.");
                     return true;
 
                 case >= 200 and < 300:
@@ -278,6 +294,12 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         public AppendResult ToResult() => new(
             _duplicates,
             _rejected,
-            _doubtful == 0 ? [] : [new Warning("writeRepeated", "The answer of Elasticsearch was lost and the events were sent again. Some of the duplicates counted may be this batch's own.", _doubtful)]);
+            _doubtful == 0
+                ? []
+                : [new Warning(
+                    "writeRepeated",
+                    "The answer of Elasticsearch was lost and the events were sent again. "
+                    + "Some of the duplicates counted may be this batch's own.",
+                    _doubtful)]);
     }
 }

@@ -40,7 +40,9 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                 total = TotalOf(counted);
             }
 
-            var rest = start is { } place ? query with { Window = query.Window with { From = Math.Max(query.Window.From, place.Timestamp - 1) } } : query;
+            var rest = start is { } place
+                ? query with { Window = query.Window with { From = Math.Max(query.Window.From, place.Timestamp - 1) } }
+                : query;
             // Where only some of the hits count, a page of few events may take many.
             var size = query.IsOfAll ? Math.Min(query.Limit + 1, HitsPerSearch) : HitsPerSearch;
             string? after = null;
@@ -106,7 +108,10 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     private async Task<PointInTime> OpenAsync(MappedIndices indices, CancellationToken cancellationToken)
     {
         using var answer = await client.SendAsync(
-            HttpMethod.Post, $"{string.Join(',', indices.Patterns)}/_pit?keep_alive={KeepAlive}&ignore_unavailable=true", null, cancellationToken);
+            HttpMethod.Post,
+            $"{string.Join(',', indices.Patterns)}/_pit?keep_alive={KeepAlive}&ignore_unavailable=true",
+            null,
+            cancellationToken);
         return new PointInTime { Id = answer.Root.GetProperty("id").GetString()! };
     }
 
@@ -130,7 +135,10 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                 {
                     filter = (object[])
                     [
-                        new { terms = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["source.ip"] = Spellings(query.Address) } },
+                        new
+                        {
+                            terms = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["source.ip"] = Spellings(query.Address) },
+                        },
                         .. Within(query.Window) is { } window ? [window] : Array.Empty<object>(),
                         .. query.IngestedAfter is { } ingestedAfter ? IngestedSince(ingestedAfter, indices) : [],
                     ],
@@ -147,18 +155,21 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             json.WritePropertyName("_source");
             JsonSerializer.Serialize(json, EventDocument.Paths.Append(EventWriter.ProvenanceField + ".*"));
             json.WritePropertyName("fields");
-            JsonSerializer.Serialize(json, ColumnsOf(query.Revision).Select(path => path == "@timestamp" || (path == "event.ingested" && indices.Column(path) == path)
-                ? (object)new { field = path, format = DateFormat }
-                : path));
+            JsonSerializer.Serialize(json, ColumnsOf(query.Revision).Select(path =>
+                path == "@timestamp" || (path == "event.ingested" && indices.Column(path) == path)
+                    ? (object)new { field = path, format = DateFormat }
+                    : path));
             json.WriteEndObject();
         }
 
-        var answer = await client.SendAsync(HttpMethod.Post, "_search?allow_partial_search_results=false", body.WrittenSpan.ToArray(), cancellationToken);
+        var answer = await client.SendAsync(
+            HttpMethod.Post, "_search?allow_partial_search_results=false", body.WrittenSpan.ToArray(), cancellationToken);
         pit.Id = answer.Root.TryGetProperty("pit_id", out var id) ? id.GetString()! : pit.Id;
         if (answer.Root.GetProperty("timed_out").GetBoolean() || answer.Root.GetProperty("_shards").GetProperty("failed").GetInt32() > 0)
         {
             answer.Dispose();
-            throw new StoreUnavailableException("Elasticsearch could search only some of the shards, so events would be missing. Try again.");
+            throw new StoreUnavailableException(
+                "Elasticsearch could search only some of the shards, so events would be missing. Try again.");
         }
 
         return answer;
@@ -183,7 +194,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         return bounds.Count > 1 ? InRange("@timestamp", bounds) : null;
     }
 
-    private static object InRange(string path, object bounds) => new { range = new Dictionary<string, object>(StringComparer.Ordinal) { [path] = bounds } };
+    private static object InRange(string path, object bounds) =>
+        new { range = new Dictionary<string, object>(StringComparer.Ordinal) { [path] = bounds } };
 
     /// <summary>Spares the reading of events that were ingested before; which they are exactly is told when they are read.</summary>
     private static object[] IngestedSince(long time, MappedIndices indices)
@@ -191,12 +203,14 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         // Where some index maps it as anything but a date, the search could not compare.
         const string Path = "event.ingested";
         var bound = new { gte = ElasticsearchEventStore.Iso(time), format = DateFormat };
+        var lacksPath = new { @bool = new { must_not = new { exists = new { field = Path } }, filter = InRange("@timestamp", bound) } };
         return indices.Column(Path) != Path
             ? []
-            : [new { @bool = new { should = new[] { InRange(Path, bound), new { @bool = new { must_not = new { exists = new { field = Path } }, filter = InRange("@timestamp", bound) } } } } }];
+            : [new { @bool = new { should = new[] { InRange(Path, bound), lacksPath } } }];
     }
 
-    private static IEnumerable<string> ColumnsOf(RuleRevision revision) => EsqlQuery.ConditionColumns(revision).Concat(["@timestamp", "event.ingested"]);
+    private static IEnumerable<string> ColumnsOf(RuleRevision revision) =>
+        EsqlQuery.ConditionColumns(revision).Concat(["@timestamp", "event.ingested"]);
 
     /// <summary>An address mapped as such is found in any spelling; where it is mapped as text, only as it was written.</summary>
     private static string[] Spellings(SourceAddress address)
@@ -205,7 +219,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         return address.IsIPv4 ? [canonical, "::ffff:" + canonical] : [canonical, canonical.ToUpperInvariant()];
     }
 
-    private static long TotalOf(ElasticsearchClient.Answer answer) => answer.Root.GetProperty("hits").GetProperty("total").GetProperty("value").GetInt64();
+    private static long TotalOf(ElasticsearchClient.Answer answer) =>
+        answer.Root.GetProperty("hits").GetProperty("total").GetProperty("value").GetInt64();
 
     /// <summary>A point in time; every search may give it another id.</summary>
     private sealed class PointInTime
@@ -242,7 +257,11 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 
         public void Add(JsonElement hit)
         {
-            var place = new Place(hit.GetProperty("sort")[0].GetInt64(), hit.GetProperty("_id").GetString()!, hit.GetProperty("_index").GetString()!, 0);
+            var place = new Place(
+                hit.GetProperty("sort")[0].GetInt64(),
+                hit.GetProperty("_id").GetString()!,
+                hit.GetProperty("_index").GetString()!,
+                0);
             if (place.Timestamp != _newest)
             {
                 Settle();
@@ -271,7 +290,9 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         {
             Settle();
             var late = query.IsOfAll && start is { } place ? Before - place.Before : 0;
-            var next = _events.Count > query.Limit ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query) : null;
+            var next = _events.Count > query.Limit
+                ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query)
+                : null;
             return new EventPage([.. _events.Take(query.Limit).Select(each => each.Document)], query.IsOfAll ? total : null, next)
             {
                 Warnings = late > 0 ? [.. incomplete, Warning.LateEvents(late)] : incomplete,
@@ -286,7 +307,10 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             _settled = _events.Count;
         }
 
-        private void SortLatest() => _events.Sort(_settled, _events.Count - _settled, Comparer<(Place Place, EventDocument)>.Create((left, right) => left.Place.Compare(right.Place)));
+        private void SortLatest() => _events.Sort(
+            _settled,
+            _events.Count - _settled,
+            Comparer<(Place Place, EventDocument)>.Create((left, right) => left.Place.Compare(right.Place)));
 
         /// <summary>The event of a hit, or null where it is not asked for.</summary>
         private EventDocument? Read(JsonElement hit, Place place)
@@ -302,10 +326,17 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                 // The cluster sorts a document without a time as the latest there is, and has years that no answer can show.
                 return query.CountedOnly
                     ? null
-                    : new EventDocument { Timestamp = EcsTime.ToDateTime(Math.Clamp(place.Timestamp, EcsTime.Earliest, EcsTime.Latest)), Id = place.Id, Index = place.Index, Message = $"The document cannot be shown: {unreadable.Message}" };
+                    : new EventDocument
+                    {
+                        Timestamp = EcsTime.ToDateTime(Math.Clamp(place.Timestamp, EcsTime.Earliest, EcsTime.Latest)),
+                        Id = place.Id,
+                        Index = place.Index,
+                        Message = $"The document cannot be shown: {unreadable.Message}",
+                    };
             }
 
-            var isAskedFor = (!query.CountedOnly || record.Classification.IsKeptBy(query.Revision)) && !(record.Ingested < query.IngestedAfter);
+            var isAskedFor = (!query.CountedOnly || record.Classification.IsKeptBy(query.Revision))
+                && !(record.Ingested < query.IngestedAfter);
             return isAskedFor ? EventDocument.From(record, query.Revision) : null;
         }
 
@@ -380,7 +411,9 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         }
 
         private static string? Text(JsonElement from, string name) =>
-            from.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String or JsonValueKind.Number ? value.ToString() : null;
+            from.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String or JsonValueKind.Number
+                ? value.ToString()
+                : null;
     }
 
     private static partial class Log

@@ -34,7 +34,8 @@ internal sealed record MappedIndices
 /// Looks before it queries: an ES|QL query that names one column which no index maps fails as a whole, and an index that may not be read
 /// looks the same as one that is not there.
 /// </summary>
-internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions options, IReadOnlyList<string> alertDatasets, TimeProvider clock)
+internal sealed class Mappings(
+    ElasticsearchClient client, ElasticsearchOptions options, IReadOnlyList<string> alertDatasets, TimeProvider clock)
 {
     /// <summary>
     /// How often failed mappings are asked for again. A remote cluster that is down stays so, and every run would wait for it.
@@ -47,7 +48,11 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
 
     /// <summary>The types that <c>TO_STRING</c> takes, so that indices of different opinions read alike.</summary>
     private static readonly HashSet<string> ConvertibleTypes =
-        [.. KeywordTypes, "boolean", "date", "double", "float", "half_float", "scaled_float", "integer", "short", "byte", "long", "unsigned_long", "ip", "version"];
+    [
+        .. KeywordTypes,
+        "boolean", "date", "double", "float", "half_float", "scaled_float", "integer", "short", "byte", "long", "unsigned_long", "ip",
+        "version",
+    ];
 
     /// <summary>
     /// How long mappings count that lack something: the next write of anybody may add it. Long enough for the evidence of one run, alert by
@@ -105,12 +110,16 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     public async Task<IReadOnlyDictionary<(string Pattern, string Privilege), bool>?> PrivilegesAsync(
         IEnumerable<(string[] Patterns, string[] Privileges)> asked, CancellationToken cancellationToken)
     {
-        var body = JsonSerializer.SerializeToUtf8Bytes(new { index = asked.Select(each => new { names = each.Patterns, privileges = each.Privileges }) });
+        var body = JsonSerializer.SerializeToUtf8Bytes(new
+        {
+            index = asked.Select(each => new { names = each.Patterns, privileges = each.Privileges }),
+        });
         try
         {
             using var answer = await client.SendAsync(HttpMethod.Post, "_security/user/_has_privileges", body, cancellationToken);
             return answer.Root.GetProperty("index").EnumerateObject()
-                .SelectMany(index => index.Value.EnumerateObject().Select(privilege => ((index.Name, privilege.Name), privilege.Value.GetBoolean())))
+                .SelectMany(index => index.Value.EnumerateObject()
+                    .Select(privilege => ((index.Name, privilege.Name), privilege.Value.GetBoolean())))
                 .ToDictionary();
         }
         catch (ElasticsearchException unknown) when (unknown.Status is 400 or 404 or 405 or 500 or 501)
@@ -124,7 +133,10 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         await client.InfoAsync(cancellationToken);
         var patterns = PatternsOf(revision);
         var (anyIndex, fields, unread) = await FieldCapsAsync(
-            patterns, [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)], Math.Min(options.MaxRetries, MostRetries), cancellationToken);
+            patterns,
+            [.. EsqlQuery.Columns(revision).Union(DatasetPaths, StringComparer.Ordinal)],
+            Math.Min(options.MaxRetries, MostRetries),
+            cancellationToken);
         var ofAlerts = patterns.ToLookup(pattern => pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 1)..].StartsWith('.'));
         var events = await LookForAnyAsync([.. ofAlerts[false].Distinct(StringComparer.Ordinal)], isOfAlerts: false, cancellationToken);
         var alerts = await LookForAnyAsync([.. ofAlerts[true]], isOfAlerts: true, cancellationToken);
@@ -147,9 +159,11 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     /// What to tell where the patterns reach no index, and whether that is for lack of privileges. Nothing where they reach one, or where
     /// some did not answer, which is told already.
     /// </summary>
-    private async Task<(Warning? Missing, bool MayNotRead)> LookForAnyAsync(string[] patterns, bool isOfAlerts, CancellationToken cancellationToken)
+    private async Task<(Warning? Missing, bool MayNotRead)> LookForAnyAsync(
+        string[] patterns, bool isOfAlerts, CancellationToken cancellationToken)
     {
-        if (patterns.Length == 0 || await FieldCapsAsync(patterns, ["@timestamp"], 0, cancellationToken) is { Any: true } or { Unread: not null })
+        if (patterns.Length == 0
+            || await FieldCapsAsync(patterns, ["@timestamp"], 0, cancellationToken) is { Any: true } or { Unread: not null })
         {
             return (null, false);
         }
@@ -159,16 +173,28 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         var all = string.Join(", ", patterns);
         var warning = (isOfAlerts, mayNotRead) switch
         {
-            (_, true) => new Warning(isOfAlerts ? "alertsNotReadable" : "eventsNotReadable", $"The credentials may not read {all}, so what is there was not looked at. Grant 'read' and 'view_index_metadata' on it.", patterns.Length),
-            (true, false) => new Warning("alertsIndexMissing", $"No index matches {all}: Kibana's detection engine has raised no alert here yet. Enable the rule External Alerts, or ask with 'promote'.", patterns.Length),
-            (false, false) => new Warning("eventsIndexMissing", $"No index matches {all}: no events have been ingested, or the patterns are wrong (Store:Elasticsearch:Indices).", patterns.Length),
+            (_, true) => new Warning(
+                isOfAlerts ? "alertsNotReadable" : "eventsNotReadable",
+                $"The credentials may not read {all}, so what is there was not looked at. "
+                + "Grant 'read' and 'view_index_metadata' on it.",
+                patterns.Length),
+            (true, false) => new Warning(
+                "alertsIndexMissing",
+                $"No index matches {all}: Kibana's detection engine has raised no alert here yet. "
+                + "Enable the rule External Alerts, or ask with 'promote'.",
+                patterns.Length),
+            (false, false) => new Warning(
+                "eventsIndexMissing",
+                $"No index matches {all}: no events have been ingested, or the patterns are wrong (Store:Elasticsearch:Indices).",
+                patterns.Length),
         };
         return (warning, mayNotRead);
     }
 
     /// <summary>How each path is read, and what to tell where indices disagree on types.</summary>
     /// <exception cref="StoreUnavailableException">The rule cannot read a path as it is mapped.</exception>
-    private (Dictionary<string, string> Columns, Warning? Mixed) ColumnsOf(Dictionary<string, Dictionary<string, string[]>> fields, RuleRevision revision)
+    private (Dictionary<string, string> Columns, Warning? Mixed) ColumnsOf(
+        Dictionary<string, Dictionary<string, string[]>> fields, RuleRevision revision)
     {
         var columns = new Dictionary<string, string>(StringComparer.Ordinal);
         var mixed = new List<string>();
@@ -184,7 +210,9 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             }
             else if (!EsqlQuery.DisplayColumns.Contains(path) || path == "kibana.alert.rule.name")
             {
-                throw new StoreUnavailableException($"The rule cannot read {path}: it is mapped as {Places(types)}. Mend the mapping, or leave those indices out (Store:Elasticsearch:Indices:{revision.Name}).");
+                throw new StoreUnavailableException(
+                    $"The rule cannot read {path}: it is mapped as {Places(types)}. "
+                    + $"Mend the mapping, or leave those indices out (Store:Elasticsearch:Indices:{revision.Name}).");
             }
         }
 
@@ -195,7 +223,8 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
 
         return (columns, mixed.Count == 0 ? null : new Warning(
             "mixedMapping",
-            $"Indices disagree on the type of {string.Join("; ", mixed)}. It is read as text, which is right but slower. Align the mappings.",
+            $"Indices disagree on the type of {string.Join("; ", mixed)}. "
+            + "It is read as text, which is right but slower. Align the mappings.",
             mixed.Count));
     }
 
@@ -219,16 +248,24 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     private static string? TextOf(string path, IReadOnlyDictionary<string, string[]> types) => path switch
     {
         // As it is, an index can look it up.
-        "source.ip" => types.Keys.All(type => type == "ip") ? path : types.Keys.All(type => type == "ip" || KeywordTypes.Contains(type)) ? EsqlPredicate.SourceIpText : null,
+        "source.ip" => types.Keys.All(type => type == "ip") ? path
+            : types.Keys.All(type => type == "ip" || KeywordTypes.Contains(type)) ? EsqlPredicate.SourceIpText
+            : null,
         // Before 8.18 nanoseconds cannot be compared with milliseconds, before 9.2 a column cannot be both.
-        "@timestamp" => types.Keys.All(type => type == "date") ? path : types.Keys.All(type => type is "date" or "date_nanos") ? $"TO_DATETIME({path})" : null,
-        "event.ingested" => types.Keys.All(type => type == "date") ? path : types.Keys.All(type => type is "date" or "date_nanos" or "keyword" or "text") ? $"TO_DATETIME({path})" : null,
+        "@timestamp" => types.Keys.All(type => type == "date") ? path
+            : types.Keys.All(type => type is "date" or "date_nanos") ? $"TO_DATETIME({path})"
+            : null,
+        "event.ingested" => types.Keys.All(type => type == "date") ? path
+            : types.Keys.All(type => type is "date" or "date_nanos" or "keyword" or "text") ? $"TO_DATETIME({path})"
+            : null,
         _ when types.Count == 1 && KeywordTypes.Contains(types.Keys.First()) => path,
         _ => types.Keys.All(ConvertibleTypes.Contains) ? $"TO_STRING({path})" : null,
     };
 
-    private static string Places(IReadOnlyDictionary<string, string[]> types) => ElasticsearchClient.Escape(string.Join(" and as ", types.Select(type =>
-        type.Value.Length == 0 ? type.Key : $"{type.Key} in {string.Join(", ", type.Value.Take(3))}{(type.Value.Length > 3 ? ", ..." : "")}")));
+    private static string Places(IReadOnlyDictionary<string, string[]> types) =>
+        ElasticsearchClient.Escape(string.Join(" and as ", types.Select(type => type.Value.Length == 0
+            ? type.Key
+            : $"{type.Key} in {string.Join(", ", type.Value.Take(3))}{(type.Value.Length > 3 ? ", ..." : "")}")));
 
     /// <summary>
     /// Whether the patterns reach any index, per mapped path its types with the indices of each, where they differ, and what to tell where
@@ -255,7 +292,8 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
             // One remote cluster that is not connected, or says no, makes the cluster refuse them all, its own indices included.
             return (false, [], !patterns.Any(RemoteClusters.IsOfRemote) ? null : new Warning(
                 "mappingsIncomplete",
-                $"The cluster refused to tell the mappings of {string.Join(", ", patterns)} ({refused.Message}), so nothing there was looked at. Connect the remote clusters, or leave them out (Store:Elasticsearch:Indices).",
+                $"The cluster refused to tell the mappings of {string.Join(", ", patterns)} ({refused.Message}), "
+                + "so nothing there was looked at. Connect the remote clusters, or leave them out (Store:Elasticsearch:Indices).",
                 patterns.Count));
         }
     }
@@ -264,20 +302,28 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
     {
         JsonElement[] failures = answer.TryGetProperty("failures", out var told) ? [.. told.EnumerateArray()] : [];
         var count = answer.TryGetProperty("failed_indices", out var counted) ? counted.GetInt32() : 0;
-        string[] names = [.. failures.SelectMany(failure => failure.GetProperty("indices").EnumerateArray()).Select(index => index.ToString()).Distinct(StringComparer.Ordinal)];
+        string[] names =
+        [
+            .. failures.SelectMany(failure => failure.GetProperty("indices").EnumerateArray())
+                .Select(index => index.ToString())
+                .Distinct(StringComparer.Ordinal),
+        ];
         count = Math.Max(count, names.Length);
         if (count == 0 && failures.Length == 0)
         {
             return null;
         }
 
-        var places = names.Length == 0 ? "some indices" : ElasticsearchClient.Escape(string.Join(", ", names.Take(5)) + (names.Length > 5 ? ", ..." : ""));
+        var places = names.Length == 0
+            ? "some indices"
+            : ElasticsearchClient.Escape(string.Join(", ", names.Take(5)) + (names.Length > 5 ? ", ..." : ""));
         var (type, reason) = failures.Length > 0 && failures[0].TryGetProperty("failure", out var failure)
             ? ElasticsearchClient.ReasonOf(failure.TryGetProperty("error", out var error) ? error : failure)
             : ("unknown", "the cluster gave no reason");
         return new Warning(
             "mappingsIncomplete",
-            $"The mappings of {places} could not be read ({type}: {reason}), so what is there may not have been looked at. Bring the shards or the remote cluster back and ask again, or leave those indices out (Store:Elasticsearch:Indices).",
+            $"The mappings of {places} could not be read ({type}: {reason}), so what is there may not have been looked at. "
+            + "Bring the shards or the remote cluster back and ask again, or leave those indices out (Store:Elasticsearch:Indices).",
             Math.Max(count, 1));
     }
 
@@ -294,7 +340,9 @@ internal sealed class Mappings(ElasticsearchClient client, ElasticsearchOptions 
         {
             fields[field.Name] = field.Value.EnumerateObject().Where(type => type.Name != "unmapped").ToDictionary(
                 type => type.Name,
-                type => type.Value.TryGetProperty("indices", out var indices) ? indices.EnumerateArray().Select(index => index.GetString()!).ToArray() : [],
+                type => type.Value.TryGetProperty("indices", out var indices)
+                    ? indices.EnumerateArray().Select(index => index.GetString()!).ToArray()
+                    : [],
                 StringComparer.Ordinal);
         }
 

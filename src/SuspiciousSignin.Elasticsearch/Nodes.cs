@@ -110,7 +110,8 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
                 response = await base.SendAsync(request, either.Token);
                 await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, either.Token);
             }
-            catch (Exception fault) when (fault is HttpRequestException or IOException or OperationCanceledException or InvalidDataException or InvalidOperationException { Source: "System.IO.Compression.Brotli" })
+            catch (Exception fault) when (fault is HttpRequestException or IOException or OperationCanceledException or InvalidDataException
+                or InvalidOperationException { Source: "System.IO.Compression.Brotli" })
             {
                 response?.Dispose();
                 cancellationToken.ThrowIfCancellationRequested();
@@ -120,13 +121,16 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
             }
 
             // A node that lives says so too of a cluster whose shards do not, or (without content) of a body that is too long.
-            var lacksShards = response.StatusCode == HttpStatusCode.ServiceUnavailable && IsJson(response) && IsOfShards(await response.Content.ReadAsStringAsync(cancellationToken));
+            var lacksShards = response.StatusCode == HttpStatusCode.ServiceUnavailable
+                && IsJson(response)
+                && IsOfShards(await response.Content.ReadAsStringAsync(cancellationToken));
             request.Options.Set(ShardsLack, lacksShards);
             if (lacksShards || response.StatusCode == HttpStatusCode.RequestEntityTooLarge)
             {
                 nodes.Answered(node);
             }
-            else if (response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout || !IsJson(response))
+            else if (response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout
+                || !IsJson(response))
             {
                 nodes.Failed(node, $"status {(int)response.StatusCode}, {response.Content.Headers.ContentType?.MediaType ?? "no content"}");
             }
@@ -148,12 +152,14 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
         response.Headers.RetryAfter is { } told ? told.Delta ?? (told.Date - clock.GetUtcNow()) : null;
 
     private static bool IsOfShards(string error) =>
-        error.Contains("\"search_phase_execution_exception\"", StringComparison.Ordinal) || error.Contains("\"no_shard_available_action_exception\"", StringComparison.Ordinal);
+        error.Contains("\"search_phase_execution_exception\"", StringComparison.Ordinal)
+        || error.Contains("\"no_shard_available_action_exception\"", StringComparison.Ordinal);
 
     /// <summary>Whether the answer is of a kind that only Elasticsearch gives: JSON, in any of its spellings.</summary>
     internal static bool IsJson(HttpResponseMessage response) =>
         response.Content.Headers.ContentType?.MediaType is { } type
-        && (type.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.StartsWith("application/vnd.elasticsearch+json", StringComparison.OrdinalIgnoreCase));
+        && (type.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || type.StartsWith("application/vnd.elasticsearch+json", StringComparison.OrdinalIgnoreCase));
 
     private static partial class Log
     {

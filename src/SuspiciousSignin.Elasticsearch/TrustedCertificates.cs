@@ -37,7 +37,8 @@ public static class TrustedCertificates
 
     private static bool IsPinned(X509Certificate2 leaf, X509Chain? chain, SslPolicyErrors errors, byte[] fingerprint)
     {
-        bool Matches(X509Certificate2 certificate) => CryptographicOperations.FixedTimeEquals(certificate.GetCertHash(HashAlgorithmName.SHA256), fingerprint);
+        bool Matches(X509Certificate2 certificate) =>
+            CryptographicOperations.FixedTimeEquals(certificate.GetCertHash(HashAlgorithmName.SHA256), fingerprint);
 
         // The very certificate of the node needs no authority and no name: nobody else has its key.
         return Matches(leaf)
