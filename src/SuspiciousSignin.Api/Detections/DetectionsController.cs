@@ -13,7 +13,11 @@ namespace SuspiciousSignin.Api.Detections;
 [Route("api/v1/detections")]
 [Tags("Detections")]
 public sealed class DetectionsController(
-    CorrelationService correlation, IValidator<DetectionRequest> validator, RunOptions runs, ServiceMetrics metrics, TimeProvider clock) : ControllerBase
+    CorrelationService correlation,
+    IValidator<DetectionRequest> validator,
+    RunOptions runs,
+    ServiceMetrics metrics,
+    TimeProvider clock) : ControllerBase
 {
     /// <summary>The longest body, bytes.</summary>
     public const long MaxBodyBytes = 1024 * 1024;

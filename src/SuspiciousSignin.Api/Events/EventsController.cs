@@ -70,7 +70,8 @@ public sealed class EventsController(
         }
 
         // A batch that is stored is judged beside events that others sent, which whoever only sends may not read.
-        if (request is { IncludeEvents: true, Store: not false } && !(await authorization.AuthorizeAsync(User, Scopes.AlertsRead)).Succeeded)
+        if (request is { IncludeEvents: true, Store: not false }
+            && !(await authorization.AuthorizeAsync(User, Scopes.AlertsRead)).Succeeded)
         {
             return Forbid(Access.Lacking(Scopes.AlertsRead));
         }
@@ -91,7 +92,8 @@ public sealed class EventsController(
             : await EvaluateOnceAsync($"{Access.CallerOf(User)}\n{idempotencyKey}", format, request, cancellationToken);
     }
 
-    private async Task<IActionResult> EvaluateOnceAsync(string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+    private async Task<IActionResult> EvaluateOnceAsync(
+        string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
     {
         switch (idempotency.TryClaim(key, out var firstHash, out var firstAnswer))
         {
@@ -110,7 +112,10 @@ public sealed class EventsController(
 
                     return HashOf(hashAgain, format).AsSpan().SequenceEqual(firstHash)
                         ? File(firstAnswer, "application/json; charset=utf-8")
-                        : this.Refuse(StatusCodes.Status422UnprocessableEntity, "This Idempotency-Key was used with another request. Use a new key for a new request.", at: "Idempotency-Key");
+                        : this.Refuse(
+                            StatusCodes.Status422UnprocessableEntity,
+                            "This Idempotency-Key was used with another request. Use a new key for a new request.",
+                            at: "Idempotency-Key");
                 }
 
             default:
@@ -124,7 +129,8 @@ public sealed class EventsController(
                         body,
                         format,
                         request,
-                        () => BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)])),
+                        () => BinaryPrimitives.ReadUInt128LittleEndian(
+                            SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)])),
                         cancellationToken);
                     isRemembered = answer is not null && idempotency.TryComplete(key, HashOf(hash, format), answer);
                     return result;
@@ -141,19 +147,34 @@ public sealed class EventsController(
     }
 
     private async Task<(IActionResult Result, Evaluation? Answer)> EvaluateBodyAsync(
-        PipeReader body, BatchFormat format, EvaluationRequest request, Func<UInt128>? identityOfRequest, CancellationToken cancellationToken)
+        PipeReader body,
+        BatchFormat format,
+        EvaluationRequest request,
+        Func<UInt128>? identityOfRequest,
+        CancellationToken cancellationToken)
     {
         var (batch, refusal) = await EventBatchReader.ReadAsync(body, format, readerOptions, cancellationToken);
         if (refusal is not null)
         {
-            return (refusal.Status == StatusCodes.Status400BadRequest ? this.Refuse(refusal.Status, refusal.Detail, at: "") : this.Refuse(refusal.Status, refusal.Detail), null);
+            return (
+                refusal.Status == StatusCodes.Status400BadRequest
+                    ? this.Refuse(refusal.Status, refusal.Detail, at: "")
+                    : this.Refuse(refusal.Status, refusal.Detail),
+                null);
         }
 
         var identity = identityOfRequest?.Invoke();
         AppliedTimeShift? applied = null;
-        if (TimeShift.TryParse(request.TimeShift, out var shift) && shift.Apply(batch!, clock.GetUtcNow(), out applied, identity) is { } why)
+        if (TimeShift.TryParse(request.TimeShift, out var shift)
+            && shift.Apply(batch!, clock.GetUtcNow(), out applied, identity) is { } why)
         {
-            return (this.Refuse(StatusCodes.Status422UnprocessableEntity, $"The events cannot be moved: {why} Nothing was stored.", at: "timeShift", why), null);
+            return (
+                this.Refuse(
+                    StatusCodes.Status422UnprocessableEntity,
+                    $"The events cannot be moved: {why} Nothing was stored.",
+                    at: "timeShift",
+                    why),
+                null);
         }
 
         if (identity is { } ofRequest)
@@ -194,7 +215,9 @@ public sealed class EventsController(
     /// <summary>The hash of body and parameters, in whatever order and case they came.</summary>
     private byte[] HashOf(SHA256 bodyHash, BatchFormat format)
     {
-        var parameters = Request.Query.Select(parameter => $"{parameter.Key.ToUpperInvariant()}={parameter.Value}").Order(StringComparer.Ordinal);
+        var parameters = Request.Query
+            .Select(parameter => $"{parameter.Key.ToUpperInvariant()}={parameter.Value}")
+            .Order(StringComparer.Ordinal);
         return SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{string.Join('&', parameters)}|{format}")]);
     }
 

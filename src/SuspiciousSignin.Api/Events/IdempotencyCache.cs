@@ -19,7 +19,8 @@ public sealed class IdempotencyCache
     private readonly TimeProvider _clock;
     private long _bytes;
 
-    internal IdempotencyCache(IdempotencyOptions options, JsonSerializerOptions json, TimeProvider clock) => (_options, _json, _clock) = (options, json, clock);
+    internal IdempotencyCache(IdempotencyOptions options, JsonSerializerOptions json, TimeProvider clock) =>
+        (_options, _json, _clock) = (options, json, clock);
 
     /// <summary>What is known of a key.</summary>
     internal enum Claim
@@ -87,7 +88,8 @@ public sealed class IdempotencyCache
     private void Forget()
     {
         var oldest = _clock.GetUtcNow() - _options.Lifetime;
-        while (_answered.TryPeek(out var first) && (first.Entry.At < oldest || _answered.Count > _options.MaxKeys || _bytes > _options.MaxBytes))
+        while (_answered.TryPeek(out var first)
+            && (first.Entry.At < oldest || _answered.Count > _options.MaxKeys || _bytes > _options.MaxBytes))
         {
             _answered.Dequeue();
             _entries.Remove(first.Key);

@@ -103,7 +103,10 @@ internal static partial class Access
         {
             app.Use((context, next) => IsThisMachine(context)
                 ? next(context)
-                : Problems.WriteAsync(context, StatusCodes.Status403Forbidden, "In Development without keys, the service answers this machine only. Configure a key; see 'Keys' in the README."));
+                : Problems.WriteAsync(
+                    context,
+                    StatusCodes.Status403Forbidden,
+                    "In Development without keys, the service answers this machine only. Configure a key; see 'Keys' in the README."));
         }
 
         app.UseAuthentication();
@@ -112,16 +115,20 @@ internal static partial class Access
     }
 
     /// <summary>For a refusal of a caller who lacks a scope beside that of the endpoint.</summary>
-    public static AuthenticationProperties Lacking(string scope) => new(new Dictionary<string, string?>(StringComparer.Ordinal) { [LackingItem] = scope });
+    public static AuthenticationProperties Lacking(string scope) =>
+        new(new Dictionary<string, string?>(StringComparer.Ordinal) { [LackingItem] = scope });
 
     /// <summary>The scope of <see cref="Lacking"/>, or null for that of the endpoint.</summary>
-    public static string? LackingIn(AuthenticationProperties properties) => properties.Items.TryGetValue(LackingItem, out var scope) ? scope : null;
+    public static string? LackingIn(AuthenticationProperties properties) =>
+        properties.Items.TryGetValue(LackingItem, out var scope) ? scope : null;
 
     /// <summary>
     /// Who called, or null for a caller without credentials. All keys of a name are one caller: a second key for rotation is no second one.
     /// </summary>
     public static string? CallerOf(ClaimsPrincipal user) =>
-        user.Identity is { IsAuthenticated: true } caller ? $"{caller.AuthenticationType}/{user.FindFirstValue(ClaimTypes.NameIdentifier)}" : null;
+        user.Identity is { IsAuthenticated: true } caller
+            ? $"{caller.AuthenticationType}/{user.FindFirstValue(ClaimTypes.NameIdentifier)}"
+            : null;
 
     /// <summary>The address that called, as a counter knows it: an IPv6 caller commands a whole /64.</summary>
     public static string CounterKeyOf(IPAddress? address)
@@ -213,14 +220,17 @@ internal static partial class Access
         {
             if (options is { HasCredentials: true, AllowAnonymous: true })
             {
-                return ValidateOptionsResult.Fail("Auth:AllowAnonymous: a credential is configured too, which would be without effect. Take one of them away.");
+                return ValidateOptionsResult.Fail(
+                    "Auth:AllowAnonymous: a credential is configured too, which would be without effect. Take one of them away.");
             }
 
             return options.HasCredentials || options.AllowAnonymous || environment.IsDevelopment()
                 ? ValidateOptionsResult.Success
                 : ValidateOptionsResult.Fail(
-                    $"Auth: no credential is configured, so whoever reaches the port could read and add events; in {environment.EnvironmentName} the service does not start so. "
-                    + "'keys new --name NAME --scope SCOPE' prints a key and the settings that let it in; Auth:Jwt takes tokens of an OpenID Connect provider; "
+                    "Auth: no credential is configured, so whoever reaches the port could read and add events; "
+                    + $"in {environment.EnvironmentName} the service does not start so. "
+                    + "'keys new --name NAME --scope SCOPE' prints a key and the settings that let it in; "
+                    + "Auth:Jwt takes tokens of an OpenID Connect provider; "
                     + "Auth:AllowAnonymous=true starts it open, for a trial on an address that nobody else reaches.");
         }
     }

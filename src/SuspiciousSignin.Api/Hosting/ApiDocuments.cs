@@ -35,24 +35,29 @@ internal static class ApiDocuments
     public static void MapApiDocuments(this WebApplication app)
     {
         // Anybody may ask for a document, and making one takes longer than most runs.
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/openapi", StringComparison.OrdinalIgnoreCase), branch => branch.Use(NameYaml).UseOutputCache());
+        app.UseWhen(
+            context => context.Request.Path.StartsWithSegments("/openapi", StringComparison.OrdinalIgnoreCase),
+            branch => branch.Use(NameYaml).UseOutputCache());
         foreach (var extension in new[] { "json", "yaml" })
         {
             // Any other name is no route at all, and so a 404 like every other.
-            app.MapOpenApi($"/openapi/{{documentName:regex(^{Current}(-[23]\\.0)?$)}}.{extension}").CacheOutput(policy => policy.AddPolicy<OncePerMinute>(), excludeDefaultPolicy: true);
+            app.MapOpenApi($"/openapi/{{documentName:regex(^{Current}(-[23]\\.0)?$)}}.{extension}")
+                .CacheOutput(policy => policy.AddPolicy<OncePerMinute>(), excludeDefaultPolicy: true);
         }
 
         // Only there: it would match the path of every other request too.
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase), branch => branch.UseSwaggerUI(ui =>
-        {
-            ui.RoutePrefix = "swagger";
-            ui.SwaggerEndpoint($"/openapi/{Current}.json", "SuspiciousSignin (OpenAPI 3.1)");
-            ui.SwaggerEndpoint($"/openapi/{Older}.json", "SuspiciousSignin (OpenAPI 3.0)");
-            ui.SwaggerEndpoint($"/openapi/{Oldest}.json", "SuspiciousSignin (OpenAPI 2.0)");
-            ui.DocumentTitle = "SuspiciousSignin";
-            ui.DisplayOperationId();
-            ui.EnableDeepLinking();
-        }));
+        app.UseWhen(
+            context => context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase),
+            branch => branch.UseSwaggerUI(ui =>
+            {
+                ui.RoutePrefix = "swagger";
+                ui.SwaggerEndpoint($"/openapi/{Current}.json", "SuspiciousSignin (OpenAPI 3.1)");
+                ui.SwaggerEndpoint($"/openapi/{Older}.json", "SuspiciousSignin (OpenAPI 3.0)");
+                ui.SwaggerEndpoint($"/openapi/{Oldest}.json", "SuspiciousSignin (OpenAPI 2.0)");
+                ui.DocumentTitle = "SuspiciousSignin";
+                ui.DisplayOperationId();
+                ui.EnableDeepLinking();
+            }));
     }
 
     /// <summary>The framework sends YAML under a type that nobody registered; RFC 9512 has one.</summary>
@@ -61,7 +66,9 @@ internal static class ApiDocuments
         context.Response.OnStarting(() =>
         {
             var type = context.Response.ContentType;
-            context.Response.ContentType = type?.StartsWith("text/plain+yaml", StringComparison.Ordinal) == true ? "application/yaml" : type;
+            context.Response.ContentType = type?.StartsWith("text/plain+yaml", StringComparison.Ordinal) == true
+                ? "application/yaml"
+                : type;
             return Task.CompletedTask;
         });
         return next(context);
@@ -79,23 +86,39 @@ internal static class ApiDocuments
                 {
                     // Else the service that the document came from, by whatever name it is reached.
                     Url = context.ApplicationServices.GetRequiredService<HostingOptions>().PublicUrl ?? "/",
-                    Extensions = new Dictionary<string, IOpenApiExtension>(StringComparer.Ordinal) { ["x-internal"] = new JsonNodeExtension(true) },
+                    Extensions = new Dictionary<string, IOpenApiExtension>(StringComparer.Ordinal)
+                    {
+                        ["x-internal"] = new JsonNodeExtension(true),
+                    },
                 },
             ];
             document.Info = new OpenApiInfo
             {
                 Title = "SuspiciousSignin",
                 Version = "1",
-                Description = "Did somebody sign in to Entra ID, or read Microsoft 365 mail, from an address that network sensors had already flagged?",
+                Description = "Did somebody sign in to Entra ID, or read Microsoft 365 mail, "
+                    + "from an address that network sensors had already flagged?",
                 License = new OpenApiLicense { Name = "Apache-2.0", Url = new Uri("https://www.apache.org/licenses/LICENSE-2.0") },
             };
             document.Components ??= new OpenApiComponents();
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
             {
-                ["apiKey"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "X-API-Key", Description = "Where keys are configured." },
+                ["apiKey"] = new OpenApiSecurityScheme
+                {
+                    Type = SecuritySchemeType.ApiKey,
+                    In = ParameterLocation.Header,
+                    Name = "X-API-Key",
+                    Description = "Where keys are configured.",
+                },
                 // OpenAPI 2.0 knows no scheme of bearer tokens.
                 ["bearer"] = version == OpenApiSpecVersion.OpenApi2_0
-                    ? new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "Authorization", Description = $"'Bearer ' and a token: {OfBearer}" }
+                    ? new OpenApiSecurityScheme
+                    {
+                        Type = SecuritySchemeType.ApiKey,
+                        In = ParameterLocation.Header,
+                        Name = "Authorization",
+                        Description = $"'Bearer ' and a token: {OfBearer}",
+                    }
                     : new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = $"A token: {OfBearer}" },
             };
             document.Security =
@@ -103,15 +126,22 @@ internal static class ApiDocuments
                 new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("apiKey", document)] = [] },
                 new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("bearer", document)] = [] },
             ];
-            DocumentedBounds.Apply(document, context.ApplicationServices.GetRequiredService<EventReaderOptions>(), context.ApplicationServices.GetRequiredService<RunOptions>());
+            DocumentedBounds.Apply(
+                document,
+                context.ApplicationServices.GetRequiredService<EventReaderOptions>(),
+                context.ApplicationServices.GetRequiredService<RunOptions>());
             return Task.CompletedTask;
         });
-        options.AddOperationTransformer((operation, context, cancellationToken) => AddExamples(operation, context, version, cancellationToken));
+        options.AddOperationTransformer((operation, context, cancellationToken) =>
+            AddExamples(operation, context, version, cancellationToken));
     }
 
     /// <summary>Examples that work as they stand: the requests are dated from the moment the document is read.</summary>
     private static async Task AddExamples(
-        OpenApiOperation operation, OpenApiOperationTransformerContext context, OpenApiSpecVersion version, CancellationToken cancellationToken)
+        OpenApiOperation operation,
+        OpenApiOperationTransformerContext context,
+        OpenApiSpecVersion version,
+        CancellationToken cancellationToken)
     {
         AddParameters(operation);
         AddProblems(operation);
@@ -124,11 +154,14 @@ internal static class ApiDocuments
                 content.Remove(other);
             }
 
-            content["application/json"].Example = JsonNode.Parse("""{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
+            content["application/json"].Example = JsonNode.Parse(
+                """{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
         }
         else if (operation.OperationId == "evaluateEvents")
         {
-            operation.RequestBody = BatchBody(SampleScenario.Text(clock.GetUtcNow()).Split('\n', StringSplitOptions.RemoveEmptyEntries), version);
+            operation.RequestBody = BatchBody(
+                SampleScenario.Text(clock.GetUtcNow()).Split('\n', StringSplitOptions.RemoveEmptyEntries),
+                version);
         }
 
         if (await AnswerOfAsync(operation.OperationId, clock, cancellationToken) is { } answer)
@@ -145,7 +178,9 @@ internal static class ApiDocuments
             if (parameter.In == ParameterLocation.Header)
             {
                 // The comment in the code is found by the name of the parameter there.
-                parameter.Description ??= "Makes the request safe to send again: the same key of the same caller with the same body gives the first answer again.";
+                parameter.Description ??=
+                    "Makes the request safe to send again: "
+                    + "the same key of the same caller with the same body gives the first answer again.";
             }
             else if (parameter.In == ParameterLocation.Query)
             {
@@ -184,7 +219,8 @@ internal static class ApiDocuments
     private static OpenApiRequestBody BatchBody(string[] lines, OpenApiSpecVersion version) => new()
     {
         Required = true,
-        Description = "ECS documents, nested, dotted or mixed, and raw records; as an array, in an envelope such as {\"events\":[…]}, or one per line.",
+        Description = "ECS documents, nested, dotted or mixed, and raw records; "
+            + "as an array, in an envelope such as {\"events\":[…]}, or one per line.",
         Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
         {
             ["application/json"] = new()
@@ -205,7 +241,13 @@ internal static class ApiDocuments
     {
         if (operation == "getLimits")
         {
-            return ServiceLimits.Of(new RequestOptions(), new EventReaderOptions(), new RunOptions(), new AlertOptions(), new AuthOptions(), new IdempotencyOptions());
+            return ServiceLimits.Of(
+                new RequestOptions(),
+                new EventReaderOptions(),
+                new RunOptions(),
+                new AlertOptions(),
+                new AuthOptions(),
+                new IdempotencyOptions());
         }
 
         if (operation is not ("evaluateEvents" or "runDetection" or "getAlertsOfAddress" or "getEventsOfAddress"))
@@ -238,7 +280,9 @@ internal static class ApiDocuments
     private static OpenApiSchema BatchSchema(OpenApiSpecVersion version)
     {
         var array = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object } };
-        return version == OpenApiSpecVersion.OpenApi2_0 ? array : new OpenApiSchema { OneOf = [array, new OpenApiSchema { Type = JsonSchemaType.Object }] };
+        return version == OpenApiSpecVersion.OpenApi2_0
+            ? array
+            : new OpenApiSchema { OneOf = [array, new OpenApiSchema { Type = JsonSchemaType.Object }] };
     }
 
     /// <summary>One document for all, however they ask: whoever adds a parameter, a host or a key to the request gets no other.</summary>
@@ -246,7 +290,8 @@ internal static class ApiDocuments
     {
         public ValueTask CacheRequestAsync(OutputCacheContext context, CancellationToken cancellation)
         {
-            (context.EnableOutputCaching, context.AllowCacheLookup, context.AllowCacheStorage, context.AllowLocking) = (true, true, true, true);
+            (context.EnableOutputCaching, context.AllowCacheLookup, context.AllowCacheStorage, context.AllowLocking) =
+                (true, true, true, true);
             (context.CacheVaryByRules.QueryKeys, context.CacheVaryByRules.VaryByHost) = (default, false);
             context.ResponseExpirationTimeSpan = TimeSpan.FromMinutes(1);
             return ValueTask.CompletedTask;

@@ -63,7 +63,9 @@ internal sealed partial class ApiKeyHandler(
                 return Success(
                     Printable(named?.Value ?? "unnamed"),
                     Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes($"{named?.Type}={named?.Value}"))),
-                    claims.Where(claim => ScopeClaims.Contains(claim.Type)).SelectMany(claim => claim.Value.Split(' ')).Intersect(Scopes.All, StringComparer.Ordinal),
+                    claims.Where(claim => ScopeClaims.Contains(claim.Type))
+                        .SelectMany(claim => claim.Value.Split(' '))
+                        .Intersect(Scopes.All, StringComparer.Ordinal),
                     JwtBearerDefaults.AuthenticationScheme);
             }
 
@@ -88,13 +90,20 @@ internal sealed partial class ApiKeyHandler(
         if (_isProviderAway)
         {
             Response.Headers.RetryAfter = "10";
-            return Problems.WriteAsync(Context, StatusCodes.Status503ServiceUnavailable, "The OpenID Connect provider cannot be asked for the keys that tokens are signed with. Try again after the time in Retry-After.");
+            return Problems.WriteAsync(
+                Context,
+                StatusCodes.Status503ServiceUnavailable,
+                "The OpenID Connect provider cannot be asked for the keys that tokens are signed with. "
+                + "Try again after the time in Retry-After.");
         }
 
         if (_retryAfter is { } wait)
         {
             Response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
-            return Problems.WriteAsync(Context, StatusCodes.Status429TooManyRequests, "Too many failed attempts from this address. Try again after the time in Retry-After, with a valid key.");
+            return Problems.WriteAsync(
+                Context,
+                StatusCodes.Status429TooManyRequests,
+                "Too many failed attempts from this address. Try again after the time in Retry-After, with a valid key.");
         }
 
         Response.Headers.WWWAuthenticate = "ApiKey realm=\"SuspiciousSignin\"";
@@ -105,7 +114,9 @@ internal sealed partial class ApiKeyHandler(
         }
         else if (auth.Jwt.Authority is not null)
         {
-            Response.Headers.Append("WWW-Authenticate", _hint is null ? "Bearer realm=\"SuspiciousSignin\"" : "Bearer realm=\"SuspiciousSignin\", error=\"invalid_token\"");
+            Response.Headers.Append(
+                "WWW-Authenticate",
+                _hint is null ? "Bearer realm=\"SuspiciousSignin\"" : "Bearer realm=\"SuspiciousSignin\", error=\"invalid_token\"");
         }
 
         const string HowTo = "Send a valid key as 'Authorization: ApiKey KEY', 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.";
@@ -142,8 +153,11 @@ internal sealed partial class ApiKeyHandler(
     /// <param name="scheme">How the caller showed who it is.</param>
     private static AuthenticateResult Success(string name, string caller, IEnumerable<string> scopes, string scheme)
     {
-        var claims = scopes.Select(scope => new Claim("scope", scope)).Append(new Claim(ClaimTypes.Name, name)).Append(new Claim(ClaimTypes.NameIdentifier, caller));
-        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(claims, scheme)), ApiKeys.Scheme));
+        var claims = scopes.Select(scope => new Claim("scope", scope))
+            .Append(new Claim(ClaimTypes.Name, name))
+            .Append(new Claim(ClaimTypes.NameIdentifier, caller));
+        return AuthenticateResult.Success(
+            new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(claims, scheme)), ApiKeys.Scheme));
     }
 
     /// <summary>Counts the attempt, and logs it unless there were too many: a log is not to be filled from outside.</summary>
@@ -170,7 +184,8 @@ internal sealed partial class ApiKeyHandler(
     /// <summary>Whether this may be a good token, but the provider's keys were never to be had.</summary>
     private async Task<bool> IsProviderAwayAsync(string token)
     {
-        if (!new JsonWebTokenHandler().CanReadToken(token) || jwt.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is not { } provider)
+        if (!new JsonWebTokenHandler().CanReadToken(token)
+            || jwt.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is not { } provider)
         {
             return false;
         }
@@ -256,10 +271,12 @@ internal sealed partial class ApiKeyHandler(
         [LoggerMessage(4, LogLevel.Warning, "A bearer token was refused: {Reason}")]
         public static partial void BadToken(ILogger logger, string? reason);
 
-        [LoggerMessage(5, LogLevel.Warning, "Too many failed attempts from {Address}: they are answered 429 and not logged for {Seconds:0} s")]
+        [LoggerMessage(5, LogLevel.Warning,
+            "Too many failed attempts from {Address}: they are answered 429 and not logged for {Seconds:0} s")]
         public static partial void Throttled(ILogger logger, System.Net.IPAddress? address, double seconds);
 
-        [LoggerMessage(6, LogLevel.Warning, "The OpenID Connect provider cannot be asked for its keys; calls with its tokens are answered 503")]
+        [LoggerMessage(6, LogLevel.Warning,
+            "The OpenID Connect provider cannot be asked for its keys; calls with its tokens are answered 503")]
         public static partial void NoProvider(ILogger logger, Exception exception);
     }
 }

@@ -47,7 +47,8 @@ internal static class ApiKeys
         var name = values["--name"].LastOrDefault();
         var scopes = values["--scope"].Distinct(StringComparer.Ordinal).ToList();
         var expires = values["--expires"].LastOrDefault();
-        if (!isUnderstood || string.IsNullOrWhiteSpace(name) || scopes.Count == 0 || scopes.Except(Scopes.All, StringComparer.Ordinal).Any())
+        if (!isUnderstood || string.IsNullOrWhiteSpace(name)
+            || scopes.Count == 0 || scopes.Except(Scopes.All, StringComparer.Ordinal).Any())
         {
             output.WriteLine("keys new --name NAME --scope SCOPE [--scope SCOPE ...] [--expires TIME]");
             output.WriteLine($"The scopes are {string.Join(", ", Scopes.All)}.");
@@ -73,10 +74,13 @@ internal static class ApiKeys
 
         if (expiry is { } end)
         {
-            output.WriteLine($"Auth__ApiKeys__0__Expires={end.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}");
+            output.WriteLine(
+                $"Auth__ApiKeys__0__Expires={end.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)}");
         }
 
-        output.WriteLine("Beside other keys, write the next free number instead of the first 0. To replace a key, configure the new one too, under the same name, and take the old one away later.");
+        output.WriteLine(
+            "Beside other keys, write the next free number instead of the first 0. "
+            + "To replace a key, configure the new one too, under the same name, and take the old one away later.");
         return 0;
     }
 

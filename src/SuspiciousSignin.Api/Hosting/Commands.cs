@@ -19,7 +19,8 @@ internal static class Commands
         """;
 
     /// <summary>The version with the commit that it was built from.</summary>
-    public static string Version { get; } = typeof(Commands).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+    public static string Version { get; } =
+        typeof(Commands).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     /// <summary>Does what the arguments say.</summary>
     /// <returns>The exit code: 0, 1 where it failed, 2 where the arguments are not understood; null where they name no command.</returns>
@@ -85,7 +86,8 @@ internal static class Commands
 
             return response.IsSuccessStatusCode ? 0 : 1;
         }
-        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException or FormatException or InvalidOperationException or NotSupportedException)
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException
+            or FormatException or InvalidOperationException or NotSupportedException)
         {
             await output.WriteLineAsync(exception.Message);
             return 1;
@@ -99,7 +101,8 @@ internal static class Commands
             var damaged = DurableEventStore.Mend(folder);
             output.WriteLine(damaged.Count == 0
                 ? "No file is damaged or missing."
-                : $"Damaged or missing: {string.Join(", ", damaged)}. What is whole was written anew; the damaged files are kept as NAME.damaged.");
+                : $"Damaged or missing: {string.Join(", ", damaged)}. "
+                    + "What is whole was written anew; the damaged files are kept as NAME.damaged.");
             return 0;
         }
         catch (Exception refused) when (refused is EventJournalException or IOException or UnauthorizedAccessException or ArgumentException)

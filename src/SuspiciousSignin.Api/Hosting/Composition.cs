@@ -54,12 +54,14 @@ internal static class Composition
         .AddSingleton(provider => new IdempotencyCache(
             provider.GetRequiredService<IdempotencyOptions>(),
             // MVC's own copy, which escapes less than the options it was made of.
-            provider.GetRequiredService<IOptions<MvcOptions>>().Value.OutputFormatters.OfType<SystemTextJsonOutputFormatter>().Single().SerializerOptions,
+            provider.GetRequiredService<IOptions<MvcOptions>>().Value.OutputFormatters
+                .OfType<SystemTextJsonOutputFormatter>().Single().SerializerOptions,
             provider.GetRequiredService<TimeProvider>()));
 
     public static IServiceCollection AddHttpApi(this IServiceCollection services)
     {
-        ValidatorOptions.Global.PropertyNameResolver = (_, member, _) => member is null ? null : JsonNamingPolicy.CamelCase.ConvertName(member.Name);
+        ValidatorOptions.Global.PropertyNameResolver = (_, member, _) =>
+            member is null ? null : JsonNamingPolicy.CamelCase.ConvertName(member.Name);
         ValidatorOptions.Global.DisplayNameResolver = ValidatorOptions.Global.PropertyNameResolver;
         services
             .AddSingleton<IValidator<DetectionRequest>, DetectionRequestValidator>()
@@ -95,7 +97,8 @@ internal static class Composition
             foreach (var policy in (string[])[RunsPolicy, BatchesPolicy])
             {
                 limiter.AddPolicy(policy, context =>
-                    RateLimitPartition.GetConcurrencyLimiter(policy, _ => context.RequestServices.GetRequiredService<RunOptions>().ToLimiterOptions()));
+                    RateLimitPartition.GetConcurrencyLimiter(
+                        policy, _ => context.RequestServices.GetRequiredService<RunOptions>().ToLimiterOptions()));
             }
         });
         return services;

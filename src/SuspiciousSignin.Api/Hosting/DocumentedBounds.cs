@@ -68,7 +68,9 @@ internal static class DocumentedBounds
             Bound(schema, name: "", longest, isRequest: name.EndsWith("Request", StringComparison.Ordinal));
         }
 
-        foreach (var operation in (document.Paths ?? []).SelectMany(path => path.Value.Operations ?? []).Select(operation => operation.Value))
+        foreach (var operation in (document.Paths ?? [])
+            .SelectMany(path => path.Value.Operations ?? [])
+            .Select(operation => operation.Value))
         {
             foreach (var parameter in operation.Parameters ?? [])
             {
@@ -77,13 +79,21 @@ internal static class DocumentedBounds
                     own.Schema = NeverNull(schema);
                 }
 
-                Bound(parameter.Schema, parameter.Name ?? "", longest, isRequest: true, MaxLimits.GetValueOrDefault(operation.OperationId ?? "", int.MaxValue));
+                Bound(
+                    parameter.Schema,
+                    parameter.Name ?? "",
+                    longest,
+                    isRequest: true,
+                    MaxLimits.GetValueOrDefault(operation.OperationId ?? "", int.MaxValue));
             }
 
-            foreach (var content in (operation.RequestBody?.Content ?? new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)).Values)
+            foreach (var content in (operation.RequestBody?.Content
+                ?? new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)).Values)
             {
                 content.Schema = content.Schema is null ? null : NeverNull(content.Schema);
-                foreach (var array in (content.Schema?.OneOf ?? []).Append(content.Schema).OfType<OpenApiSchema>().Where(any => any.Type == JsonSchemaType.Array))
+                foreach (var array in (content.Schema?.OneOf ?? []).Append(content.Schema)
+                    .OfType<OpenApiSchema>()
+                    .Where(any => any.Type == JsonSchemaType.Array))
                 {
                     array.MaxItems = events.MaxEvents;
                 }
@@ -117,13 +127,21 @@ internal static class DocumentedBounds
             response.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal);
             if (status[0] is '2' or '4')
             {
-                response.Headers["RateLimit-Policy"] = Header("How many requests the caller has in how many seconds (draft-ietf-httpapi-ratelimit-headers). Absent where no rate limit holds for the call.", JsonSchemaType.String);
-                response.Headers["RateLimit"] = Header("What is left to the caller (draft-ietf-httpapi-ratelimit-headers). Absent where no rate limit holds for the call.", JsonSchemaType.String);
+                response.Headers["RateLimit-Policy"] = Header(
+                    "How many requests the caller has in how many seconds (draft-ietf-httpapi-ratelimit-headers). "
+                    + "Absent where no rate limit holds for the call.",
+                    JsonSchemaType.String);
+                response.Headers["RateLimit"] = Header(
+                    "What is left to the caller (draft-ietf-httpapi-ratelimit-headers). "
+                    + "Absent where no rate limit holds for the call.",
+                    JsonSchemaType.String);
             }
 
             if (status[0] == '2' && operation.OperationId == "getEventsOfAddress")
             {
-                response.Headers["Link"] = Header("Where the next page is (rel=\"next\", RFC 8288). Absent on the last.", JsonSchemaType.String);
+                response.Headers["Link"] = Header(
+                    "Where the next page is (rel=\"next\", RFC 8288). Absent on the last.",
+                    JsonSchemaType.String);
             }
 
             if (status is "409" or "429" or "503")
@@ -152,12 +170,20 @@ internal static class DocumentedBounds
     private static void AddExtensions(IDictionary<string, IOpenApiSchema> members)
     {
         members["traceId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "What the log calls the request." };
-        members["message"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "The detail again, for playbooks that show this member." };
+        members["message"] = new OpenApiSchema
+        {
+            Type = JsonSchemaType.String,
+            Description = "The detail again, for playbooks that show this member.",
+        };
         members["errors"] = new OpenApiSchema
         {
             Type = JsonSchemaType.Object,
             Description = "What is at fault, by JSON pointer or parameter name.",
-            AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+            AdditionalProperties = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Array,
+                Items = new OpenApiSchema { Type = JsonSchemaType.String },
+            },
         };
     }
 

@@ -23,7 +23,9 @@ internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
     /// lines be forged.
     /// </summary>
     public static string? FaultOf(IConfiguration configuration) =>
-        configuration[FormKey] is { } form && !form.Equals(FormName, StringComparison.OrdinalIgnoreCase) && !form.Equals(ConsoleFormatterNames.Json, StringComparison.OrdinalIgnoreCase)
+        configuration[FormKey] is { } form
+        && !form.Equals(FormName, StringComparison.OrdinalIgnoreCase)
+        && !form.Equals(ConsoleFormatterNames.Json, StringComparison.OrdinalIgnoreCase)
             ? $"{FormKey}: must be '{FormName}' or '{ConsoleFormatterNames.Json}'."
             : null;
 
@@ -54,7 +56,8 @@ internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
             {
                 line.Append("\\\\");
             }
-            else if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+            else if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format
+                or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
             {
                 line.Append(rune.IsBmp ? "\\u" : "\\U").Append(rune.Value.ToString(rune.IsBmp ? "X4" : "X8", CultureInfo.InvariantCulture));
             }

@@ -16,18 +16,28 @@ internal static class Observability
     {
         services.AddSingleton<ServiceMetrics>();
         services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
-        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("suspicious-signin", serviceVersion: Commands.Version)).WithMetrics(metrics => metrics
-            .AddMeter(StoreMetrics.MeterName, "System.Net.Http", "System.Runtime")
-            .AddAspNetCoreInstrumentation()
-            .AddPrometheusExporter());
+        services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService("suspicious-signin", serviceVersion: Commands.Version))
+            .WithMetrics(metrics => metrics
+                .AddMeter(StoreMetrics.MeterName, "System.Net.Http", "System.Runtime")
+                .AddAspNetCoreInstrumentation()
+                .AddPrometheusExporter());
         return services.AddHostedService<Greeting>();
     }
 
     public static void MapObservability(this WebApplication app)
     {
-        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync }).WithMetadata(new HttpMethodMetadata(["GET", "HEAD"]));
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = WriteAsync }).WithMetadata(new HttpMethodMetadata(["GET", "HEAD"]));
-        app.MapPrometheusScrapingEndpoint("/metrics").RequireAuthorization(Scopes.MetricsRead).WithMetadata(new HttpMethodMetadata(["GET"]));
+        app.MapHealthChecks(
+            "/health/live",
+            new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync })
+            .WithMetadata(new HttpMethodMetadata(["GET", "HEAD"]));
+        app.MapHealthChecks(
+            "/health/ready",
+            new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = WriteAsync })
+            .WithMetadata(new HttpMethodMetadata(["GET", "HEAD"]));
+        app.MapPrometheusScrapingEndpoint("/metrics")
+            .RequireAuthorization(Scopes.MetricsRead)
+            .WithMetadata(new HttpMethodMetadata(["GET"]));
         // Not before: nobody listens yet.
         app.Lifetime.ApplicationStarted.Register(() => BeginSeries(app.Services));
     }
@@ -67,7 +77,8 @@ internal static class Observability
 }
 
 /// <summary>Says at start where to look and what to know.</summary>
-internal sealed partial class Greeting(IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
+internal sealed partial class Greeting(
+    IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -120,7 +131,9 @@ internal sealed partial class Greeting(IServer server, IHostApplicationLifetime 
         [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} events back in {Milliseconds:0} ms")]
         public static partial void Restored(ILogger logger, int events, double milliseconds);
 
-        [LoggerMessage(4, LogLevel.Warning, "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of no whole batch; they were taken away. They were not acknowledged, unless the disk changed them later")]
+        [LoggerMessage(4, LogLevel.Warning,
+            "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of no whole batch; "
+            + "they were taken away. They were not acknowledged, unless the disk changed them later")]
         public static partial void Torn(ILogger logger, string place, long bytes);
 
         [LoggerMessage(5, LogLevel.Information, "Stopped; {Events} events held in memory are forgotten")]

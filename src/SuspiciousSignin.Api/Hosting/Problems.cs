@@ -48,7 +48,8 @@ internal static partial class Problems
         {
             StatusCodes.Status404NotFound => "There is nothing at this path. The API begins at /api/v1; see /swagger.",
             StatusCodes.Status405MethodNotAllowed => "This path does not take this method; the Allow header lists those it takes.",
-            StatusCodes.Status415UnsupportedMediaType => "This path does not take this Content-Type or Content-Encoding. Send application/json in UTF-8.",
+            StatusCodes.Status415UnsupportedMediaType =>
+                "This path does not take this Content-Type or Content-Encoding. Send application/json in UTF-8.",
             StatusCodes.Status500InternalServerError => OurFault,
             _ => null,
         };
@@ -64,13 +65,17 @@ internal static partial class Problems
     {
         var errors = invalid.Errors
             .GroupBy(fault => inBody ? ToPointer(fault.PropertyName) : fault.PropertyName, StringComparer.Ordinal)
-            .ToDictionary(group => group.Key, group => group.Select(fault => fault.ErrorMessage).Distinct(StringComparer.Ordinal).ToArray(), StringComparer.Ordinal);
+            .ToDictionary(
+                group => group.Key,
+                group => group.Select(fault => fault.ErrorMessage).Distinct(StringComparer.Ordinal).ToArray(),
+                StringComparer.Ordinal);
         var isMalformed = invalid.Errors.Exists(fault => fault.ErrorCode == RequestRules.Malformed);
         return controller.Refuse(isMalformed ? 400 : 422, Detail("The request cannot be carried out as it stands", errors), errors);
     }
 
     /// <summary>A problem with a detail of its own.</summary>
-    public static ObjectResult Refuse(this ControllerBase controller, int status, string detail, IDictionary<string, string[]>? errors = null) =>
+    public static ObjectResult Refuse(
+        this ControllerBase controller, int status, string detail, IDictionary<string, string[]>? errors = null) =>
         Result(controller.HttpContext, status, detail, errors);
 
     /// <summary>A problem with one member or parameter.</summary>
@@ -103,7 +108,9 @@ internal static partial class Problems
 
     /// <summary>The only fault in words, for playbooks show nothing else; of several, where they are.</summary>
     public static string Detail(string what, Dictionary<string, string[]> errors) =>
-        errors.Count == 1 && errors.Single() is { Key: var at, Value: [var error] } ? $"{what}. {(at.Length == 0 ? "" : $"{at}: ")}{error}" : $"{what}; 'errors' says what to change.";
+        errors.Count == 1 && errors.Single() is { Key: var at, Value: [var error] }
+            ? $"{what}. {(at.Length == 0 ? "" : $"{at}: ")}{error}"
+            : $"{what}; 'errors' says what to change.";
 
     /// <summary>
     /// What is wrong in a body. The serializer tells it in words of .NET only, by which the kinds of fault are told apart.
@@ -118,20 +125,26 @@ internal static partial class Problems
         }
 
         var told = fault?.Message ?? "";
-        return told.Contains("could not be mapped to any .NET member", StringComparison.Ordinal) ? $"There is no such member. The members are: {MembersOfBody(action)}."
-            : told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) ? Expected(PathSegment().Match(path.TrimStart('$')).Groups["name"].Value, action, isElement: path.EndsWith(']'))
+        return told.Contains("could not be mapped to any .NET member", StringComparison.Ordinal)
+            ? $"There is no such member. The members are: {MembersOfBody(action)}."
+            : told.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal)
+                ? Expected(PathSegment().Match(path.TrimStart('$')).Groups["name"].Value, action, isElement: path.EndsWith(']'))
             : told.StartsWith("Duplicate property", StringComparison.Ordinal) ? "The member is there more than once."
             : AnyBodyFault;
     }
 
     private static string MembersOfBody(ActionDescriptor action) => string.Join(", ", action.Parameters
         .Where(parameter => parameter.BindingInfo?.BindingSource == BindingSource.Body)
-        .SelectMany(parameter => parameter.ParameterType.GetProperties(), (_, property) => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
+        .SelectMany(
+            parameter => parameter.ParameterType.GetProperties(),
+            (_, property) => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
 
     /// <summary>What a parameter or member takes.</summary>
     private static string Expected(string name, ActionDescriptor action, bool isElement = false)
     {
-        var type = action.Parameters.Select(parameter => parameter.ParameterType.GetProperties().FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
+        var type = action.Parameters
+            .Select(parameter => parameter.ParameterType.GetProperties()
+                .FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
             .OfType<PropertyInfo>().FirstOrDefault()?.PropertyType;
         return type == typeof(int?) ? "Expected a whole number of at most nine digits."
             : type == typeof(bool?) ? "Expected true or false."
@@ -145,8 +158,12 @@ internal static partial class Problems
     {
         cancellationToken.ThrowIfCancellationRequested();
         context.HttpContext.Response.Headers.RetryAfter = "1";
-        var what = context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName == Composition.BatchesPolicy ? "batches" : "runs";
-        await WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, $"Too many {what} are going on. Try again after the time in Retry-After.");
+        var policy = context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName;
+        var what = policy == Composition.BatchesPolicy ? "batches" : "runs";
+        await WriteAsync(
+            context.HttpContext,
+            StatusCodes.Status429TooManyRequests,
+            $"Too many {what} are going on. Try again after the time in Retry-After.");
     }
 
     /// <summary>Writes a problem.</summary>
@@ -170,7 +187,12 @@ internal static partial class Problems
             {
                 Status = status,
                 Detail = detail,
-                Extensions = at is null ? [] : new Dictionary<string, object?>(StringComparer.Ordinal) { ["errors"] = new Dictionary<string, string[]>(StringComparer.Ordinal) { [at] = [detail] } },
+                Extensions = at is null
+                    ? []
+                    : new Dictionary<string, object?>(StringComparer.Ordinal)
+                    {
+                        ["errors"] = new Dictionary<string, string[]>(StringComparer.Ordinal) { [at] = [detail] },
+                    },
             },
         });
     }
@@ -191,7 +213,9 @@ internal static partial class Problems
     /// The RFC 6901 pointer of a path as System.Text.Json and FluentValidation write it: <c>sourceIps[2]</c>, <c>$['odd name']</c>.
     /// </summary>
     private static string ToPointer(string path) => string.Concat(PathSegment().Matches(path)
-        .Select(segment => "/" + segment.Groups["name"].Value.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)));
+        .Select(segment => "/" + segment.Groups["name"].Value
+            .Replace("~", "~0", StringComparison.Ordinal)
+            .Replace("/", "~1", StringComparison.Ordinal)));
 
     // A name in quotes may hold anything, and is the last: what is unknown is not looked into.
     [GeneratedRegex(@"\['(?<name>.*)'\]\z|\[(?<name>[0-9]+)\]|(?<name>[^.[\]]+)", RegexOptions.Singleline | RegexOptions.NonBacktracking)]
@@ -206,7 +230,8 @@ internal sealed class ProblemWriter(ProblemDetailsFactory factory) : IProblemDet
     public ValueTask WriteAsync(ProblemDetailsContext context)
     {
         var (response, told) = (context.HttpContext.Response, context.ProblemDetails);
-        var problem = factory.CreateProblemDetails(context.HttpContext, told.Status ?? response.StatusCode, told.Title, told.Type, told.Detail, told.Instance);
+        var problem = factory.CreateProblemDetails(
+            context.HttpContext, told.Status ?? response.StatusCode, told.Title, told.Type, told.Detail, told.Instance);
         foreach (var (name, value) in told.Extensions)
         {
             problem.Extensions[name] = value;
@@ -228,7 +253,10 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 return true;
 
             case BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout }:
-                await Problems.WriteAsync(context, StatusCodes.Status408RequestTimeout, "The body came slower than it may (Requests:MinBytesPerSecond). Nothing of it was stored.");
+                await Problems.WriteAsync(
+                    context,
+                    StatusCodes.Status408RequestTimeout,
+                    "The body came slower than it may (Requests:MinBytesPerSecond). Nothing of it was stored.");
                 return true;
 
             // The size of a chunk beyond what the server's parser holds.
@@ -242,7 +270,11 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
 
             // The Brotli stream says so in its own way.
             case InvalidDataException or InvalidOperationException { Source: "System.IO.Compression.Brotli" }:
-                await Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "The body is not what its Content-Encoding says, or breaks off. Nothing of it was stored.", at: "");
+                await Problems.WriteAsync(
+                    context,
+                    StatusCodes.Status400BadRequest,
+                    "The body is not what its Content-Encoding says, or breaks off. Nothing of it was stored.",
+                    at: "");
                 return true;
 
             case StoreUnavailableException unavailable:

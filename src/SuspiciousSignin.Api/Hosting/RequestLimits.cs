@@ -94,13 +94,14 @@ internal sealed record FailedAttempts(WindowCounter Counter);
 /// <summary>Bounds of bodies, of slow senders, and of requests per caller.</summary>
 internal static class RequestLimits
 {
-    public static IServiceCollection AddRequestLimits(this IServiceCollection services) => services.AddSingleton(provider => ServiceLimits.Of(
-        provider.GetRequiredService<RequestOptions>(),
-        provider.GetRequiredService<EventReaderOptions>(),
-        provider.GetRequiredService<RunOptions>(),
-        provider.GetRequiredService<AlertOptions>(),
-        provider.GetRequiredService<AuthOptions>(),
-        provider.GetRequiredService<IdempotencyOptions>()));
+    public static IServiceCollection AddRequestLimits(this IServiceCollection services) =>
+        services.AddSingleton(provider => ServiceLimits.Of(
+            provider.GetRequiredService<RequestOptions>(),
+            provider.GetRequiredService<EventReaderOptions>(),
+            provider.GetRequiredService<RunOptions>(),
+            provider.GetRequiredService<AlertOptions>(),
+            provider.GetRequiredService<AuthOptions>(),
+            provider.GetRequiredService<IdempotencyOptions>()));
 
     /// <summary>How long a body may be as it is sent.</summary>
     public static long MaxBodyBytes(RequestOptions requests, EventReaderOptions events) => requests.MaxBodyBytes ?? events.MaxBodyBytes;
@@ -134,8 +135,13 @@ internal static class RequestLimits
     /// </summary>
     public static void UseKnownEncodings(this WebApplication app) => app.Use((context, next) =>
         // The decompression takes the header away where it knows the encoding.
-        context.Request.Headers.ContentEncoding.ToString().ToUpperInvariant() is not ("" or "IDENTITY") && context.GetEndpoint() is not null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true
-            ? Problems.WriteAsync(context, StatusCodes.Status415UnsupportedMediaType, "Send the body plain, or with one Content-Encoding of gzip, br or deflate.")
+        context.Request.Headers.ContentEncoding.ToString().ToUpperInvariant() is not ("" or "IDENTITY")
+        && context.GetEndpoint() is not null
+        && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true
+            ? Problems.WriteAsync(
+                context,
+                StatusCodes.Status415UnsupportedMediaType,
+                "Send the body plain, or with one Content-Encoding of gzip, br or deflate.")
             : next(context));
 
     /// <summary>
@@ -152,7 +158,8 @@ internal static class RequestLimits
         // Apart, so that strangers, who may have many addresses, use up nothing of those whom we know.
         var clock = app.Services.GetRequiredService<TimeProvider>();
         var (callers, strangers) = (new WindowCounter(clock, requests.Window), new WindowCounter(clock, requests.Window));
-        var policy = string.Create(CultureInfo.InvariantCulture, $"\"requests\";q={requests.PerCaller};w={(int)requests.Window.TotalSeconds}");
+        var policy = string.Create(
+            CultureInfo.InvariantCulture, $"\"requests\";q={requests.PerCaller};w={(int)requests.Window.TotalSeconds}");
         app.Use((context, next) =>
         {
             if (context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null)
@@ -169,7 +176,8 @@ internal static class RequestLimits
             context.Response.OnStarting(() =>
             {
                 headers["RateLimit-Policy"] = policy;
-                headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"requests\";r={Math.Max(0, requests.PerCaller - count)};t={seconds}");
+                headers["RateLimit"] = string.Create(
+                    CultureInfo.InvariantCulture, $"\"requests\";r={Math.Max(0, requests.PerCaller - count)};t={seconds}");
                 return Task.CompletedTask;
             });
             if (count <= requests.PerCaller)
@@ -179,7 +187,9 @@ internal static class RequestLimits
 
             headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
             return Problems.WriteAsync(context, StatusCodes.Status429TooManyRequests, string.Create(
-                CultureInfo.InvariantCulture, $"More than {requests.PerCaller} requests within {requests.Window.TotalSeconds} seconds. Try again after the time in Retry-After."));
+                CultureInfo.InvariantCulture,
+                $"More than {requests.PerCaller} requests within {requests.Window.TotalSeconds} seconds. "
+                + $"Try again after the time in Retry-After."));
         });
     }
 }

@@ -10,7 +10,11 @@ namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>A small scenario of our own, dated relative to now, so that the first run of a newcomer shows an alert.</summary>
 internal sealed partial class SampleScenario(
-    CorrelationService correlation, IEventStore store, SampleOptions options, TimeProvider clock, ILogger<SampleScenario> logger) : IHostedService
+    CorrelationService correlation,
+    IEventStore store,
+    SampleOptions options,
+    TimeProvider clock,
+    ILogger<SampleScenario> logger) : IHostedService
 {
     /// <summary>The scenario as NDJSON with the times filled in.</summary>
     public static string Text(DateTimeOffset now)
@@ -18,7 +22,9 @@ internal sealed partial class SampleScenario(
         using var stream = typeof(SampleScenario).Assembly.GetManifestResourceStream("scenario.ndjson")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
         return Relative().Replace(reader.ReadToEnd(), match =>
-            TimeExpression.TryParse(match.Value, now, roundUp: false, out var time) ? EcsTime.ToText(time.ToUnixTimeMilliseconds()) : match.Value);
+            TimeExpression.TryParse(match.Value, now, roundUp: false, out var time)
+                ? EcsTime.ToText(time.ToUnixTimeMilliseconds())
+                : match.Value);
     }
 
     /// <summary>Sends the scenario through the front door.</summary>
@@ -27,7 +33,8 @@ internal sealed partial class SampleScenario(
     {
         // Read as it stands whatever bounds callers have.
         using var body = new MemoryStream(Encoding.UTF8.GetBytes(Text(now)));
-        var (batch, _) = await EventBatchReader.ReadAsync(PipeReader.Create(body), BatchFormat.NdJson, new EventReaderOptions(), cancellationToken);
+        var (batch, _) = await EventBatchReader.ReadAsync(
+            PipeReader.Create(body), BatchFormat.NdJson, new EventReaderOptions(), cancellationToken);
         return await correlation.EvaluateAsync(
             batch!, new EvaluationQuery { Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)! }, cancellationToken);
     }

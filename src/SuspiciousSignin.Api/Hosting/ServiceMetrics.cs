@@ -19,16 +19,23 @@ public sealed class ServiceMetrics
     public ServiceMetrics(IMeterFactory factory)
     {
         var meter = factory.Create(StoreMetrics.MeterName);
-        _events = meter.CreateCounter<long>("suspicious_signin.events", description: "Accepted events by bucket, those of batches with store=false left out.");
+        _events = meter.CreateCounter<long>(
+            "suspicious_signin.events",
+            description: "Accepted events by bucket, those of batches with store=false left out.");
         _rejected = meter.CreateCounter<long>("suspicious_signin.events.rejected", description: "Events not accepted.");
         _duplicates = meter.CreateCounter<long>("suspicious_signin.events.duplicate", description: "Events of an identity already known.");
-        _runs = meter.CreateCounter<long>("suspicious_signin.runs", description: "Runs of the detection and judgements of batches, by status.");
+        _runs = meter.CreateCounter<long>(
+            "suspicious_signin.runs",
+            description: "Runs of the detection and judgements of batches, by status.");
         _alerts = meter.CreateCounter<long>("suspicious_signin.alerts", description: "Alerts returned by runs and batches.");
         _duration = meter.CreateHistogram(
             "suspicious_signin.run.duration",
             unit: "s",
             description: "Duration of runs.",
-            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] });
+            advice: new InstrumentAdvice<double>
+            {
+                HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+            });
     }
 
     internal void Ran(DetectionRun run)
@@ -75,7 +82,9 @@ public sealed class ServiceMetrics
     }
 
     private void Count(string kind, RunStatus status, int runs = 1) => _runs.Add(
-        runs, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("status", status == RunStatus.Succeeded ? "succeeded" : "partial"));
+        runs,
+        new KeyValuePair<string, object?>("kind", kind),
+        new KeyValuePair<string, object?>("status", status == RunStatus.Succeeded ? "succeeded" : "partial"));
 
     private void Count(BucketCounts buckets)
     {

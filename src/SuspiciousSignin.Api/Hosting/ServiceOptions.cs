@@ -91,15 +91,20 @@ internal static class ServiceOptionsSetup
     private static IServiceCollection AddSections(this IServiceCollection services) => services
         .AddChecked<StoreOptions>("Store", options =>
         {
-            options.RuleFor(o => o.Kind).Must(kind => kind is StoreOptions.MemoryKind or ElasticsearchRegistration.Kind).WithMessage("must be 'Memory' or 'Elasticsearch'.");
+            options.RuleFor(o => o.Kind)
+                .Must(kind => kind is StoreOptions.MemoryKind or ElasticsearchRegistration.Kind)
+                .WithMessage("must be 'Memory' or 'Elasticsearch'.");
             options.RuleFor(o => o.Elasticsearch).SetValidator(new ElasticsearchOptionsValidator());
-            options.RuleFor(o => o.Elasticsearch.Nodes).NotEmpty().When(o => o.Kind == ElasticsearchRegistration.Kind).WithMessage("needs at least one node, such as https://localhost:9200.");
+            options.RuleFor(o => o.Elasticsearch.Nodes)
+                .NotEmpty().When(o => o.Kind == ElasticsearchRegistration.Kind)
+                .WithMessage("needs at least one node, such as https://localhost:9200.");
             options.RuleFor(o => o.Memory.Retention).InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(90));
             options.RuleFor(o => o.Memory.MaxEvents).InclusiveBetween(1_000, 50_000_000);
             options.RuleFor(o => o.Memory.Path)
                 .Must(path => path is null || (!string.IsNullOrWhiteSpace(path) && !path.Contains('\0', StringComparison.Ordinal)))
                 .WithMessage("must name a folder; leave the key out for a store that forgets when the service stops.")
-                .Must((o, path) => path is null || o.Kind == StoreOptions.MemoryKind).WithMessage("has no meaning with Store:Kind=Elasticsearch.");
+                .Must((o, path) => path is null || o.Kind == StoreOptions.MemoryKind)
+                .WithMessage("has no meaning with Store:Kind=Elasticsearch.");
         })
         .AddChecked<EventReaderOptions>("Events", options =>
         {
@@ -115,7 +120,8 @@ internal static class ServiceOptionsSetup
         {
             options.RuleFor(o => o.Period)
                 .InclusiveBetween(TimeSpan.FromHours(1), TimeSpan.FromDays(30))
-                .Must(period => period > TimeSpan.Zero && (TimeSpan.TicksPerDay % period.Ticks == 0 || period.Ticks % TimeSpan.TicksPerDay == 0))
+                .Must(period => period > TimeSpan.Zero
+                    && (TimeSpan.TicksPerDay % period.Ticks == 0 || period.Ticks % TimeSpan.TicksPerDay == 0))
                 .WithMessage("must divide a day, or be whole days.");
             options.RuleFor(o => o.MaxEvents).InclusiveBetween(1, 10_000);
             options.RuleFor(o => o.MaxEventsPerAnswer).InclusiveBetween(1, 1_000_000);
@@ -150,8 +156,12 @@ internal static class ServiceOptionsSetup
                 key.RuleFor(k => k.Name).NotEmpty();
                 key.RuleFor(k => k.Hash).Must(ApiKeys.IsHash).WithMessage("must be the hash that 'keys new' prints.");
                 key.RuleFor(k => k.Scopes).NotEmpty();
-                key.RuleForEach(k => k.Scopes).Must(scope => Scopes.All.Contains(scope)).WithMessage($"must be one of {string.Join(", ", Scopes.All)}.");
-                key.RuleFor(k => k.Expires).Must(text => text is null || ApiKeys.TryReadExpiry(text, out _)).WithMessage("must be a time such as 2027-06-30T00:00:00Z, or a date.");
+                key.RuleForEach(k => k.Scopes)
+                    .Must(scope => Scopes.All.Contains(scope))
+                    .WithMessage($"must be one of {string.Join(", ", Scopes.All)}.");
+                key.RuleFor(k => k.Expires)
+                    .Must(text => text is null || ApiKeys.TryReadExpiry(text, out _))
+                    .WithMessage("must be a time such as 2027-06-30T00:00:00Z, or a date.");
             });
             options.RuleFor(o => o.Jwt).ChildRules(jwt =>
             {
@@ -169,11 +179,16 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.HstsMaxAge).InclusiveBetween(TimeSpan.Zero, TimeSpan.FromDays(730));
             options.RuleFor(o => o.ForwardLimit).InclusiveBetween(1, 10);
             options.RuleFor(o => o.PublicUrl)
-                .Must(text => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "https" or "http" && url is { Query: "", Fragment: "", UserInfo: "" } && !text.EndsWith('/'))
+                .Must(text => Uri.TryCreate(text, UriKind.Absolute, out var url)
+                    && url.Scheme is "https" or "http" && url is { Query: "", Fragment: "", UserInfo: "" } && !text.EndsWith('/'))
                 .When(o => o.PublicUrl is not null)
                 .WithMessage("must be an absolute URL such as https://signin.example.com, without a slash at its end.");
-            options.RuleForEach(o => o.KnownProxies).Must(text => SourceAddress.TryParse(text, out _)).WithMessage("must be an IP address.");
-            options.RuleForEach(o => o.KnownNetworks).Must(text => System.Net.IPNetwork.TryParse(text, out _)).WithMessage("must be a network such as 192.0.2.0/24.");
+            options.RuleForEach(o => o.KnownProxies)
+                .Must(text => SourceAddress.TryParse(text, out _))
+                .WithMessage("must be an IP address.");
+            options.RuleForEach(o => o.KnownNetworks)
+                .Must(text => System.Net.IPNetwork.TryParse(text, out _))
+                .WithMessage("must be a network such as 192.0.2.0/24.");
         })
         .AddChecked<SampleOptions>("Samples", _ => { });
 
@@ -219,7 +234,9 @@ internal static class ServiceOptionsSetup
     /// do with this service.
     /// </summary>
     private static IEnumerable<string> MisspeltSections(IConfiguration configuration, string[] known) => configuration.GetChildren()
-        .Where(section => section.GetChildren().Any() && !known.Contains(section.Key, StringComparer.OrdinalIgnoreCase) && Array.Exists(known, name => SettingKeys.IsNearly(name, section.Key)))
+        .Where(section => section.GetChildren().Any()
+            && !known.Contains(section.Key, StringComparer.OrdinalIgnoreCase)
+            && Array.Exists(known, name => SettingKeys.IsNearly(name, section.Key)))
         .Select(section => $"{section.Key}: no such section{SettingKeys.Meant(section.Key, known)}");
 
     private static IServiceCollection AddChecked<T>(this IServiceCollection services, string section, Action<InlineValidator<T>> rules)
@@ -244,18 +261,22 @@ internal static class ServiceOptionsSetup
     {
         public ValidateOptionsResult Validate(string? name, T options)
         {
-            var faults = validator.Validate(options).Errors.ConvertAll(fault => $"{section}:{KeyOf(fault.PropertyName)}: {WithoutName(fault)}");
+            var faults = validator.Validate(options).Errors
+                .ConvertAll(fault => $"{section}:{KeyOf(fault.PropertyName)}: {WithoutName(fault)}");
             return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
         }
 
         // The key is there already.
         private static string WithoutName(FluentValidation.Results.ValidationFailure fault) =>
-            fault.FormattedMessagePlaceholderValues?.GetValueOrDefault("PropertyName") is string name && fault.ErrorMessage.StartsWith($"'{name}' ", StringComparison.Ordinal)
+            fault.FormattedMessagePlaceholderValues?.GetValueOrDefault("PropertyName") is string name
+            && fault.ErrorMessage.StartsWith($"'{name}' ", StringComparison.Ordinal)
                 ? fault.ErrorMessage[(name.Length + 3)..]
                 : fault.ErrorMessage;
 
         // Requests are told in camelCase, settings as the README writes them.
         private static string KeyOf(string property) =>
-            string.Join(':', property.Split('.').Select(part => char.ToUpperInvariant(part[0]) + part[1..])).Replace('[', ':').Replace("]", "", StringComparison.Ordinal);
+            string.Join(':', property.Split('.').Select(part => char.ToUpperInvariant(part[0]) + part[1..]))
+                .Replace('[', ':')
+                .Replace("]", "", StringComparison.Ordinal);
     }
 }

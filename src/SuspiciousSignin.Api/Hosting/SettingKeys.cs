@@ -24,7 +24,9 @@ internal static partial class SettingKeys
             if (section.Value is { Length: > 0 })
             {
                 var isByName = read.GetGenericArguments().Length == 2;
-                return [new(section.Path, isByName ? OneForSettings : $"holds one value where a list is expected: {section.Path}:0 is its first.")];
+                return [new(
+                    section.Path,
+                    isByName ? OneForSettings : $"holds one value where a list is expected: {section.Path}:0 is its first.")];
             }
 
             var element = read.GetElementType() ?? read.GetGenericArguments()[^1];
@@ -35,7 +37,8 @@ internal static partial class SettingKeys
         if (converter.CanConvertFrom(typeof(string)))
         {
             return section.GetChildren().Any() ? [new(section.Path, "holds settings where one value is expected.")]
-                : section.Value is { } text && !(isOptional && text.Length == 0) && !CanRead(converter, read, text) ? [new(section.Path, $"must be {Expected(read)}.")]
+                : section.Value is { } text && !(isOptional && text.Length == 0) && !CanRead(converter, read, text)
+                    ? [new(section.Path, $"must be {Expected(read)}.")]
                 : [];
         }
 
@@ -96,7 +99,9 @@ internal static partial class SettingKeys
         }
     }
 
-    [GeneratedRegex(@"^([0-9]{1,8}\.)?([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](\.[0-9]{1,7})?\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"^([0-9]{1,8}\.)?([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](\.[0-9]{1,7})?\z",
+        RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Duration();
 
     private static string Expected(Type type) =>

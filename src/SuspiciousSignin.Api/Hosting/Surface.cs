@@ -49,14 +49,17 @@ internal static class Surface
     // Swagger UI brings scripts, styles and icons as files of its own, draws some icons from data: URLs, and calls this service. Its script
     // adds one style element, allowed by the hash of its text; .ci/published looks whether another version of it needs another.
     private const string ForSwaggerUi =
-        "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; "
+        + "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
     public static IServiceCollection AddSurface(this IServiceCollection services)
     {
         services.AddOptions<ForwardedHeadersOptions>().PostConfigure<HostingOptions>((forwarded, hosting) =>
         {
             // ASPNETCORE_FORWARDEDHEADERS_ENABLED would believe everybody: only what is configured here is.
-            forwarded.ForwardedHeaders = hosting.HasProxies ? ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto : ForwardedHeaders.None;
+            forwarded.ForwardedHeaders = hosting.HasProxies
+                ? ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto
+                : ForwardedHeaders.None;
             forwarded.ForwardLimit = hosting.ForwardLimit;
             forwarded.KnownProxies.Clear();
             forwarded.KnownIPNetworks.Clear();
@@ -89,9 +92,14 @@ internal static class Surface
     {
         if (app.Services.GetRequiredService<HostingOptions>().RequireHttps)
         {
-            app.Use((context, next) => context.Request.IsHttps || context.Request.Path.StartsWithSegments("/health", StringComparison.OrdinalIgnoreCase)
-                ? next(context)
-                : Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "This service is reached over HTTPS only. If you sent a key, replace it: it went over the network in the clear."));
+            app.Use((context, next) =>
+                context.Request.IsHttps || context.Request.Path.StartsWithSegments("/health", StringComparison.OrdinalIgnoreCase)
+                    ? next(context)
+                    : Problems.WriteAsync(
+                        context,
+                        StatusCodes.Status400BadRequest,
+                        "This service is reached over HTTPS only. "
+                        + "If you sent a key, replace it: it went over the network in the clear."));
         }
     }
 
@@ -125,7 +133,8 @@ internal static class Surface
 
         if (context.Request.IsHttps && hosting.HstsMaxAge > TimeSpan.Zero)
         {
-            headers.StrictTransportSecurity = string.Create(CultureInfo.InvariantCulture, $"max-age={(long)hosting.HstsMaxAge.TotalSeconds}; includeSubDomains");
+            headers.StrictTransportSecurity = string.Create(
+                CultureInfo.InvariantCulture, $"max-age={(long)hosting.HstsMaxAge.TotalSeconds}; includeSubDomains");
         }
 
         headers.Remove(HeaderNames.Server);

@@ -9,7 +9,8 @@ internal static class BulkAnswer
 {
     private static readonly string[] ActionNames = ["index", "create", "update", "delete"];
 
-    private static readonly ItemResult TooManyRequests = new(429, null, "es_rejected_execution_exception", "Too many requests are going on. Send the document again.");
+    private static readonly ItemResult TooManyRequests = new(
+        429, null, "es_rejected_execution_exception", "Too many requests are going on. Send the document again.");
 
     /// <summary>The results of a request that was carried out.</summary>
     public static List<ItemResult> ResultsOf(BulkBatch batch, AppendResult appended)
@@ -33,7 +34,11 @@ internal static class BulkAnswer
                 (_, true, _) => new ItemResult(201, "created"),
                 // An envelope in which there is nothing.
                 _ when item.EventCount == 0 => new ItemResult(200, "noop"),
-                (_, _, BulkAction.Create) => new ItemResult(409, null, "version_conflict_engine_exception", "version conflict, document already exists: an event of this identity is kept already."),
+                (_, _, BulkAction.Create) => new ItemResult(
+                    409,
+                    null,
+                    "version_conflict_engine_exception",
+                    "version conflict, document already exists: an event of this identity is kept already."),
                 // Elasticsearch would replace the document. Here events never change, and a known one is kept as it is.
                 _ => new ItemResult(200, "noop"),
             };
@@ -43,7 +48,8 @@ internal static class BulkAnswer
     /// <summary>The results of a request that there is no room for now: clients send every item again.</summary>
     public static List<ItemResult> AllTooMany(BulkBatch batch) => [.. batch.Items.Select(_ => TooManyRequests)];
 
-    public static void Write(Utf8JsonWriter json, BulkBatch batch, IReadOnlyList<ItemResult> results, long tookMilliseconds, FilterPath filter)
+    public static void Write(
+        Utf8JsonWriter json, BulkBatch batch, IReadOnlyList<ItemResult> results, long tookMilliseconds, FilterPath filter)
     {
         json.WriteStartObject();
         if (filter.Keeps("errors"))
@@ -137,7 +143,9 @@ internal static class BulkAnswer
             RejectionCodes.UnsupportedAction or RejectionCodes.InvalidId => "illegal_argument_exception",
             _ => "document_parsing_exception",
         },
-        rejected.Pointer.Length == 0 ? $"{rejected.Code}: {rejected.Message}" : $"{rejected.Code} at {rejected.Pointer}: {rejected.Message}");
+        rejected.Pointer.Length == 0
+            ? $"{rejected.Code}: {rejected.Message}"
+            : $"{rejected.Code} at {rejected.Pointer}: {rejected.Message}");
 
     /// <summary>What became of one action.</summary>
     internal readonly record struct ItemResult(int Status, string? Result, string? Error = null, string? Reason = null);
@@ -154,6 +162,7 @@ internal static class BulkAnswer
             filter.Keeps("items", action, "error", "reason"));
 
         public bool HasAny(BulkItem item, ItemResult result) =>
-            Index || Status || (Id && item.Id is not null) || (Result && result.Result is not null) || (result.Error is not null && (ErrorType || ErrorReason));
+            Index || Status || (Id && item.Id is not null) || (Result && result.Result is not null)
+            || (result.Error is not null && (ErrorType || ErrorReason));
     }
 }

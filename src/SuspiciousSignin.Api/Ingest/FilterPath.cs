@@ -15,7 +15,8 @@ internal sealed class FilterPath
 
     public FilterPath(HttpRequest request)
     {
-        foreach (var path in request.Query["filter_path"].SelectMany(value => (value ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
+        foreach (var path in request.Query["filter_path"]
+            .SelectMany(value => (value ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
         {
             // Several ** in a row mean what one does, and each would be a choice to try with every name.
             var names = path.TrimStart('-').Split('.');
@@ -76,6 +77,8 @@ internal sealed class FilterPath
             return LeadsTo(pattern[1..], path) || (!path.IsEmpty && LeadsTo(pattern, path[1..]));
         }
 
-        return !path.IsEmpty && FileSystemName.MatchesSimpleExpression(pattern[0], path[0], ignoreCase: false) && LeadsTo(pattern[1..], path[1..]);
+        return !path.IsEmpty
+            && FileSystemName.MatchesSimpleExpression(pattern[0], path[0], ignoreCase: false)
+            && LeadsTo(pattern[1..], path[1..]);
     }
 }

@@ -76,7 +76,9 @@ public sealed partial class IngestController(
         foreach (var warning in appended.Warnings)
         {
             Log.Warned(logger, warning.Code, warning.Count);
-            Response.Headers.Append(HeaderNames.Warning, $"299 {Product} \"{Surface.HeaderText($"{warning.Code}: {warning.Count} events. {warning.Message}")}\"");
+            Response.Headers.Append(
+                HeaderNames.Warning,
+                $"299 {Product} \"{Surface.HeaderText($"{warning.Code}: {warning.Count} events. {warning.Message}")}\"");
         }
 
         var answer = await AnswerAsync(batch, results, started, cancellationToken);
@@ -170,7 +172,13 @@ public sealed partial class IngestController(
     public ContentResult XPack() => Answer(new JsonObject
     {
         ["build"] = new JsonObject { ["hash"] = "unknown", ["date"] = "1970-01-01T00:00:00Z" },
-        ["license"] = new JsonObject { ["uid"] = "00000000-0000-0000-0000-000000000000", ["type"] = "basic", ["mode"] = "basic", ["status"] = "active" },
+        ["license"] = new JsonObject
+        {
+            ["uid"] = "00000000-0000-0000-0000-000000000000",
+            ["type"] = "basic",
+            ["mode"] = "basic",
+            ["status"] = "active",
+        },
         ["features"] = new JsonObject
         {
             ["ilm"] = new JsonObject { ["available"] = false, ["enabled"] = false },
@@ -235,7 +243,9 @@ public sealed partial class IngestController(
     private void TellUnused(string what)
     {
         Log.Unused(logger, what, Request.Path);
-        Response.Headers.Append(HeaderNames.Warning, $"299 {Product} \"Accepted and unused: there are no {what} here. Events are read as ECS.\"");
+        Response.Headers.Append(
+            HeaderNames.Warning,
+            $"299 {Product} \"Accepted and unused: there are no {what} here. Events are read as ECS.\"");
     }
 
     private async Task<IActionResult> AnswerAsync(

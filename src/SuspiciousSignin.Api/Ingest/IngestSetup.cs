@@ -80,7 +80,8 @@ internal static class ElasticsearchErrors
         {
             if (MediaTypeHeaderValue.TryParse(header, out var type)
                 && type.MediaType.Equals("application/vnd.elasticsearch+json", StringComparison.OrdinalIgnoreCase)
-                && type.Parameters.FirstOrDefault(parameter => parameter.Name.Equals("compatible-with", StringComparison.OrdinalIgnoreCase)) is { } version
+                && type.Parameters.FirstOrDefault(
+                    parameter => parameter.Name.Equals("compatible-with", StringComparison.OrdinalIgnoreCase)) is { } version
                 && int.TryParse(version.Value, out var major))
             {
                 return $"application/vnd.elasticsearch+json;compatible-with={major}";
@@ -127,7 +128,8 @@ internal static class IngestSetup
     {
         public void Apply(ApplicationModel application)
         {
-            foreach (var controller in application.Controllers.Where(controller => controller.ControllerType == typeof(IngestController)).ToList())
+            foreach (var controller in application.Controllers
+                .Where(controller => controller.ControllerType == typeof(IngestController)).ToList())
             {
                 application.Controllers.Remove(controller);
             }

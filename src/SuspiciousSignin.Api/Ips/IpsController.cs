@@ -21,7 +21,13 @@ namespace SuspiciousSignin.Api.Ips;
 /// <param name="Warnings">What the answer does not show by itself.</param>
 /// <param name="NextCursor">Where the next page starts; absent on the last.</param>
 public sealed record AddressAlerts(
-    string SourceIp, WindowBounds Window, RunStatus Status, int Total, IReadOnlyList<Alert> Alerts, IReadOnlyList<Warning> Warnings, string? NextCursor = null);
+    string SourceIp,
+    WindowBounds Window,
+    RunStatus Status,
+    int Total,
+    IReadOnlyList<Alert> Alerts,
+    IReadOnlyList<Warning> Warnings,
+    string? NextCursor = null);
 
 /// <summary>The events of one address.</summary>
 /// <param name="SourceIp">The address, canonical.</param>
@@ -32,10 +38,22 @@ public sealed record AddressAlerts(
 /// <param name="Warnings">What the answer does not show by itself.</param>
 /// <param name="NextCursor">Where the next page starts; absent on the last.</param>
 public sealed record AddressEvents(
-    string SourceIp, RunStatus Status, long Total, bool Truncated, IReadOnlyList<EventDocument> Events, IReadOnlyList<Warning> Warnings, string? NextCursor = null)
+    string SourceIp,
+    RunStatus Status,
+    long Total,
+    bool Truncated,
+    IReadOnlyList<EventDocument> Events,
+    IReadOnlyList<Warning> Warnings,
+    string? NextCursor = null)
 {
     internal static AddressEvents Of(SourceAddress address, EventPage page) => new(
-        address.ToString(), page.IsPartial ? RunStatus.Partial : RunStatus.Succeeded, page.Total ?? 0, page.Next is not null, page.Events, page.Warnings, page.Next);
+        address.ToString(),
+        page.IsPartial ? RunStatus.Partial : RunStatus.Succeeded,
+        page.Total ?? 0,
+        page.Next is not null,
+        page.Events,
+        page.Warnings,
+        page.Next);
 }
 
 /// <summary>What is known about one address.</summary>
@@ -88,7 +106,9 @@ public sealed class IpsController(
 
         if (ExcludedNetworks.Find(address) is { } network)
         {
-            var message = string.Create(CultureInfo.InvariantCulture, $"The address lies in {network}, which the rule excludes: private and reserved addresses never have alerts.");
+            var message = string.Create(
+                CultureInfo.InvariantCulture,
+                $"The address lies in {network}, which the rule excludes: private and reserved addresses never have alerts.");
             return this.Refuse(StatusCodes.Status422UnprocessableEntity, message, at: "ip");
         }
 
@@ -158,12 +178,17 @@ public sealed class IpsController(
             cancellationToken);
         if (page is null)
         {
-            return this.Refuse(StatusCodes.Status400BadRequest, "The cursor is none of ours for this address. Take the nextCursor of the page before, whole, or ask without one.", at: "cursor");
+            return this.Refuse(
+                StatusCodes.Status400BadRequest,
+                "The cursor is none of ours for this address. Take the nextCursor of the page before, whole, or ask without one.",
+                at: "cursor");
         }
 
         if (page.Next is not null)
         {
-            var query = QueryString.Create(Request.Query.Where(parameter => !parameter.Key.Equals("cursor", StringComparison.OrdinalIgnoreCase))).Add("cursor", page.Next);
+            var query = QueryString
+                .Create(Request.Query.Where(parameter => !parameter.Key.Equals("cursor", StringComparison.OrdinalIgnoreCase)))
+                .Add("cursor", page.Next);
             Response.Headers.Link = $"<{hosting.PublicUrl ?? Request.PathBase}{Request.Path}{query}>; rel=\"next\"";
         }
 

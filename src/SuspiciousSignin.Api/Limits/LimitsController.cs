@@ -14,16 +14,39 @@ namespace SuspiciousSignin.Api.Limits;
 /// <param name="Runs">Of runs of the detection.</param>
 /// <param name="Requests">Of all requests of a caller.</param>
 /// <param name="Idempotency">Of an <c>Idempotency-Key</c>.</param>
-public sealed record ServiceLimits(BodyLimits Body, EventLimits Events, RunLimits Runs, CallerLimits Requests, IdempotencyLimits Idempotency)
+public sealed record ServiceLimits(
+    BodyLimits Body, EventLimits Events, RunLimits Runs, CallerLimits Requests, IdempotencyLimits Idempotency)
 {
-    internal static ServiceLimits Of(RequestOptions requests, EventReaderOptions events, RunOptions runs, AlertOptions alerts, AuthOptions auth, IdempotencyOptions idempotency) => new(
-        new BodyLimits(
-            RequestLimits.MaxBodyBytes(requests, events), events.MaxBodyBytes, requests.MinBytesPerSecond, XmlConvert.ToString(requests.GracePeriod), XmlConvert.ToString(requests.HeadersTimeout)),
-        new EventLimits(events.MaxEvents, events.MaxEventBytes, events.MaxDepth, EventReaderOptions.MaxTextLength),
-        new RunLimits(
-            runs.MaxConcurrent, runs.MaxQueued, XmlConvert.ToString(runs.MaxWindow), runs.MaxAddresses, DetectionRequestValidator.MaxLimit, alerts.MaxEvents, alerts.MaxEventsPerAnswer, DetectionsController.MaxBodyBytes),
-        new CallerLimits(XmlConvert.ToString(requests.Window), auth.MaxFailures, XmlConvert.ToString(auth.FailureWindow), requests.PerCaller == 0 ? null : requests.PerCaller),
-        new IdempotencyLimits(IdempotencyLimits.KeyLength, idempotency.MaxKeys, idempotency.MaxBytes, XmlConvert.ToString(idempotency.Lifetime)));
+    internal static ServiceLimits Of(
+        RequestOptions requests,
+        EventReaderOptions events,
+        RunOptions runs,
+        AlertOptions alerts,
+        AuthOptions auth,
+        IdempotencyOptions idempotency) => new(
+            new BodyLimits(
+                RequestLimits.MaxBodyBytes(requests, events),
+                events.MaxBodyBytes,
+                requests.MinBytesPerSecond,
+                XmlConvert.ToString(requests.GracePeriod),
+                XmlConvert.ToString(requests.HeadersTimeout)),
+            new EventLimits(events.MaxEvents, events.MaxEventBytes, events.MaxDepth, EventReaderOptions.MaxTextLength),
+            new RunLimits(
+                runs.MaxConcurrent,
+                runs.MaxQueued,
+                XmlConvert.ToString(runs.MaxWindow),
+                runs.MaxAddresses,
+                DetectionRequestValidator.MaxLimit,
+                alerts.MaxEvents,
+                alerts.MaxEventsPerAnswer,
+                DetectionsController.MaxBodyBytes),
+            new CallerLimits(
+                XmlConvert.ToString(requests.Window),
+                auth.MaxFailures,
+                XmlConvert.ToString(auth.FailureWindow),
+                requests.PerCaller == 0 ? null : requests.PerCaller),
+            new IdempotencyLimits(
+                IdempotencyLimits.KeyLength, idempotency.MaxKeys, idempotency.MaxBytes, XmlConvert.ToString(idempotency.Lifetime)));
 }
 
 /// <summary>Bounds of a body with events; a longer one is 413.</summary>
@@ -32,7 +55,8 @@ public sealed record ServiceLimits(BodyLimits Body, EventLimits Events, RunLimit
 /// <param name="MinBytesPerSecond">The least speed of sending; slower is cut off with 408 (<c>Requests:MinBytesPerSecond</c>).</param>
 /// <param name="GracePeriod">How long a body may come slower at first (<c>Requests:GracePeriod</c>).</param>
 /// <param name="HeadersTimeout">How long the headers may take (<c>Requests:HeadersTimeout</c>).</param>
-public sealed record BodyLimits(long MaxBytesSent, long MaxBytesDecompressed, int MinBytesPerSecond, string GracePeriod, string HeadersTimeout);
+public sealed record BodyLimits(
+    long MaxBytesSent, long MaxBytesDecompressed, int MinBytesPerSecond, string GracePeriod, string HeadersTimeout);
 
 /// <summary>Bounds of events.</summary>
 /// <param name="MaxPerBatch">The most of a body; more are 413 (<c>Events:MaxEvents</c>).</param>
@@ -51,7 +75,14 @@ public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, in
 /// <param name="MaxEventsPerAnswer">The most events that all alerts of an answer show (<c>Alerts:MaxEventsPerAnswer</c>).</param>
 /// <param name="MaxBodyBytes">The longest body that asks for a run.</param>
 public sealed record RunLimits(
-    int MaxConcurrent, int MaxQueued, string MaxWindow, int MaxAddresses, int MaxAlerts, int MaxEventsPerAlert, int MaxEventsPerAnswer, long MaxBodyBytes);
+    int MaxConcurrent,
+    int MaxQueued,
+    string MaxWindow,
+    int MaxAddresses,
+    int MaxAlerts,
+    int MaxEventsPerAlert,
+    int MaxEventsPerAnswer,
+    long MaxBodyBytes);
 
 /// <summary>Bounds of all requests of a caller.</summary>
 /// <param name="Window">How long the window is (<c>Requests:Window</c>).</param>

@@ -18,7 +18,8 @@ internal sealed class KnownQueryParametersFilter : IActionFilter
 
     public void OnActionExecuting(ActionExecutingContext context)
     {
-        if (context.HttpContext.Request.Query.Count == 0 || context.ActionDescriptor.EndpointMetadata.OfType<SpeaksElasticsearchAttribute>().Any())
+        if (context.HttpContext.Request.Query.Count == 0
+            || context.ActionDescriptor.EndpointMetadata.OfType<SpeaksElasticsearchAttribute>().Any())
         {
             // Clients of Elasticsearch send many that mean nothing here, such as refresh and timeout.
             return;
@@ -46,7 +47,8 @@ internal sealed class KnownQueryParametersFilter : IActionFilter
 
         if (errors.Count > 0 && context.Controller is ControllerBase controller)
         {
-            context.Result = controller.Refuse(StatusCodes.Status400BadRequest, Problems.Detail("The request cannot be read", errors), errors);
+            context.Result = controller.Refuse(
+                StatusCodes.Status400BadRequest, Problems.Detail("The request cannot be read", errors), errors);
         }
     }
 
@@ -62,7 +64,8 @@ internal sealed class KnownQueryParametersFilter : IActionFilter
         var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         foreach (var parameter in action.Parameters.Where(parameter => parameter.BindingInfo?.BindingSource == BindingSource.Query))
         {
-            names.UnionWith(parameter.ParameterType.GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
+            names.UnionWith(parameter.ParameterType.GetProperties()
+                .Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
         }
 
         return names;

@@ -39,14 +39,16 @@ internal static class RequestRules
             .Must(name => name is null || RuleCatalogue.Find(name) is not null)
             .WithMessage($"There is no such revision. The revisions are: {Revisions}.");
         validator.RuleFor(request => request.From)
-            .Must((request, _) => (request.To is null && !endsNow) || request.WindowOrNull(clock) is not { } window || window.From < window.To)
+            .Must((request, _) => (request.To is null && !endsNow)
+                || request.WindowOrNull(clock) is not { } window || window.From < window.To)
             .WithMessage("'from' must be earlier than 'to'.");
     }
 
     /// <summary>Bounds the window of a run.</summary>
     public static void AddWindowLimit<T>(this AbstractValidator<T> validator, TimeProvider clock, RunOptions runs)
         where T : IWindowRequest => validator.RuleFor(request => request.From)
-            .Must((request, _) => request.WindowOrNull(clock) is not { } window || window.To - window.From <= (long)runs.MaxWindow.TotalMilliseconds)
+            .Must((request, _) => request.WindowOrNull(clock) is not { } window
+                || window.To - window.From <= (long)runs.MaxWindow.TotalMilliseconds)
             .WithMessage($"The window is longer than {XmlConvert.ToString(runs.MaxWindow)}. Ask in several requests.");
 
     public static void IsTime<T>(this IRuleBuilder<T, string?> rule, TimeProvider clock) => rule

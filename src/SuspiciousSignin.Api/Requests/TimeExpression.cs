@@ -10,7 +10,8 @@ namespace SuspiciousSignin.Api.Requests;
 /// </summary>
 internal static partial class TimeExpression
 {
-    public const string Expected = "Expected RFC 3339 with a zone such as 2026-05-22T10:00:00Z, or date math such as now, now-8h or now-1d/d.";
+    public const string Expected =
+        "Expected RFC 3339 with a zone such as 2026-05-22T10:00:00Z, or date math such as now, now-8h or now-1d/d.";
 
     /// <summary>The longest text of a time, in characters.</summary>
     public const int MaxLength = 64;
@@ -46,7 +47,11 @@ internal static partial class TimeExpression
         // Digits behind the seventh would be rounded up, into the next day at the end of one; those of events are cut off.
         return text.Length <= MaxLength
             && Rfc3339().Match(text) is { Success: true } match
-            && DateTimeOffset.TryParse(match.Result("${seconds}${ticks}${zone}"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time);
+            && DateTimeOffset.TryParse(
+                match.Result("${seconds}${ticks}${zone}"),
+                CultureInfo.InvariantCulture,
+                DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal,
+                out time);
     }
 
     private static bool TryAddTerms(string text, bool roundUp, ref DateTimeOffset time)
@@ -63,7 +68,11 @@ internal static partial class TimeExpression
             var unit = term.Groups["unit"].Value[0];
             if (term.Groups["amount"] is { Success: true } amount)
             {
-                if (!int.TryParse(amount.Length == 1 ? amount.Value + "1" : amount.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count)
+                if (!int.TryParse(
+                        amount.Length == 1 ? amount.Value + "1" : amount.Value,
+                        NumberStyles.AllowLeadingSign,
+                        CultureInfo.InvariantCulture,
+                        out var count)
                     || Add(time, unit, count) is not { } moved)
                 {
                     return false;
@@ -118,9 +127,14 @@ internal static partial class TimeExpression
         };
     }
 
-    [GeneratedRegex(@"(?<amount>[+-][0-9]{0,9})(?<unit>[yMwdhHms])|/(?<unit>[yMwdhHms])", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"(?<amount>[+-][0-9]{0,9})(?<unit>[yMwdhHms])|/(?<unit>[yMwdhHms])",
+        RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Terms();
 
-    [GeneratedRegex(@"^(?<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})((?<ticks>\.[0-9]{1,7})[0-9]*)?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"^(?<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})"
+        + @"((?<ticks>\.[0-9]{1,7})[0-9]*)?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z",
+        RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Rfc3339();
 }

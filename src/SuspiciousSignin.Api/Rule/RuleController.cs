@@ -17,7 +17,8 @@ public sealed record RuleDescription
 
     /// <summary>What it detects.</summary>
     public string Description { get; init; } =
-        "A successful Entra ID sign-in, or a successful access to Microsoft 365 mail items, from a public address that a network security sensor has flagged within the same hours.";
+        "A successful Entra ID sign-in, or a successful access to Microsoft 365 mail items, "
+        + "from a public address that a network security sensor has flagged within the same hours.";
 
     /// <summary>The type of the rule in Elastic's terms.</summary>
     public string Type { get; init; } = "esql";
@@ -122,10 +123,24 @@ public sealed record InvestigationGuide
 /// <param name="Indices">The index patterns it reads.</param>
 /// <param name="Esql">The ES|QL text this service derives from it.</param>
 public sealed record RevisionDescription(
-    string Name, bool Promote, string Description, IReadOnlyList<string> Differences, IReadOnlyList<string> BlindSpots, string Schedule, IReadOnlyList<string> Indices, string Esql)
+    string Name,
+    bool Promote,
+    string Description,
+    IReadOnlyList<string> Differences,
+    IReadOnlyList<string> BlindSpots,
+    string Schedule,
+    IReadOnlyList<string> Indices,
+    string Esql)
 {
     internal static RevisionDescription Of(RuleRevision revision) => new(
-        revision.Name, revision.Promote, revision.Description, revision.Differences, revision.BlindSpots, revision.Schedule, revision.Indices, EsqlQuery.Text(revision));
+        revision.Name,
+        revision.Promote,
+        revision.Description,
+        revision.Differences,
+        revision.BlindSpots,
+        revision.Schedule,
+        revision.Indices,
+        EsqlQuery.Text(revision));
 }
 
 /// <summary>The rule.</summary>
