@@ -94,7 +94,8 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     public async Task<Answer> SendAsync(
         HttpMethod method, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken, string mediaType = "json")
     {
-        using var request = new HttpRequestMessage(method, path);
+        // A pattern of a remote cluster, such as emea:logs-*, would else be taken for a URL of that scheme.
+        using var request = new HttpRequestMessage(method, new Uri("/" + path, UriKind.Relative));
         // 8.x and 9.x know compatibility with 8, and while a cluster is upgraded, its nodes are both; until the version is known, plain
         // JSON suits all.
         var compatible = _known is null ? "application/{0}" : "application/vnd.elasticsearch+{0};compatible-with=8";
@@ -129,7 +130,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
                     "What answers is not Elasticsearch: the header X-Elastic-Product is missing. Check Store:Elasticsearch:Nodes.");
             }
 
-            return new Answer(answer!, Nodes.AttemptsAt(request));
+            return new Answer(answer!, Nodes.MayHaveBeenCarriedOut(request));
         }
         catch (StoreUnavailableException fault)
         {
@@ -284,13 +285,12 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
     /// <summary>A successful answer.</summary>
     /// <param name="document">Its JSON.</param>
-    /// <param name="attempts">How often the call was sent until it came; more than 1 means that an earlier one may have been carried
-    /// out.</param>
-    internal sealed class Answer(JsonDocument document, int attempts) : IDisposable
+    /// <param name="isRepeated">Whether the call was sent before and may have been carried out: its answer was lost, or said nothing.</param>
+    internal sealed class Answer(JsonDocument document, bool isRepeated) : IDisposable
     {
         public JsonElement Root => document.RootElement;
 
-        public int Attempts => attempts;
+        public bool IsRepeated => isRepeated;
 
         public void Dispose() => document.Dispose();
     }

@@ -86,7 +86,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
                 }
 
                 var page = await _evidence.ReadAsync(query, indices, start, cancellationToken);
-                return page with { Warnings = [.. indices.Warnings, .. page.Warnings], IsPartial = indices.IsPartial || page.IsPartial };
+                return page with { Warnings = [.. indices.Warnings, .. page.Warnings], IsPartial = indices.IsPartial || indices.SourceIpIsText || page.IsPartial };
             },
             cancellationToken));
     }
@@ -110,15 +110,15 @@ internal sealed class ElasticsearchEventStore : IEventStore
             .Distinct(StringComparer.Ordinal)
             .ToArray();
         var privileges = await _mappings.PrivilegesAsync(
-            [(patterns, ["read"]), ([_options.DataStream], ["create_doc"])], cancellationToken);
+            [(patterns, ["read"]), ([_options.DataStream], ["create_doc", "auto_configure", "maintenance"])], cancellationToken);
         var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => privilege.Key).ToArray() ?? [];
         if (lacking.Length > 0)
         {
             var told = lacking.Select(privilege => $"{privilege.Privilege} on {privilege.Pattern}").Order(StringComparer.Ordinal).ToArray();
             facts["lackingPrivileges"] = told;
-            // Without create_doc everything but POST /events works, which may be what is wanted.
+            // Without the others everything but POST /events works, which may be what is wanted.
             return new StoreHealth(
-                Array.TrueForAll(lacking, privilege => privilege.Privilege == "create_doc"),
+                Array.TrueForAll(lacking, privilege => privilege.Privilege != "read"),
                 $"The credentials lack {string.Join(", ", told)}.",
                 facts);
         }

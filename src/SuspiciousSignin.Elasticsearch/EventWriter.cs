@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using SuspiciousSignin.Correlation;
@@ -79,7 +80,7 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
                         + "Send the batch again: events with an identity are not doubled.");
                 }
 
-                lines = [.. lines.Where((line, i) => !append.Settle(line.Event, items[i].GetProperty("create"), answer.Attempts > 1))];
+                lines = [.. lines.Where((line, i) => !append.Settle(line.Event, items[i].GetProperty("create"), answer.IsRepeated))];
             }
             catch (ElasticsearchException tooLarge) when (tooLarge.Status == 413 && lines.Count > 1)
             {
@@ -141,10 +142,17 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         body.Write("\n"u8);
     }
 
-    /// <summary>The document on one line, without the members that Elasticsearch takes for its own.</summary>
+    /// <summary>
+    /// The document on one line, without the members that Elasticsearch takes for its own, or that only this service writes. Values go as they
+    /// came: a text that nobody reads may hold what a JSON writer refuses, such as half of a surrogate pair.
+    /// </summary>
     private static void WriteSource(Utf8JsonWriter json, ReadOnlyMemory<byte> utf8)
     {
-        using var document = JsonDocument.Parse(utf8, ReadOptions);
+        // JSON has line ends between tokens only.
+        var line = utf8.ToArray();
+        line.AsSpan().Replace((byte)'\n', (byte)' ');
+        line.AsSpan().Replace((byte)'\r', (byte)' ');
+        using var document = JsonDocument.Parse(line, ReadOptions);
         var root = document.RootElement;
         var hasProvenance = root.TryGetProperty("_id", out var id) | root.TryGetProperty("_index", out var index);
         // In its own data stream the dataset is a constant of the mapping; here it has to be said.
@@ -152,11 +160,11 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         json.WriteStartObject();
         foreach (var member in root.EnumerateObject())
         {
-            if (!(member.NameEquals("_id") || member.NameEquals("_index")
-                || (hasProvenance && member.NameEquals(ProvenanceField))
+            if (!(member.NameEquals("_id") || member.NameEquals("_index") || member.NameEquals(ProvenanceField)
                 || (preset is not null && member.NameEquals("event.dataset"))))
             {
-                member.WriteTo(json);
+                json.WritePropertyName(member.Name);
+                json.WriteRawValue(JsonMarshal.GetRawUtf8Value(member.Value), skipInputValidation: true);
             }
         }
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using SuspiciousSignin.Correlation;
@@ -176,19 +177,20 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     /// <summary>
-    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read.
+    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read. In whole
+    /// milliseconds, as ES|QL compares: an index may keep nanoseconds.
     /// </summary>
     internal static object? Within(TimeWindow window)
     {
         var bounds = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = DateFormat };
         if (window.From > TimeWindow.All.From)
         {
-            bounds["gt"] = ElasticsearchEventStore.Iso(window.From);
+            bounds["gte"] = ElasticsearchEventStore.Iso(window.From + 1);
         }
 
-        if (window.To < TimeWindow.All.To)
+        if (window.To < EcsTime.Latest)
         {
-            bounds["lte"] = ElasticsearchEventStore.Iso(window.To);
+            bounds["lt"] = ElasticsearchEventStore.Iso(window.To + 1);
         }
 
         return bounds.Count > 1 ? InRange("@timestamp", bounds) : null;
@@ -244,7 +246,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     /// </summary>
     private sealed class Page(EventReaderOptions readerOptions, EventQuery query, Place? start)
     {
-        private readonly EventReader _reader = new(readerOptions);
+        private readonly EventReader _reader = new(readerOptions) { TrustsDataset = true };
         private readonly HashSet<string> _columns = new(ColumnsOf(query.Revision), StringComparer.Ordinal);
         private readonly List<(Place Place, EventDocument Document)> _events = [];
         private int _settled;
@@ -405,7 +407,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                     break;
 
                 default:
-                    value.WriteTo(json);
+                    json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
                     break;
             }
         }

@@ -13,7 +13,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
     private static readonly TimeSpan LongestRest = TimeSpan.FromMinutes(30);
 
     private static readonly HttpRequestOptionsKey<string> PathAndQuery = new("elasticsearch.path");
-    private static readonly HttpRequestOptionsKey<int> Attempts = new("elasticsearch.attempts");
+    private static readonly HttpRequestOptionsKey<bool> IsUnclear = new("elasticsearch.unclear");
     private static readonly HttpRequestOptionsKey<bool> ShardsLack = new("elasticsearch.shards");
 
     private readonly Lock _gate = new();
@@ -32,8 +32,8 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
         }
     }
 
-    /// <summary>How often the call was sent.</summary>
-    public static int AttemptsAt(HttpRequestMessage request) => request.Options.TryGetValue(Attempts, out var attempts) ? attempts : 0;
+    /// <summary>Whether an attempt at the call failed so that nobody knows what became of it.</summary>
+    public static bool MayHaveBeenCarriedOut(HttpRequestMessage request) => request.Options.TryGetValue(IsUnclear, out var isUnclear) && isUnclear;
 
     private Node Next()
     {
@@ -99,7 +99,6 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
                 request.Options.Set(PathAndQuery, path = request.RequestUri!.PathAndQuery);
             }
 
-            request.Options.Set(Attempts, AttemptsAt(request) + 1);
             var node = nodes.Next();
             request.RequestUri = new Uri(node.Url.AbsoluteUri.TrimEnd('/') + path);
             using var timeout = new CancellationTokenSource(options.CallTimeout, clock);
@@ -117,6 +116,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
                 cancellationToken.ThrowIfCancellationRequested();
                 var why = timeout.IsCancellationRequested ? $"no answer within {options.CallTimeout}" : fault.Message;
                 nodes.Failed(node, why);
+                request.Options.Set(IsUnclear, true);
                 throw new HttpRequestException($"{node.Url.Authority}: {why}", fault);
             }
 
@@ -132,6 +132,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
             else if (response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout
                 || !IsJson(response))
             {
+                request.Options.Set(IsUnclear, true);
                 nodes.Failed(node, $"status {(int)response.StatusCode}, {response.Content.Headers.ContentType?.MediaType ?? "no content"}");
             }
             else

@@ -28,6 +28,11 @@ internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<
             .Must(key => key is null || IsEncodedKey(key)).WithMessage("must be the 'encoded' form of the key: base64 of id:key.")
             .Must((o, _) => new[] { o.ApiKey, o.Username, o.BearerToken }.Count(each => each is not null) <= 1)
             .WithMessage("Set one of ApiKey, Username with Password, and BearerToken.");
+        RuleFor(o => o.BearerToken)
+            .Must(token => token is null || (token.Length > 0 && token.All(character => character is > ' ' and <= '~')))
+            .WithMessage("must be a token as the cluster gave it, without spaces or line ends.");
+        RuleFor(o => o.Password)
+            .Must(password => password?.Any(char.IsControl) != true).WithMessage("must not hold line ends or other control characters.");
         RuleFor(o => o.Password).NotEmpty().When(o => o.Username is not null);
         RuleFor(o => o.Username).NotEmpty().When(o => o.Password is not null);
         RuleFor(o => o.CertificateFingerprint).Matches(Fingerprint()).WithMessage("must be SHA-256 in hexadecimal.");
@@ -63,7 +68,8 @@ internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<
     private static bool IsEncodedKey(string key)
     {
         Span<byte> decoded = stackalloc byte[1024];
-        return key.Length <= 1024 && Convert.TryFromBase64String(key, decoded, out var length) && decoded[..length].Contains((byte)':');
+        return key.Length <= 1024 && !key.Any(char.IsWhiteSpace)
+            && Convert.TryFromBase64String(key, decoded, out var length) && decoded[..length].Contains((byte)':');
     }
 
     private static bool IsReadable(ElasticsearchOptions o)

@@ -261,7 +261,8 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
 
             // The size of a chunk beyond what the server's parser holds.
             case IOException { InnerException: OverflowException }:
-                await Problems.WriteAsync(context, StatusCodes.Status400BadRequest, "The request is not valid HTTP: the size of a chunk is none.");
+                await Problems.WriteAsync(
+                    context, StatusCodes.Status400BadRequest, "The request is not valid HTTP: the size of a chunk is none.");
                 return true;
 
             case BadHttpRequestException bad:

@@ -85,6 +85,7 @@ internal static class ServiceOptionsSetup
         // Not by the options of the store, whose faults would then be told twice.
         services.AddOptions<EventReaderOptions>().PostConfigure<IConfiguration>(
             (reader, configuration) => reader.KeepDocuments = configuration["Store:Kind"] == ElasticsearchRegistration.Kind);
+        services.AddSingleton<IValidateOptions<EventReaderOptions>, StockAlertMappingValidator>();
         return services.AddSections();
     }
 
@@ -114,7 +115,9 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.MaxDepth).InclusiveBetween(8, 512);
             options.RuleFor(o => o.Readers).InclusiveBetween(1, 64);
             options.RuleFor(o => o.AlertDatasets).Must(datasets => datasets.Count <= 100).WithMessage("must be at most 100 datasets.");
-            options.RuleForEach(o => o.AlertDatasets).Matches(@"^[a-z0-9_.-]{1,100}\z").WithMessage("must be a dataset such as suricata.eve.");
+            options.RuleForEach(o => o.AlertDatasets)
+                .Matches(@"^[a-z0-9_.-]{1,100}\z")
+                .WithMessage("must be a dataset such as suricata.eve.");
         })
         .AddChecked<AlertOptions>("Alerts", options =>
         {
@@ -252,6 +255,16 @@ internal static class ServiceOptionsSetup
             return provider.GetServices<IValidateOptions<T>>().SelectMany(one => one.Validate(Options.DefaultName, options).Failures ?? []);
         }));
         return services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
+    }
+
+    /// <summary>What a cluster maps is read from the cluster.</summary>
+    private sealed class StockAlertMappingValidator(IConfiguration configuration) : IValidateOptions<EventReaderOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, EventReaderOptions options) =>
+            options.StockAlertMapping && configuration["Store:Kind"] == ElasticsearchRegistration.Kind
+                ? ValidateOptionsResult.Fail(
+                    "Events:StockAlertMapping: has no meaning with Store:Kind=Elasticsearch, whose own mapping of alerts decides.")
+                : ValidateOptionsResult.Success;
     }
 
     private sealed record Section(string Name, Type Type, Func<IServiceProvider, IConfiguration, IEnumerable<string>> Judge);

@@ -56,14 +56,14 @@ public sealed class BulkReader
     private const int MaxIndexBytes = 255;
 
     /// <summary>
-    /// The parameters of an action: what the API description lists, and what older clients still send. None has a meaning here but the first
-    /// three.
+    /// The parameters of an action: what the API description lists, and what older clients still send. None has a meaning here but the
+    /// first three.
     /// </summary>
     internal static readonly string[] Parameters =
     [
-        "_index", "_id", "op_type", "routing", "version", "version_type", "if_seq_no", "if_primary_term", "require_alias", "require_data_stream",
-        "pipeline", "dynamic_templates", "list_executed_pipelines", "retry_on_conflict", "_type", "_routing", "_version", "_version_type",
-        "_parent", "parent", "_retry_on_conflict", "timestamp", "ttl",
+        "_index", "_id", "op_type", "routing", "version", "version_type", "if_seq_no", "if_primary_term", "require_alias",
+        "require_data_stream", "pipeline", "dynamic_templates", "list_executed_pipelines", "retry_on_conflict", "_type", "_routing",
+        "_version", "_version_type", "_parent", "parent", "_retry_on_conflict", "timestamp", "ttl",
     ];
 
     private readonly EventReaderOptions _options;

@@ -76,7 +76,9 @@ public static class EcsTime
 
         var (year, month, day) = ((Pair(date, 0) * 100) + Pair(date, 2), Pair(date, 5), Pair(time, 0));
         var (hour, minute, second) = (Pair(time, 3), Pair(time, 6), Pair(seconds, 1));
-        if (wrong != 0 || year == 0 || month is 0 or > 12 || day == 0 || (day > 28 && day > DateTime.DaysInMonth(year, month)) || hour > 23 || minute > 59 || second > 59)
+        if (wrong != 0 || year == 0 || month is 0 or > 12
+            || day == 0 || (day > 28 && day > DateTime.DaysInMonth(year, month))
+            || hour > 23 || minute > 59 || second > 59)
         {
             return false;
         }

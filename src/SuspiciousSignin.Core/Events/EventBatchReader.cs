@@ -365,7 +365,8 @@ public sealed class EventBatchReader
         {
             return new BodyRefusal(
                 400,
-                $"The body is not valid JSON at line {(exception.LineNumber ?? 0) + 1}, byte {(exception.BytePositionInLine ?? 0) + 1}. Nothing of it was stored."
+                $"The body is not valid JSON at line {(exception.LineNumber ?? 0) + 1}, byte {(exception.BytePositionInLine ?? 0) + 1}. "
+                + "Nothing of it was stored."
                 + (_phase == Phase.End ? " Send one event per line as application/x-ndjson." : ""));
         }
         catch (InvalidOperationException)

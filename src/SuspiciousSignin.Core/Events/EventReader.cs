@@ -21,7 +21,8 @@ public sealed class EventReader
     /// <summary>
     /// Where <c>message</c> is a record before the pipeline has mapped it. What others write there is not trusted to be one.
     /// </summary>
-    private static readonly byte[][] MessageDatasets = [.. new[] { "azure.events", "azure.signinlogs", "o365.audit", "suricata.eve", "zeek.notice" }.Select(Encoding.UTF8.GetBytes)];
+    private static readonly byte[][] MessageDatasets =
+        [.. new[] { "azure.events", "azure.signinlogs", "o365.audit", "suricata.eve", "zeek.notice" }.Select(Encoding.UTF8.GetBytes)];
 
     private static readonly string[] IntegrationStreams = ["logs-azure.signinlogs-", "logs-o365.audit-"];
 
@@ -175,6 +176,9 @@ public sealed class EventReader
 
     /// <summary>Whether documents are read by tokens only; what the scanner accepts must come out the same.</summary>
     internal bool IsTokensOnly { get; init; }
+
+    /// <summary>Whether a document without a dataset has none, whatever index it is of, since its index was asked. Default false.</summary>
+    public bool TrustsDataset { get; init; }
 
     private bool TryParse(ReadOnlySpan<byte> utf8, string? id, string? index)
     {
@@ -392,7 +396,7 @@ public sealed class EventReader
             _document.Hide(EcsField.DataStreamDataset, EcsField.UnmappedDataStreamDataset);
         }
 
-        if (_document.Count(EcsField.Index) == 1 && _document.Count(EcsField.Dataset) == 0
+        if (!TrustsDataset && _document.Count(EcsField.Index) == 1 && _document.Count(EcsField.Dataset) == 0
             && PresetDataset(Encoding.UTF8.GetString(_document.First(EcsField.Index))) is { } dataset)
         {
             _document.Add(EcsField.Dataset, FieldKind.Keyword, Encoding.UTF8.GetBytes(dataset));

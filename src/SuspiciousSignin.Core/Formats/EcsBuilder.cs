@@ -107,8 +107,8 @@ internal sealed class EcsBuilder
     }
 
     /// <summary>
-    /// Where the time of a record is that has none of its own: shippers such as Fluent Bit move it to <c>@timestamp</c>. Never beside one of its
-    /// own, since others put the time of their reading there.
+    /// Where the time of a record is that has none of its own: shippers such as Fluent Bit move it to <c>@timestamp</c>. Never beside one
+    /// of its own, since others put the time of their reading there.
     /// </summary>
     public static (JsonElement Value, string Pointer) TimeOfShipper(JsonElement record) => (record.Get("@timestamp"), "/@timestamp");
 

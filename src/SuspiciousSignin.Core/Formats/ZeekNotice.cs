@@ -11,7 +11,8 @@ internal sealed class ZeekNotice : IRecordShape
     public string Name => "zeekNotice";
 
     public bool Matches(JsonElement record) =>
-        record.Has("note") && (record.Has("ts") || (record.Has("@timestamp") && (record.Has("src") || Connection(record, "orig_h").Text() is not null)));
+        record.Has("note")
+        && (record.Has("ts") || (record.Has("@timestamp") && Either(Connection(record, "orig_h"), record.Get("src")).Text() is not null));
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
@@ -22,7 +23,10 @@ internal sealed class ZeekNotice : IRecordShape
         }
         else if (time.ValueKind == JsonValueKind.Number)
         {
-            ecs.Refuse(RejectionCodes.InvalidTimestamp, "/ts", "Expected seconds since the epoch, such as 1320435875.879278. Milliseconds (JSON::TS_MILLIS) are none.");
+            ecs.Refuse(
+                RejectionCodes.InvalidTimestamp,
+                "/ts",
+                "Expected seconds since the epoch, such as 1320435875.879278; JSON::TS_MILLIS writes milliseconds.");
         }
         else
         {

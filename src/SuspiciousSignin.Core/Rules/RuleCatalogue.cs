@@ -78,7 +78,8 @@ public static class RuleCatalogue
     private static readonly NearMiss UnmappedDataStream = Miss(
         "alertDataStreamUnmapped",
         All(HasRuleId, Not(IsNull(DataStreamDataset))),
-        "These alerts are judged by their data_stream.dataset. Stock Kibana alert indices do not map that field, and on such a cluster this revision reports nothing for them. Revision 'resilient' does.",
+        "These alerts are judged by their data_stream.dataset. Stock Kibana alert indices do not map that field, "
+        + "and on such a cluster this revision reports nothing for them. Revision 'resilient' does.",
         onlyInMemory: true);
 
     private static readonly NearMiss PromotableAlert = Miss(

@@ -64,7 +64,11 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     /// <summary>Opens the journal under <see cref="MemoryStoreOptions.Path"/> and takes back what it holds.</summary>
     /// <exception cref="EventJournalException">The folder cannot be used, another instance holds it, or a file is damaged.</exception>
     public static DurableEventStore Open(
-        MemoryStoreOptions options, EventReaderOptions readerOptions, TimeProvider clock, StoreMetrics? metrics = null, ILogger? logger = null) =>
+        MemoryStoreOptions options,
+        EventReaderOptions readerOptions,
+        TimeProvider clock,
+        StoreMetrics? metrics = null,
+        ILogger? logger = null) =>
         Open(EventJournal.Open(options.Path!), options, readerOptions, clock, metrics, logger);
 
     internal static DurableEventStore Open(

@@ -332,6 +332,42 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_write_that_was_refused_for_a_full_queue_is_sent_again_and_nobody_wonders_who_wrote_it()
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "a")));
+        _cluster.Server.Faults.Add(Fault.QueueFull().On("POST", "*_bulk"));
+        var answer = await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "a")));
+        Assert.Equal(1, answer.Number("duplicates"));
+        Assert.DoesNotContain("writeRepeated", answer.Warnings);
+    }
+
+    [Theory]
+    [InlineData("""
+        "labels":{"subject":"lunch \ud83d"}
+        """)]
+    [InlineData("""
+        "foo":{"bar":["\ud83d",
+        2]}
+        """)]
+    [InlineData("""
+        "suspicious_signin":"mine"
+        """)]
+    [InlineData("""
+        "suspicious_signin":{"id":"spoof","index":"logs-azure.signinlogs-x"}
+        """)]
+    public async Task A_member_that_nobody_reads_keeps_no_event_from_being_stored_and_changes_none(string member)
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        var odd = $$"""{"@timestamp":"{{Ecs.Time(5)}}","source.ip":"{{Ecs.Address}}",{{member.Trim()}}}""";
+        var answer = await service.PostAsync(Ecs.Batch(odd, Ecs.SignIn(id: "good")));
+        Assert.Equal((200, 2), ((int)answer.Status, answer.Number("accepted")));
+        var events = (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Json!["events"]!.AsArray();
+        Assert.Equal(2, events.Count);
+        Assert.DoesNotContain(events, each => (string?)each!["id"] == "spoof" || each["dataset"] is null && (string?)each["index"] == "logs-azure.signinlogs-x");
+    }
+
+    [Fact]
     public async Task Halving_a_request_is_no_repetition_and_uses_up_none()
     {
         using var service = await NewServiceAsync(options => options.MaxRetries = 1, isEmpty: true);

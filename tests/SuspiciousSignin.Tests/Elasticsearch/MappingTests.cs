@@ -207,9 +207,115 @@ public sealed class MappingTests : IAsyncLifetime
         var queries = Fake.Requests.Where(request => request.Path.StartsWith("/_query/async", StringComparison.Ordinal) && request.Method == "POST").ToArray();
         Assert.NotEmpty(queries);
         // Before 8.18 a filter that leaves out all indices of a column fails the query.
-        Assert.All(queries, query => Assert.Equal(version != "8.17.0", JsonNode.Parse(query.Body)!["filter"]?["range"]?["@timestamp"]?["lte"] is not null));
+        Assert.All(queries, query => Assert.Equal(version != "8.17.0", JsonNode.Parse(query.Body)!["filter"]?["range"]?["@timestamp"]?["lt"] is not null));
         var evidence = (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = TimeWindow.All, Revision = revision, Limit = 10 }, TestContext.Current.CancellationToken))!;
         Assert.Equal(3, evidence.Total);
+    }
+
+    [Theory]
+    [InlineData("8.17.0")]
+    [InlineData("8.19.3")]
+    [InlineData("9.2.0")]
+    public async Task An_alert_in_the_last_millisecond_of_a_window_counts_in_that_window_alone(string version)
+    {
+        Fake.Version = ElasticsearchVersion.Parse(version);
+        var to = TestService.Now.ToUnixTimeMilliseconds();
+        Fake.CreateIndex("logs-nanos", """{"dynamic":"false","properties":{"@timestamp":{"type":"date_nanos"},"source":{"properties":{"ip":{"type":"ip"}}},"event":{"properties":{"dataset":{"type":"keyword"},"outcome":{"type":"keyword"}}},"kibana":{"properties":{"alert":{"properties":{"rule":{"properties":{"name":{"type":"keyword"}}}}}}}}}""");
+        Fake.Index("logs-nanos", Ecs.SignIn());
+        Fake.Index("logs-nanos", $$"""{"@timestamp":"{{TestService.Now.UtcDateTime.AddTicks(4000):o}}","source.ip":"{{Ip}}","event.dataset":"zeek.notice","kibana.alert.rule.name":"External Alerts"}""");
+        var store = _cluster.NewStore();
+
+        async Task<(int Findings, int Alerts)> InAsync(long from, long until)
+        {
+            var window = new TimeWindow(from, until);
+            var found = await store.CorrelateAsync(new CorrelationQuery { Revision = Engine.Revision(), Window = window, Limit = 10 }, TestContext.Current.CancellationToken);
+            var events = (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = window, Revision = Engine.Revision(), Limit = 10 }, TestContext.Current.CancellationToken))!;
+            return (found.Findings.Count, events.Events.Count(each => each.Bucket == EventBucket.NetworkAlert));
+        }
+
+        Assert.Equal((1, 1), await InAsync(to - 28_800_000, to));
+        Assert.Equal((0, 0), await InAsync(to, to + 3_600_000));
+    }
+
+    [Fact]
+    public async Task Addresses_mapped_as_words_are_counted_and_what_cannot_be_looked_up_is_told()
+    {
+        const string Six = "2a00:1450::5";
+        Fake.CreateIndex("logs-text", """{"dynamic":"false","properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"text"}}},"event":{"properties":{"dataset":{"type":"keyword"},"outcome":{"type":"keyword"}}},"kibana":{"properties":{"alert":{"properties":{"rule":{"properties":{"name":{"type":"keyword"}}}}}}}}}""");
+        Fake.Index("logs-text", Ecs.SignIn(ip: Six));
+        Fake.Index("logs-text", Ecs.NetworkAlert(ip: Six));
+        var store = _cluster.NewStore();
+
+        var result = await RunAsync(store);
+        var page = (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Six), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10 }, TestContext.Current.CancellationToken))!;
+
+        Assert.Equal(Six, Assert.Single(result.Findings).Address.ToString());
+        Assert.False(result.IsPartial);
+        Assert.Contains(result.Warnings, warning => warning.Code == "sourceIpIsText");
+        Assert.True(page.IsPartial);
+    }
+
+    [Fact]
+    public async Task The_evidence_of_an_alert_is_what_the_run_counted_whatever_the_name_of_the_index_says()
+    {
+        // The index is named as the integration's stream, and its mapping gives no dataset.
+        const string Index = "logs-azure.signinlogs-mine";
+        Fake.CreateIndex(Index, """{"dynamic":"false","properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"ip"}}},"event":{"properties":{"dataset":{"type":"keyword"},"outcome":{"type":"keyword"}}},"kibana":{"properties":{"alert":{"properties":{"rule":{"properties":{"name":{"type":"keyword"}}}}}}}}}""");
+        Fake.Index(Index, Ecs.SignIn());
+        Fake.Index(Index, Ecs.NetworkAlert());
+        Fake.Index(Index, $$"""{"@timestamp":"{{Ecs.Time(5)}}","source.ip":"{{Ip}}","event.outcome":"success"}""");
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+
+        var alert = (await service.GetAsync($"/api/v1/ips/{Ip}/alerts")).Json!["alerts"]![0]!;
+
+        Assert.Equal((2, 2, 2), ((int)alert["counts"]!["total"]!, (int)alert["eventsTotal"]!, alert["events"]!.AsArray().Count));
+    }
+
+    [Fact]
+    public async Task A_pattern_of_a_remote_cluster_that_comes_first_is_a_path_and_no_url()
+    {
+        FillEvents();
+        var store = _cluster.NewStore(options => options.Indices["2025-04-29"] = ["emea:logs-*", "emea:.alerts-security.*", "logs-*"]);
+        // The fake has no remote clusters; what counts is where the call went.
+        try
+        {
+            await RunAsync(store);
+        }
+        catch (StoreUnavailableException)
+        {
+        }
+
+        Assert.Contains(_cluster.Server.Requests, request => request.Path.StartsWith("/emea:logs-*,", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("auto_configure")]
+    [InlineData("maintenance")]
+    public async Task A_privilege_that_only_writing_takes_is_named_and_leaves_the_store_ready(string lacking)
+    {
+        Fake.CreateIndex(FakeCluster.AlertsIndex, FakeCluster.AlertMapping(), hidden: true, FakeCluster.Alerts);
+        Fake.Security.AddUser("admin", "admin-password", "superuser");
+        string[] writing = ["create_doc", "auto_configure", "maintenance"];
+        var role = Fake.Security.AddRole(
+            "service",
+            ["monitor"],
+            new IndexPrivileges(["logs-*", ".alerts-security.*"], ["read", "view_index_metadata"]),
+            new IndexPrivileges(["logs-suspicious_signin.events-*"], [.. writing.Where(privilege => privilege != lacking)]));
+        var store = _cluster.NewStore(options => options.ApiKey = Fake.Security.AddApiKey("service", "admin", role).Encoded);
+
+        var health = await store.CheckAsync(TestContext.Current.CancellationToken);
+
+        Assert.True(health.IsReady);
+        Assert.Contains($"lack {lacking} on logs-suspicious_signin.events-default", health.Description, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_field_that_only_nested_objects_have_is_none_that_a_query_could_name()
+    {
+        FillEvents();
+        Fake.CreateIndex("logs-nested", """{"dynamic":"false","properties":{"@timestamp":{"type":"date"},"kibana":{"type":"nested","properties":{"alert":{"properties":{"rule":{"properties":{"rule_id":{"type":"flattened"}}}}}}}}}""");
+        var result = await RunAsync(_cluster.NewStore());
+        Assert.Equal(1, result.Coverage.AzureSignIn.Events);
     }
 
     [Fact]

@@ -25,6 +25,9 @@ public sealed class OptionsTests
         { "Nodes:0", "https://user:secret-word@es:9200", "must not hold credentials" },
         { "Nodes:1", "https://es2:9200", "must all be of one scheme" },
         { "ApiKey", "not-encoded", "'encoded' form" },
+        { "ApiKey", "aWQ6a2V5\n", "'encoded' form" },
+        { "BearerToken", "secret-word\n", "without spaces or line ends" },
+        { "CertificateFingerprint", string.Concat(Enumerable.Repeat("ab", 32)) + "\n", "SHA-256 in hexadecimal" },
         { "Username", "elastic", "Password" },
         { "Password", "secret-word", "Username" },
         { "CertificateFingerprint", "abc", "SHA-256 in hexadecimal" },
@@ -52,6 +55,14 @@ public sealed class OptionsTests
         var fault = Assert.Throws<OptionsValidationException>(() => new TestService(settings: [.. settings]));
         Assert.Contains(told, fault.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("secret-word", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_mapping_of_alerts_that_the_cluster_decides_is_not_set_here()
+    {
+        (string, string)[] settings = [("Store:Kind", "Elasticsearch"), ("Store:Elasticsearch:Nodes:0", "http://localhost:9200"), ("Events:StockAlertMapping", "true")];
+        var fault = Assert.Throws<OptionsValidationException>(() => new TestService(settings: settings));
+        Assert.Contains("Events:StockAlertMapping: has no meaning", fault.Message, StringComparison.Ordinal);
     }
 
     [Fact]
