@@ -133,6 +133,9 @@ internal enum EcsField : byte
 
     /// <summary>What a document says in data_stream.dataset where the index does not map it: kept, but no column.</summary>
     UnmappedDataStreamDataset,
+
+    /// <summary>What the event's identity was derived by from the document's own (<see cref="DerivedIdentity"/>): no column either.</summary>
+    Derivation,
 }
 
 /// <summary>Where each <see cref="EcsField"/> stands in a document: the one catalogue behind the reader and the ES|QL text.</summary>
@@ -140,6 +143,9 @@ internal static class EcsFields
 {
     /// <summary>ECS keywords longer than this many characters are not indexed by Elasticsearch (<c>ignore_above</c>).</summary>
     public const int MaxTextLength = 1024;
+
+    /// <summary>Under what <see cref="EcsField.Derivation"/> stands in files: no path that a document could have.</summary>
+    private const string DerivationPath = "";
 
     public static readonly int Count = Enum.GetValues<EcsField>().Length;
 
@@ -268,13 +274,13 @@ internal static class EcsFields
     /// the path that the document has it at.
     /// </summary>
     public static string[] Paths() =>
-        [.. Catalogue.Select(row => row.Path), .. Enumerable.Repeat(Path(EcsField.DataStreamDataset), Count - Catalogue.Length)];
+        [.. Catalogue.Select(row => row.Path), Path(EcsField.DataStreamDataset), DerivationPath];
 
     /// <summary>The field at the path, or null where this version does not know it.</summary>
     public static EcsField? Find(string path)
     {
         var at = Array.FindIndex(Catalogue, row => row.Path == path);
-        return at < 0 ? null : Catalogue[at].Field;
+        return at >= 0 ? Catalogue[at].Field : path == DerivationPath ? EcsField.Derivation : null;
     }
 
     private static FieldPart[] BuildParts()

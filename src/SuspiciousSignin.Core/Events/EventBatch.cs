@@ -166,7 +166,7 @@ public sealed class EventBatch
     /// </summary>
     /// <param name="request">What stands for the request; a cryptographic hash.</param>
     public void Identify(UInt128 request) =>
-        Replace(record => record.Identity != 0 ? record : record with { Identity = EventRecord.DeriveIdentity(request, record.Position) });
+        Replace(record => DerivedIdentity.OfRequest(record, request));
 
     /// <summary>Puts other events into the place of the accepted ones.</summary>
     internal void Replace(Func<EventRecord, EventRecord> change)

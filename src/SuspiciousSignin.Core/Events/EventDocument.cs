@@ -86,7 +86,7 @@ public sealed record EventDocument
 
     /// <summary>The dotted paths of every field that an event is read from.</summary>
     public static IReadOnlyList<string> Paths { get; } =
-        [.. Enum.GetValues<EcsField>().Where(field => field != EcsField.UnmappedDataStreamDataset).Select(EcsFields.Path)];
+        [.. Enum.GetValues<EcsField>().Where(field => field < EcsField.UnmappedDataStreamDataset).Select(EcsFields.Path)];
 
     /// <summary>Shows an event.</summary>
     /// <param name="record">The event.</param>

@@ -157,7 +157,7 @@ public sealed class EventReader
         {
             Traits = _traits.Of(_document),
             Account = account,
-            Identity = Identify(),
+            Identity = DerivedIdentity.From(Identify(), _document.First(EcsField.Derivation)),
             Payload = payload,
         };
     }
@@ -167,7 +167,7 @@ public sealed class EventReader
         var fields = new PayloadReader(part);
         while (fields.Read())
         {
-            _document.Add(fields.Field, EcsFields.KindOf(fields.Field), fields.Value);
+            _document.Add(fields.Field, fields.Field == EcsField.Derivation ? FieldKind.Text : EcsFields.KindOf(fields.Field), fields.Value);
         }
     }
 
@@ -455,14 +455,6 @@ public sealed class EventReader
 
         if (IsGiven(EcsField.EventId))
         {
-            // Of a Zeek notice it names the connection, which may have several.
-            if (_document.First(DatasetField).SequenceEqual("zeek.notice"u8))
-            {
-                Span<byte> time = stackalloc byte[sizeof(long)];
-                BinaryPrimitives.WriteInt64LittleEndian(time, _document.Timestamp!.Value);
-                return Identify("notice"u8, _document.First(EcsField.EventId), _document.All(EcsField.VendorRuleName), time);
-            }
-
             return Identify("event"u8, _document.First(EcsField.EventId), _document.All(DatasetField), _document.All(EcsField.Kind));
         }
 

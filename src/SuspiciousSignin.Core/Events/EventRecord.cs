@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.IO.Hashing;
-
 namespace SuspiciousSignin.Events;
 
 /// <summary>One accepted event: what the rule and the stores need of it at hand, the rest in compact form.</summary>
@@ -47,14 +44,4 @@ public readonly record struct EventRecord
 
     /// <summary>The verdicts of every revision.</summary>
     public Classification Classification => Traits.Classification;
-
-    /// <summary>Another identity, the same for the same arguments.</summary>
-    internal static UInt128 DeriveIdentity(UInt128 identity, long by)
-    {
-        Span<byte> both = stackalloc byte[24];
-        BinaryPrimitives.WriteUInt128LittleEndian(both, identity);
-        BinaryPrimitives.WriteInt64LittleEndian(both[16..], by);
-        var hash = XxHash128.HashToUInt128(both);
-        return hash == 0 ? 1 : hash;
-    }
 }

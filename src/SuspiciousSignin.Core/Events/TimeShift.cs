@@ -114,14 +114,12 @@ public readonly partial record struct TimeShift
         return null;
     }
 
-    private static EventRecord Move(EventRecord record, long milliseconds, UInt128? replay) => record with
+    private static EventRecord Move(EventRecord record, long milliseconds, UInt128? replay) => (replay is { } request
+        ? DerivedIdentity.OfReplayed(record, request)
+        : DerivedIdentity.OfMoved(record, milliseconds)) with
     {
         Timestamp = record.Timestamp + milliseconds,
         Ingested = record.Ingested + milliseconds,
-        Identity = record.Identity == 0 ? 0
-            : replay is { } id ? EventRecord.DeriveIdentity(record.Identity ^ id, 0)
-            : milliseconds == 0 ? record.Identity
-            : EventRecord.DeriveIdentity(record.Identity, milliseconds),
         Document = milliseconds == 0 || record.Document.IsEmpty ? record.Document : EcsTimeRewriter.Move(record.Document, milliseconds),
     };
 

@@ -115,7 +115,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             throw NotInMemory(_lost);
         }
 
-        var waiting = new Waiting(events, cancellationToken);
+        var waiting = new Waiting(events);
         try
         {
             _queue.Add(waiting, cancellationToken);
@@ -125,9 +125,24 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             throw new StoreUnavailableException("The service is stopping. Nothing of this batch was stored; send it again.");
         }
 
-        // Whoever has gone does not wait for a disk that hangs. What is written then is a duplicate when it is sent again, where it has an
-        // identity.
-        return waiting.Done.Task.WaitAsync(cancellationToken);
+        return WaitAsync(waiting, cancellationToken);
+    }
+
+    /// <summary>
+    /// Waits as long as the caller does: whoever has gone does not wait for a disk that hangs, nor do the events. What is being written then
+    /// is a duplicate when it is sent again, where it has an identity.
+    /// </summary>
+    private static async Task<AppendResult> WaitAsync(Waiting waiting, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await waiting.Done.Task.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            waiting.Abandon();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -188,8 +203,21 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             _isDisposed = true;
             _queue.CompleteAdding();
             _writer.Join();
+            Seal();
             _journal.Dispose();
             _queue.Dispose();
+        }
+    }
+
+    private void Seal()
+    {
+        try
+        {
+            _journal.Seal(_memory.Evictions);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // Whatever was acknowledged is on the disk already.
         }
     }
 
@@ -203,7 +231,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
                 group.Add(next);
             }
 
-            WriteTogether(group.FindAll(waiting => !waiting.IsCancelled()));
+            WriteTogether(group.FindAll(waiting => waiting.TryTake()));
         }
     }
 
@@ -332,10 +360,19 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         public static partial void NotPruned(ILogger logger, Exception fault);
     }
 
-    private sealed record Waiting(IReadOnlyList<EventRecord> Events, CancellationToken Cancellation)
+    /// <summary>A batch that waits to be written. Either the writer takes it or its caller abandons it, whoever is first.</summary>
+    private sealed class Waiting(IReadOnlyList<EventRecord> events)
     {
+        private const int Queued = 0;
+        private const int Taken = 1;
+        private const int Abandoned = 2;
+
+        private int _state = Queued;
+
+        public IReadOnlyList<EventRecord> Events { get; private set; } = events;
+
         public long Bytes { get; } =
-            Events.Sum(record => (long)record.Payload.Length + record.Account.Length + record.Traits.Fields.Length);
+            events.Sum(record => (long)record.Payload.Length + record.Account.Length + record.Traits.Fields.Length);
 
         public TaskCompletionSource<AppendResult> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -343,6 +380,14 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
 
         public IReadOnlyList<EventRecord> Added { get; set; } = [];
 
-        public bool IsCancelled() => Cancellation.IsCancellationRequested && Done.TrySetCanceled(Cancellation);
+        public bool TryTake() => Interlocked.CompareExchange(ref _state, Taken, Queued) == Queued;
+
+        public void Abandon()
+        {
+            if (Interlocked.CompareExchange(ref _state, Abandoned, Queued) == Queued)
+            {
+                Events = [];
+            }
+        }
     }
 }

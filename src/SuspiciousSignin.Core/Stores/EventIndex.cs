@@ -140,6 +140,7 @@ internal sealed class EventIndex
         Touch(events);
         for (var i = 0; i < events.Length; i++)
         {
+            outcome.Earliest = Math.Min(outcome.Earliest, events[i].Timestamp);
             if (!Append(events[i], _touches[i], outcome))
             {
                 outcome.Duplicates.Add(position + i);
@@ -149,7 +150,7 @@ internal sealed class EventIndex
 
     /// <summary>Lets go what is too old or too much, the earliest first, and of that so much as may hold up others.</summary>
     /// <returns>Whether there is more to let go.</returns>
-    public bool Evict(AppendOutcome outcome)
+    public bool Evict()
     {
         var cutoff = Cutoff();
         var room = EvictionsPerCall;
@@ -196,7 +197,6 @@ internal sealed class EventIndex
         }
 
         var isMore = room <= 0 && Timeline.First is { } first && (first.Begin < cutoff || _count > _options.MaxEvents);
-        outcome.TooOld += _leaving.TooOld;
         _metrics?.Evicted(StoreMetrics.ForAge, _leaving.TooOld);
         _metrics?.Evicted(StoreMetrics.ForRoom, _leaving.TooMany);
         if (_leaving.Furthest is { } letGo)
@@ -394,7 +394,8 @@ internal sealed class EventIndex
     }
 
     /// <summary>The earliest time that is not too old.</summary>
-    private long Cutoff() => Math.Min(Newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
+    /// <summary>Events before this are too old to be kept, milliseconds since the epoch.</summary>
+    public long Cutoff() => Math.Min(Newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
 
     /// <summary>
     /// Judges an event that is no later than what was let go. It goes at once where it is too old or there is no room, as it is the
@@ -633,6 +634,6 @@ internal sealed class AppendOutcome
     /// </summary>
     public HashSet<UInt128> GoneAtOnce { get; } = [];
 
-    /// <summary>How many events were let go for age meanwhile.</summary>
-    public int TooOld { get; set; }
+    /// <summary>The time of the earliest event, milliseconds since the epoch.</summary>
+    public long Earliest { get; set; } = long.MaxValue;
 }

@@ -137,6 +137,16 @@ internal sealed class EventJournal : IDisposable
         }
     }
 
+    /// <summary>Marks the end, with what the store had let go by then, so that damage to the last events can be told.</summary>
+    /// <exception cref="IOException">The disk is full or failed.</exception>
+    public void Seal(Evictions evictions)
+    {
+        if (!_isSealed || evictions != Evictions)
+        {
+            Append(evictions, []);
+        }
+    }
+
     /// <summary>Finds out whether the disk takes again what it refused last, and leaves nothing of it.</summary>
     /// <exception cref="IOException">It does not.</exception>
     public void Probe()
@@ -226,15 +236,12 @@ internal sealed class EventJournal : IDisposable
         return [.. salvage.Damaged.Select(path => Path.GetFileName(path)), .. missing.Select(JournalSegment.NameOf)];
     }
 
-    /// <summary>Marks the end, so that damage to the last record can be told from a write that was cut short.</summary>
+    /// <summary>Marks the end where <see cref="Seal"/> has not.</summary>
     public void Dispose()
     {
         try
         {
-            if (!_isSealed)
-            {
-                Append(Evictions, []);
-            }
+            Seal(Evictions);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

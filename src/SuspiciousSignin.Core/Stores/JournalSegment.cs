@@ -127,6 +127,12 @@ internal sealed class JournalSegment
 
         using var reader = new BinaryReader(new MemoryStream(header, FixedHeaderLength, headerLength - FixedHeaderLength));
         var (number, salt) = (reader.ReadInt32(), reader.ReadInt64());
+        if (NumberOf(Path.GetFileName(path)) != number)
+        {
+            // A copy of another: what is added to it would be lost with its number.
+            return null;
+        }
+
         var fields = new string[reader.ReadInt16()];
         for (var i = 0; i < fields.Length; i++)
         {

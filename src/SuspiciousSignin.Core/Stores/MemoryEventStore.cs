@@ -79,7 +79,7 @@ public sealed class MemoryEventStore : IEventStore
                 some = some[..Math.Min(EventIndex.EventsPerAppend, some.Length)];
                 _index.Append(some, from, outcome);
                 from += some.Length;
-                isMoreToEvict = _index.Evict(outcome);
+                isMoreToEvict = _index.Evict();
                 _index.Sweep(some.Length);
             }
 
@@ -88,7 +88,7 @@ public sealed class MemoryEventStore : IEventStore
             {
                 lock (_gate)
                 {
-                    isMoreToEvict = _index.Evict(outcome);
+                    isMoreToEvict = _index.Evict();
                 }
 
                 LetQueriesIn();
@@ -97,13 +97,13 @@ public sealed class MemoryEventStore : IEventStore
         while (from < events.Count);
 
         _metrics?.Stored(Count);
-        Warning[] warnings = outcome.TooOld == 0
-            ? []
-            : [new Warning(
+        Warning[] warnings = CountTooOld(events, outcome) is > 0 and var tooOld
+            ? [new Warning(
                 "outsideRetention",
                 $"Events older than the store's retention of {XmlConvert.ToString(_options.Retention)} were let go. "
                 + "To judge old events, send them with store=false.",
-                outcome.TooOld)];
+                tooOld)]
+            : [];
         return Task.FromResult(new AppendResult(outcome.Duplicates, [], warnings));
     }
 
@@ -209,6 +209,20 @@ public sealed class MemoryEventStore : IEventStore
         return duplicates;
     }
 
+    /// <summary>How many of the events of an append, those that were held before left out, are too old to be held now.</summary>
+    private int CountTooOld(IReadOnlyList<EventRecord> events, AppendOutcome outcome)
+    {
+        long cutoff;
+        lock (_gate)
+        {
+            cutoff = _index.Cutoff();
+        }
+
+        return outcome.Earliest >= cutoff
+            ? 0
+            : Enumerable.Range(0, events.Count).Count(i => events[i].Timestamp < cutoff && !outcome.Duplicates.Contains(i));
+    }
+
     /// <summary>Takes back the events of an earlier process with their numbers, and what it had let go.</summary>
     internal void Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)
     {
@@ -223,11 +237,18 @@ public sealed class MemoryEventStore : IEventStore
                 {
                     _index.Sequence = sequence;
                     _index.Append(new ReadOnlySpan<EventRecord>(in record), 0, outcome);
+                    if (outcome.Duplicates.Remove(0))
+                    {
+                        // It was acknowledged, so what has its identity was let go before, and is here only because the note of that is
+                        // less exact than the store was.
+                        _index.Append([record with { Identity = 0 }], 0, outcome);
+                    }
+
                     next = Math.Max(next, sequence + 1);
                 }
 
                 _index.Sequence = next;
-                while (_index.Evict(outcome))
+                while (_index.Evict())
                 {
                 }
 

@@ -364,6 +364,40 @@ public sealed class EventJournalTests : IDisposable
         Assert.Equal(2, store.Count);
     }
 
+    [Fact]
+    public async Task What_waits_for_a_disk_that_hangs_is_let_go_with_whoever_sent_it()
+    {
+        using var isOpen = new ManualResetEventSlim();
+        using var isFlushing = new ManualResetEventSlim();
+        using var store = DurableEventStore.Open(new MemoryStoreOptions { Path = Image("abandoned") }, new EventReaderOptions(), Engine.ClockAt(Now));
+        store.Journal.BeforeFlush = () =>
+        {
+            isFlushing.Set();
+            isOpen.Wait();
+        };
+        var first = store.AppendAsync(await BatchAsync(1), default);
+        isFlushing.Wait(TestContext.Current.CancellationToken);
+
+        var abandoned = await AbandonAsync();
+        GC.Collect();
+        Assert.False(abandoned.IsAlive);
+
+        isOpen.Set();
+        await first;
+        await store.AppendAsync(await BatchAsync(1, Now + 1), default);
+        Assert.Equal(2, store.Count);
+
+        async Task<WeakReference> AbandonAsync()
+        {
+            using var gone = new CancellationTokenSource();
+            var events = await BatchAsync(5, Now + 100);
+            var waiting = store.AppendAsync(events, gone.Token);
+            await gone.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+            return new WeakReference(events);
+        }
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -555,6 +589,87 @@ public sealed class EventJournalTests : IDisposable
         var result = await again.AppendAsync(batch, default);
         Assert.Equal([0, 1], result.Duplicates.Order());
         Assert.Equal(4, again.Count);
+    }
+
+    [Theory]
+    [InlineData("2h")]
+    [InlineData("now")]
+    public async Task A_replay_is_as_much_another_event_after_a_restart_as_before(string shift)
+    {
+        var folder = Image("replayed");
+        var (original, replay) = (Ecs.Batch(Ecs.NetworkAlert(300, id: "a"), Ecs.SignIn(290, id: "s")), $"?timeShift={shift}");
+        using (var service = new TestService(settings: ("Store:Memory:Path", folder)))
+        {
+            Assert.Equal(2, (await service.PostAsync(original)).Number("accepted"));
+            Assert.Equal(2, (await service.PostAsync(original, replay)).Number("accepted"));
+        }
+
+        using var again = new TestService(settings: ("Store:Memory:Path", folder));
+        Assert.Equal(4, (await again.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+        Assert.Equal(2, (await again.PostAsync(original, replay)).Number("duplicates"));
+        Assert.Equal(2, (await again.PostAsync(original)).Number("duplicates"));
+    }
+
+    [Theory]
+    [InlineData("", null)]
+    [InlineData("?timeShift=now", "s")]
+    public async Task A_request_with_a_key_is_known_again_after_a_restart_whatever_became_of_its_answer(string query, string? id)
+    {
+        var folder = Image("keyed");
+        var batch = Ecs.Batch(Ecs.NetworkAlert(30, id: id is null ? null : "a"), Ecs.SignIn(20, id: id));
+        foreach (var (accepted, duplicates) in new[] { (2, 0), (0, 2), (0, 2) })
+        {
+            using var service = new TestService(settings: ("Store:Memory:Path", folder));
+            service.Clock.Advance(TimeSpan.FromMinutes(duplicates));
+            var answer = await service.SendAsync(HttpMethod.Post, $"/api/v1/events{query}", TestService.Content(batch), "once");
+            Assert.Equal((accepted, duplicates), (answer.Number("accepted"), answer.Number("duplicates")));
+        }
+    }
+
+    [Fact]
+    public async Task A_file_under_the_name_of_another_is_refused()
+    {
+        var folder = Image("copied");
+        using (var journal = EventJournal.Open(folder))
+        {
+            journal.Append(Evictions.None, [.. (await BatchAsync(2)).Select((record, i) => ((long)i, record))]);
+        }
+
+        var copy = Path.Combine(folder, JournalSegment.NameOf(10));
+        File.Copy(Path.Combine(folder, JournalSegment.NameOf(1)), copy);
+
+        Assert.Contains($"'{copy}' at byte 0", Assert.Throws<EventJournalException>(() => EventJournal.Open(folder).Dispose()).Message, StringComparison.Ordinal);
+        DurableEventStore.Mend(folder);
+        using var mended = EventJournal.Open(folder);
+        Assert.Equal([0, 1], Sequences(mended).Distinct().Order());
+    }
+
+    [Fact]
+    public async Task An_event_that_was_let_go_never_takes_the_place_of_a_later_one_of_its_identity()
+    {
+        var options = new MemoryStoreOptions { Retention = TimeSpan.FromHours(1), MaxEvents = 1_000, Path = Image("identity") };
+        var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        await SendAsync("old", Now - (2 * Hour));
+        await SendAsync("e1", Now - 10);
+        await SendAsync("e2", Now - 9);
+        store.Dispose();
+
+        // With another retention, older events than were let go may come, and go for room.
+        (options.Retention, options.MaxEvents) = (TimeSpan.FromDays(2), 4);
+        store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        foreach (var (id, at) in new[] { ("a", Now - (5 * Hour)), ("y", Now - (4 * Hour)), ("z", Now - (3 * Hour)), ("a", Now - 8) })
+        {
+            await SendAsync(id, at);
+        }
+
+        Assert.Contains("a@8", await ActionsAsync(store));
+        store.Dispose();
+        store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+        Assert.Contains("a@8", await ActionsAsync(store));
+        store.Dispose();
+
+        async Task SendAsync(string id, long at) =>
+            await store.AppendAsync((await Engine.ReadAsync($"[{Document(id, at, $"{id}@{Now - at}")}]")).Events, default);
     }
 
     [Theory]

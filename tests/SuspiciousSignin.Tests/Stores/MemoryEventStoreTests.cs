@@ -35,19 +35,36 @@ public sealed class MemoryEventStoreTests : EventStoreContract
     }
 
     [Fact]
-    public async Task What_is_beyond_retention_goes_once_a_newer_event_arrives_and_the_answer_says_so()
+    public async Task What_is_beyond_retention_goes_once_a_newer_event_arrives_and_later_answers_say_so()
     {
         Clock.Advance(TimeSpan.FromDays(700));
         var store = NewStore();
         await AppendAsync(store, SignIn(Now), NetworkAlert(Now - Hour));
         var result = await AppendAsync(store, SignIn(Now + (49 * Hour)));
         Assert.Equal(1, store.Count);
-        Assert.Contains(result.Warnings, warning => warning.Code == "outsideRetention");
+        // None of this batch went.
+        Assert.Empty(result.Warnings);
         var answer = await CorrelateAsync(store);
         Assert.True(answer.IsPartial);
         Assert.Equal(2, Assert.Single(answer.Warnings, warning => warning.Code == "windowBeyondRetention").Count);
         var later = await CorrelateAsync(store, query => query with { Window = new TimeWindow(Now, Now + (50 * Hour)) });
         Assert.False(later.IsPartial);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Events_of_a_batch_that_are_too_old_are_counted_and_no_others(bool oldestFirst)
+    {
+        Clock.Advance(TimeSpan.FromDays(700));
+        var store = NewStore();
+        var known = SignIn(Now - Hour, more: ",\"_id\":\"known\"");
+        await AppendAsync(store, SignIn(Now), known);
+        string[] documents = [SignIn(Now - Hour), known, SignIn(Now + (49 * Hour)), SignIn(Now + (50 * Hour))];
+        var result = await AppendAsync(store, oldestFirst ? documents : [.. documents.Reverse()]);
+        Assert.Equal(2, store.Count);
+        Assert.Single(result.Duplicates);
+        Assert.Equal(("outsideRetention", 1), (Assert.Single(result.Warnings).Code, result.Warnings[0].Count));
     }
 
     [Fact]
