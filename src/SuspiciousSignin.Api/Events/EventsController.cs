@@ -2,10 +2,12 @@ using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using FluentValidation;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Requests;
@@ -26,8 +28,11 @@ public sealed class EventsController(
     EventReaderOptions readerOptions,
     RunOptions runs,
     ServiceMetrics metrics,
+    IOptions<JsonOptions> json,
     TimeProvider clock) : ControllerBase
 {
+    private const string AnswerType = "application/json; charset=utf-8";
+
     /// <summary>Evaluate a batch of events</summary>
     /// <remarks>
     /// Takes ECS documents and raw records (Entra ID sign-in logs, Microsoft 365 audit records, Suricata and Zeek alerts) as a JSON array,
@@ -111,7 +116,7 @@ public sealed class EventsController(
                     }
 
                     return HashOf(hashAgain, format).AsSpan().SequenceEqual(firstHash)
-                        ? File(firstAnswer, "application/json; charset=utf-8")
+                        ? File(firstAnswer, AnswerType)
                         : this.Refuse(
                             StatusCodes.Status422UnprocessableEntity,
                             "This Idempotency-Key was used with another request. Use a new key for a new request.",
@@ -132,8 +137,15 @@ public sealed class EventsController(
                         () => BinaryPrimitives.ReadUInt128LittleEndian(
                             SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)])),
                         cancellationToken);
-                    isRemembered = answer is not null && idempotency.TryComplete(key, HashOf(hash, format), answer);
-                    return result;
+                    if (answer is null)
+                    {
+                        return result;
+                    }
+
+                    // Written once, so that whoever asks again gets the very same.
+                    var written = JsonSerializer.SerializeToUtf8Bytes(answer, json.Value.JsonSerializerOptions);
+                    isRemembered = idempotency.TryComplete(key, HashOf(hash, format), written);
+                    return File(written, AnswerType);
                 }
                 finally
                 {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using SuspiciousSignin.Api.Hosting;
 
 namespace SuspiciousSignin.Api.Events;
@@ -15,12 +14,10 @@ public sealed class IdempotencyCache
     // Only what is answered: a key in progress must not be forgotten, or its request could run twice at once.
     private readonly Queue<(string Key, Entry Entry)> _answered = new();
     private readonly IdempotencyOptions _options;
-    private readonly JsonSerializerOptions _json;
     private readonly TimeProvider _clock;
     private long _bytes;
 
-    internal IdempotencyCache(IdempotencyOptions options, JsonSerializerOptions json, TimeProvider clock) =>
-        (_options, _json, _clock) = (options, json, clock);
+    internal IdempotencyCache(IdempotencyOptions options, TimeProvider clock) => (_options, _clock) = (options, clock);
 
     /// <summary>What is known of a key.</summary>
     internal enum Claim
@@ -51,26 +48,19 @@ public sealed class IdempotencyCache
     }
 
     /// <summary>Remembers the answer, unless it alone is longer than all may be.</summary>
-    internal bool TryComplete(string key, byte[] bodyHash, Evaluation answer)
+    internal bool TryComplete(string key, byte[] bodyHash, byte[] answer)
     {
-        byte[] written;
-        try
-        {
-            using var stream = new BoundedStream(_options.MaxBytes);
-            JsonSerializer.Serialize(stream, answer, _json);
-            written = stream.ToArray();
-        }
-        catch (IOException)
+        if (answer.Length > _options.MaxBytes)
         {
             return false;
         }
 
         lock (_gate)
         {
-            var entry = new Entry(_clock.GetUtcNow(), bodyHash, written);
+            var entry = new Entry(_clock.GetUtcNow(), bodyHash, answer);
             _entries[key] = entry;
             _answered.Enqueue((key, entry));
-            _bytes += written.Length;
+            _bytes += answer.Length;
             Forget();
             return true;
         }
@@ -106,19 +96,5 @@ public sealed class IdempotencyCache
         public byte[] BodyHash => bodyHash;
 
         public byte[] Answer => answer;
-    }
-
-    /// <summary>Takes no more than so many bytes, so that an answer too long to keep is never whole in memory.</summary>
-    private sealed class BoundedStream(long maxBytes) : MemoryStream
-    {
-        public override void Write(byte[] buffer, int offset, int count)
-        {
-            if (Length + count > maxBytes)
-            {
-                throw new IOException("The answer is too long to be remembered.");
-            }
-
-            base.Write(buffer, offset, count);
-        }
     }
 }

@@ -1,11 +1,10 @@
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using FluentValidation;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Formatters;
-using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
@@ -52,11 +51,7 @@ internal static class Composition
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()
         .AddSingleton(provider => new IdempotencyCache(
-            provider.GetRequiredService<IdempotencyOptions>(),
-            // MVC's own copy, which escapes less than the options it was made of.
-            provider.GetRequiredService<IOptions<MvcOptions>>().Value.OutputFormatters
-                .OfType<SystemTextJsonOutputFormatter>().Single().SerializerOptions,
-            provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<IdempotencyOptions>(), provider.GetRequiredService<TimeProvider>()));
 
     public static IServiceCollection AddHttpApi(this IServiceCollection services)
     {
@@ -107,6 +102,8 @@ internal static class Composition
     private static void Configure(JsonSerializerOptions json)
     {
         json.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
+        // Answers are no part of a page: text stays readable.
+        json.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         json.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         json.NumberHandling = JsonNumberHandling.Strict;
         json.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;

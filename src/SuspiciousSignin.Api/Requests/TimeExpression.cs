@@ -38,21 +38,37 @@ internal static partial class TimeExpression
         return TryParseRfc3339(text, out time);
     }
 
-    /// <summary>
-    /// Reads RFC 3339 alone, with an offset of at most 14 hours and no leap second; digits finer than .NET keeps are cut off.
-    /// </summary>
+    /// <summary>Reads RFC 3339 alone, without leap seconds; digits finer than .NET keeps are cut off.</summary>
     public static bool TryParseRfc3339(string text, out DateTimeOffset time)
     {
         time = default;
-        // Digits behind the seventh would be rounded up, into the next day at the end of one; those of events are cut off.
-        return text.Length <= MaxLength
-            && Rfc3339().Match(text) is { Success: true } match
-            && DateTimeOffset.TryParse(
-                match.Result("${seconds}${ticks}${zone}"),
+        // Digits behind the seventh would be rounded up, into the next day at the end of one; those of events are cut off. The offset is read
+        // here, since .NET takes none beyond 14 hours.
+        if (text.Length > MaxLength
+            || Rfc3339().Match(text) is not { Success: true } match
+            || !DateTime.TryParse(
+                match.Result("${seconds}${ticks}"),
                 CultureInfo.InvariantCulture,
                 DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal,
-                out time);
+                out var local))
+        {
+            return false;
+        }
+
+        var offset = match.Groups["hours"] is { Success: true } hours
+            ? new TimeSpan(Number(hours), Number(match.Groups["minutes"]), seconds: 0)
+            : TimeSpan.Zero;
+        var ticks = local.Ticks + (match.Groups["sign"].Value == "-" ? offset.Ticks : -offset.Ticks);
+        if (ticks < DateTime.MinValue.Ticks || ticks > DateTime.MaxValue.Ticks)
+        {
+            return false;
+        }
+
+        time = new DateTimeOffset(ticks, TimeSpan.Zero);
+        return true;
     }
+
+    private static int Number(Group digits) => int.Parse(digits.ValueSpan, CultureInfo.InvariantCulture);
 
     private static bool TryAddTerms(string text, bool roundUp, ref DateTimeOffset time)
     {
@@ -134,7 +150,7 @@ internal static partial class TimeExpression
 
     [GeneratedRegex(
         @"^(?<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})"
-        + @"((?<ticks>\.[0-9]{1,7})[0-9]*)?(?<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})\z",
+        + @"((?<ticks>\.[0-9]{1,7})[0-9]*)?([Zz]|(?<sign>[+-])(?<hours>[01][0-9]|2[0-3]):(?<minutes>[0-5][0-9]))\z",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Rfc3339();
 }

@@ -144,7 +144,8 @@ public sealed class Accounts
 }
 
 /// <summary>
-/// What joins accounts across sources: the e-mail, else the name with its domain, else the name, else the id, in whatever case.
+/// What joins accounts across sources, in whatever case: the e-mail, else the name with its domain, else the name, else the id. A name that is
+/// no user principal name, such as a service principal's, may be several accounts': beside an id it does not count alone.
 /// </summary>
 internal readonly struct AccountKey : IEquatable<AccountKey>
 {
@@ -156,10 +157,15 @@ internal readonly struct AccountKey : IEquatable<AccountKey>
     /// <summary>Of an account of which nothing is told.</summary>
     public static AccountKey None { get; } = new("");
 
-    public static AccountKey Of(EventUser? user) => new(
-        user?.Email
-        ?? (user is { Name: { } name, Domain: { } domain } && !name.Contains('@', StringComparison.Ordinal) ? $"{name}@{domain}" : null)
-        ?? user?.Name ?? user?.Id ?? "");
+    public static AccountKey Of(EventUser? user) => new(user switch
+    {
+        null => "",
+        { Email: { } email } => email,
+        { Name: { } name } when name.Contains('@', StringComparison.Ordinal) => name,
+        { Name: { } name, Domain: { } domain } => $"{name}@{domain}",
+        { Name: { } name, Id: { } id } => $"{name}\n{id}",
+        _ => user.Name ?? user.Id ?? "",
+    });
 
     public bool Equals(AccountKey other) => string.Equals(_text, other._text, StringComparison.OrdinalIgnoreCase);
 

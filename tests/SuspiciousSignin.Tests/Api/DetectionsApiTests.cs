@@ -307,6 +307,30 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
+    [InlineData("2026-03-14T00:30:00+23:59", "2026-03-13T00:31:00Z")]
+    [InlineData("2026-03-13T00:30:00-23:59", "2026-03-14T00:29:00Z")]
+    [InlineData("2026-03-14t05:30:00.5+14:30", "2026-03-13T15:00:00.5Z")]
+    [InlineData("2026-03-14t05:30:00z", "2026-03-14T05:30:00Z")]
+    public async Task A_bound_has_any_offset_that_rfc_3339_has(string from, string read)
+    {
+        using var service = new TestService();
+        Assert.Equal(read, (string?)(await service.RunAsync($$"""{"from":"{{from}}"}""")).Json!["window"]!["from"]);
+    }
+
+    [Theory]
+    [InlineData("2026-03-14T05:30:00+24:00")]
+    [InlineData("2026-03-14T05:30:00+01:60")]
+    [InlineData("2026-03-14T05:30:00")]
+    [InlineData("2026-03-14T05:30:60Z")]
+    [InlineData("0001-01-01T00:00:00+00:01")]
+    [InlineData("9999-12-31T23:59:59-00:01")]
+    public async Task A_bound_that_is_no_moment_of_the_calendar_is_refused(string from)
+    {
+        using var service = new TestService();
+        Assert.Equal(["/from"], (await service.RunAsync($$"""{"from":"{{from}}"}""")).Problem(400));
+    }
+
+    [Theory]
     [InlineData("y")]
     [InlineData("M")]
     [InlineData("d")]

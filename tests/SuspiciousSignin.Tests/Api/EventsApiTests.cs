@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.Net;
 using System.Text;
-using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
@@ -559,7 +558,7 @@ public sealed class EventsApiTests
     public void A_key_whose_request_goes_on_is_never_forgotten()
     {
         var clock = new FakeTimeProvider(TestService.Now);
-        var cache = new IdempotencyCache(new IdempotencyOptions { MaxKeys = 1 }, JsonSerializerOptions.Default, clock);
+        var cache = new IdempotencyCache(new IdempotencyOptions { MaxKeys = 1 }, clock);
 
         cache.TryClaim("k1", out _, out _);
         cache.TryClaim("k2", out _, out _);
@@ -571,7 +570,7 @@ public sealed class EventsApiTests
     [Fact]
     public void A_key_whose_request_failed_is_new_again()
     {
-        var cache = new IdempotencyCache(new IdempotencyOptions(), JsonSerializerOptions.Default, new FakeTimeProvider(TestService.Now));
+        var cache = new IdempotencyCache(new IdempotencyOptions(), new FakeTimeProvider(TestService.Now));
 
         cache.TryClaim("k1", out _, out _);
         cache.Release("k1");

@@ -37,6 +37,18 @@ public sealed class AccountsTests
     }
 
     [Fact]
+    public void A_display_name_that_two_service_principals_have_makes_no_account_of_them()
+    {
+        var accounts = new Accounts();
+        foreach (var id in new[] { "11111111-a", "22222222-b", "11111111-A" })
+        {
+            accounts.Add(new EventUser { Name = "backup", Id = id }, 1, 0);
+        }
+
+        Assert.Equal([("11111111-A", 2L), ("22222222-b", 1L)], accounts.ToActivities().Select(user => (user.Id!, user.AzureSignIn)));
+    }
+
+    [Fact]
     public void Accounts_come_busiest_first_then_by_name_id_and_email_as_ordinal_text() =>
         Account.Array[0, 60].Sample(added =>
         {
