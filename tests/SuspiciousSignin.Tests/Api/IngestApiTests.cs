@@ -385,6 +385,17 @@ public sealed class IngestApiTests
     }
 
     [Fact]
+    public async Task A_fault_of_ours_is_not_told_as_one_of_the_client()
+    {
+        using var service = new TestService(store: InterceptedStore.Before(() => throw new InvalidTimeZoneException("A fault.")));
+
+        var answer = await BulkAsync(service, Lines("""{"create":{"_index":"x"}}""", Document));
+
+        Assert.Equal(HttpStatusCode.InternalServerError, answer.Status);
+        Assert.Equal("exception", (string?)answer.Json!["error"]!["type"]);
+    }
+
+    [Fact]
     public async Task What_the_store_refuses_is_told_at_its_item()
     {
         // It refuses the second event, and knows the third.

@@ -251,6 +251,19 @@ public sealed class LimitsTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, await SendAsync(service, "[]"u8.ToArray(), null, "application/json"));
     }
 
+    [Theory]
+    [InlineData("/api/v1/events", "application/x-ndjson", "80000000")]
+    [InlineData("/api/v1/events", "application/json", "FFFFFFFFFFFFFFFFF")]
+    [InlineData("/_bulk", "application/x-ndjson", "100000000")]
+    [InlineData("/api/v1/detections", "application/json", "FFFFFFFF")]
+    public async Task A_chunk_of_an_impossible_size_is_a_bad_request(string path, string type, string size)
+    {
+        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        var answer = await UntilClosedAsync(service.Client.BaseAddress!, $"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {type}\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n{{}}\r\n");
+        Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+        Assert.Contains("size of a chunk", answer, StringComparison.Ordinal);
+    }
+
     private static Task<Answer> GetAsync(TestService service, string key) => service.SendAsync(HttpMethod.Get, "/api/v1/rule", null, null, ("X-API-Key", key));
 
     private static string Header(Answer answer, string name) => Assert.Single(answer.Headers.GetValues(name));

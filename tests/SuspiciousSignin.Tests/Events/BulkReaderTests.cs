@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
@@ -55,6 +56,21 @@ public sealed class BulkReaderTests
         Assert.Equal(2, batch.Events.Count);
     }
 
+    [Fact]
+    public async Task A_long_line_that_comes_in_small_pieces_is_not_searched_from_its_start_with_each()
+    {
+        // As a decompressed body comes. Searched so, it takes minutes; else, no time.
+        var options = new EventReaderOptions { MaxEventBytes = 64 * 1024 * 1024 };
+        var line = new byte[32 * 1024 * 1024];
+        line.AsSpan().Fill((byte)' ');
+        var pieces = new Pieces([.. """{"create":{"_index":"x"}}"""u8, (byte)'\n', .. line, (byte)'\n'], length: 64);
+
+        var (batch, refusal) = await BulkReader.ReadAsync(pieces, null, options, cancellationToken: TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+
+        Assert.Null(refusal);
+        Assert.Equal(RejectionCodes.MalformedJson, Assert.Single(batch!.Items).Rejected?.Code);
+    }
+
     private static (string?, string?) NameOf(JsonDocument document) =>
         (document.RootElement.GetProperty("_id").GetString(), document.RootElement.GetProperty("_index").GetString());
 
@@ -63,5 +79,32 @@ public sealed class BulkReaderTests
         var (batch, refusal) = await BulkReader.ReadAsync(PipeReader.Create(new MemoryStream(body)), null, options, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Null(refusal);
         return batch!;
+    }
+
+    /// <summary>A body of which each read brings so many bytes more.</summary>
+    private sealed class Pieces(byte[] body, int length) : PipeReader
+    {
+        private int _read;
+        private int _come;
+
+        public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            _come = Math.Min(body.Length, _come + length);
+            return new(new ReadResult(new ReadOnlySequence<byte>(body, _read, _come - _read), isCanceled: false, isCompleted: _come == body.Length));
+        }
+
+        public override void AdvanceTo(SequencePosition consumed) => _read = consumed.GetInteger();
+
+        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => AdvanceTo(consumed);
+
+        public override bool TryRead(out ReadResult result) => throw new NotSupportedException();
+
+        public override void CancelPendingRead() => throw new NotSupportedException();
+
+        public override void Complete(Exception? exception = null)
+        {
+            // Nothing is held.
+        }
     }
 }

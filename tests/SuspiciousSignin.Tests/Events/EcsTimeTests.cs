@@ -29,6 +29,10 @@ public sealed class EcsTimeTests
     [InlineData("1773468000000.-7", null)]
     [InlineData("1773468000000,7", null)]
     [InlineData(".7", null)]
+    [InlineData("2026-03-14T06:00:00+18:00", 1_773_403_200_000)]
+    [InlineData("2026-03-14T06:00:00-18:00", 1_773_532_800_000)]
+    [InlineData("2026-03-14T06:00:00+18:01", null)]
+    [InlineData("2026-03-14T06:00:00-18:59", null)]
     public void Milliseconds_may_have_a_fraction_as_in_elasticsearch_and_it_is_cut_off(string text, long? expected) =>
         Assert.Equal(expected, EcsTime.TryParse(Encoding.ASCII.GetBytes(text), out var milliseconds) ? milliseconds : null);
 

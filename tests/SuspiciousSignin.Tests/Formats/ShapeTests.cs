@@ -564,8 +564,45 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","source":{"ip":"8.8.8.8"},"records":[1,2]}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert":{"uuid":"1"}},"event_type":"alert","src_ip":"8.8.8.8"}""", "kibanaAlert")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.events"},"data_stream":{"dataset":"azure.events"},"message":"{\"category\":\"SignInLogs\",\"time\":\"2026-03-14T05:00:00Z\"}"}""", "entraSignIn")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"text","src":5}""", "zeekNotice")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"text"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","Operation":"x"}""", "ecs")]
     public async Task A_raw_record_is_known_under_what_a_shipper_adds_and_ecs_stays_ecs(string record, string shape) =>
         Assert.Equal([shape], (await Engine.ReadAsync($"[{record}]")).Shapes.Keys);
+
+    [Theory]
+    [InlineData("""{TIME"event_type":"alert","src_ip":"81.2.69.142","alert":{"signature":"s"}}""", "suricata")]
+    [InlineData("""{TIME"note":"SSH::Password_Guessing","msg":"m","src":"81.2.69.142"}""", "zeekNotice")]
+    [InlineData("""{TIME"note":"SSH::Password_Guessing","id.orig_h":"81.2.69.142"}""", "zeekNotice")]
+    [InlineData("""{TIME"note":"SSH::Password_Guessing","id":{"orig_h":"81.2.69.142"}}""", "zeekNotice")]
+    [InlineData("""{TIME"Id":"i1","Operation":"MailItemsAccessed","RecordType":50,"ClientIPAddress":"81.2.69.142"}""", "o365Audit")]
+    public async Task A_record_whose_own_time_the_shipper_moved_has_the_shippers(string record, string shape)
+    {
+        var batch = await Engine.ReadAsync($"[{record.Replace("TIME", "\"@timestamp\":\"2026-03-14T06:00:00Z\",", StringComparison.Ordinal)}]");
+        Assert.Equal([shape], batch.Shapes.Keys);
+        Assert.Equal((1_773_468_000_000, "81.2.69.142"), (batch.Events[0].Timestamp, batch.Events[0].Addresses.Span[0].ToString()));
+
+        // Nothing dates it otherwise: a notice is then none.
+        var undated = Assert.Single((await Engine.ReadAsync($"[{record.Replace("TIME", "", StringComparison.Ordinal)}]")).Rejected);
+        Assert.Equal(shape == "zeekNotice" ? "unknownShape" : "missingTimestamp", undated.Code);
+    }
+
+    [Fact]
+    public async Task A_record_in_message_has_no_time_but_its_own()
+    {
+        var record = """{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"Operation\":\"MailItemsAccessed\",\"RecordType\":50,\"ClientIPAddress\":\"81.2.69.142\"}"}""";
+        var rejected = Assert.Single((await Engine.ReadAsync($"[{record}]")).Rejected);
+        Assert.Equal(("missingTimestamp", "/message/CreationTime"), (rejected.Code, rejected.Pointer));
+    }
+
+    [Fact]
+    public async Task The_milliseconds_of_a_zeek_that_writes_such_are_told_as_what_they_are()
+    {
+        var rejected = Assert.Single((await Engine.ReadAsync("""[{"ts":1320435875879278,"note":"x"}]""")).Rejected);
+        Assert.Equal(("invalidTimestamp", "/ts"), (rejected.Code, rejected.Pointer));
+        Assert.Contains("TS_MILLIS", rejected.Message, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("""{"foo":1}""", "unknownShape")]

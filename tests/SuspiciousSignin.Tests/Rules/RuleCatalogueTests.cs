@@ -13,4 +13,8 @@ public sealed class RuleCatalogueTests
         Assert.InRange(RuleCatalogue.Revisions.Count * 4, 1, 40);
         Assert.InRange(RuleCatalogue.NearMisses.Count, 1, 20);
     }
+
+    [Fact]
+    public void What_a_revision_nearly_counts_is_in_the_catalogue_as_the_revision_has_it() => Assert.All(
+        RuleCatalogue.Revisions.SelectMany(revision => revision.NearMisses), miss => Assert.Equal(RuleCatalogue.NearMisses[miss.Slot], miss));
 }
