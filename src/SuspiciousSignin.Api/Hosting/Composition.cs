@@ -55,9 +55,6 @@ internal static class Composition
 
     public static IServiceCollection AddHttpApi(this IServiceCollection services)
     {
-        ValidatorOptions.Global.PropertyNameResolver = (_, member, _) =>
-            member is null ? null : JsonNamingPolicy.CamelCase.ConvertName(member.Name);
-        ValidatorOptions.Global.DisplayNameResolver = ValidatorOptions.Global.PropertyNameResolver;
         services
             .AddSingleton<IValidator<DetectionRequest>, DetectionRequestValidator>()
             .AddSingleton<IValidator<AddressAlertsRequest>, AddressAlertsRequestValidator>()

@@ -64,13 +64,19 @@ internal static partial class Problems
     public static ObjectResult Invalid(this ControllerBase controller, ValidationResult invalid, bool inBody = false)
     {
         var errors = invalid.Errors
-            .GroupBy(fault => inBody ? ToPointer(fault.PropertyName) : fault.PropertyName, StringComparer.Ordinal)
+            .GroupBy(fault => NameOf(fault.PropertyName, inBody), StringComparer.Ordinal)
             .ToDictionary(
                 group => group.Key,
                 group => group.Select(fault => fault.ErrorMessage).Distinct(StringComparer.Ordinal).ToArray(),
                 StringComparer.Ordinal);
         var isMalformed = invalid.Errors.Exists(fault => fault.ErrorCode == RequestRules.Malformed);
         return controller.Refuse(isMalformed ? 400 : 422, Detail("The request cannot be carried out as it stands", errors), errors);
+    }
+
+    private static string NameOf(string property, bool inBody)
+    {
+        var name = JsonNamingPolicy.CamelCase.ConvertName(property);
+        return inBody ? ToPointer(name) : name;
     }
 
     /// <summary>A problem with a detail of its own.</summary>

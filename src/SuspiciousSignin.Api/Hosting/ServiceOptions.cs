@@ -286,10 +286,6 @@ internal static class ServiceOptionsSetup
                 ? fault.ErrorMessage[(name.Length + 3)..]
                 : fault.ErrorMessage;
 
-        // Requests are told in camelCase, settings as the README writes them.
-        private static string KeyOf(string property) =>
-            string.Join(':', property.Split('.').Select(part => char.ToUpperInvariant(part[0]) + part[1..]))
-                .Replace('[', ':')
-                .Replace("]", "", StringComparison.Ordinal);
+        private static string KeyOf(string property) => property.Replace('.', ':').Replace('[', ':').Replace("]", "", StringComparison.Ordinal);
     }
 }
