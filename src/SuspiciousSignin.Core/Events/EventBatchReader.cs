@@ -410,30 +410,7 @@ public sealed class EventBatchReader
                 return true;
 
             case Phase.Events:
-                var start = reader.TokenStartIndex;
-                if (!reader.TrySkip())
-                {
-                    if (buffer.Length - start <= _options.MaxEventBytes)
-                    {
-                        return false;
-                    }
-
-                    // Passed over token by token, so that it is never held as a whole.
-                    (_phase, _overlongDepth) = (Phase.OverlongEvent, reader.CurrentDepth);
-                    return true;
-                }
-
-                var document = buffer.Slice(start, reader.BytesConsumed - start);
-                if (document.Length > _options.MaxEventBytes)
-                {
-                    RejectTooLarge(null);
-                }
-                else
-                {
-                    _reader.Read(document, null);
-                }
-
-                return true;
+                return TryReadEvent(ref reader, buffer);
 
             case Phase.OverlongEvent:
                 if (reader.CurrentDepth == _overlongDepth && reader.TokenType is (JsonTokenType.EndObject or JsonTokenType.EndArray))
@@ -449,32 +426,67 @@ public sealed class EventBatchReader
                 return true;
 
             case Phase.AfterEvents:
-                _isIncomplete |= reader.CurrentDepth == 1 && SaysIncomplete(reader);
-                _isGraphPage |= IsOfGraph(reader);
-                var isAgain = reader.ValueTextEquals(_envelope);
-                var other = reader.CurrentDepth == 1 ? EnvelopeName(ref reader) : null;
-                if (!reader.Read() || !reader.TrySkip())
-                {
-                    return false;
-                }
-
-                // Only an array or an object could hold events that would be lost.
-                var wouldLose = reader.TokenType switch
-                {
-                    JsonTokenType.EndArray => isAgain || other is "events" or "records" || (other == "value" && _isGraphPage),
-                    JsonTokenType.EndObject => isAgain || other is "events" or "records" or "hits",
-                    _ => false,
-                };
-                if (wouldLose)
-                {
-                    refusal = HoldsEventsTwice(_envelope!);
-                }
-
-                return true;
+                return TryPassMember(ref reader, out refusal);
 
             default:
                 return true;
         }
+    }
+
+    /// <summary>Reads the event that the reader is at the start of.</summary>
+    private bool TryReadEvent(ref Utf8JsonReader reader, in ReadOnlySequence<byte> buffer)
+    {
+        var start = reader.TokenStartIndex;
+        if (reader.TrySkip())
+        {
+            ReadOne(buffer.Slice(start, reader.BytesConsumed - start));
+            return true;
+        }
+
+        if (buffer.Length - start <= _options.MaxEventBytes)
+        {
+            return false;
+        }
+
+        // Passed over token by token, so that it is never held as a whole.
+        (_phase, _overlongDepth) = (Phase.OverlongEvent, reader.CurrentDepth);
+        return true;
+    }
+
+    private void ReadOne(in ReadOnlySequence<byte> document)
+    {
+        if (document.Length > _options.MaxEventBytes)
+        {
+            RejectTooLarge(null);
+        }
+        else
+        {
+            _reader.Read(document, null);
+        }
+    }
+
+    /// <summary>Passes over a member behind the events of an envelope, unless events would be lost with it.</summary>
+    private bool TryPassMember(ref Utf8JsonReader reader, out BodyRefusal? refusal)
+    {
+        refusal = null;
+        _isIncomplete |= reader.CurrentDepth == 1 && SaysIncomplete(reader);
+        _isGraphPage |= IsOfGraph(reader);
+        var isAgain = reader.ValueTextEquals(_envelope);
+        var other = reader.CurrentDepth == 1 ? EnvelopeName(ref reader) : null;
+        if (!reader.Read() || !reader.TrySkip())
+        {
+            return false;
+        }
+
+        // Only an array or an object could hold events.
+        var wouldLose = reader.TokenType switch
+        {
+            JsonTokenType.EndArray => isAgain || other is "events" or "records" || (other == "value" && _isGraphPage),
+            JsonTokenType.EndObject => isAgain || other is "events" or "records" or "hits",
+            _ => false,
+        };
+        refusal = wouldLose ? HoldsEventsTwice(_envelope!) : null;
+        return true;
     }
 
     /// <summary>An object at the top is an envelope where it has an array of events, else it is one event.</summary>
@@ -495,16 +507,7 @@ public sealed class EventBatchReader
                 }
 
                 _phase = Phase.End;
-                var length = reader.BytesConsumed - start;
-                if (length > _options.MaxEventBytes)
-                {
-                    RejectTooLarge(null);
-                }
-                else
-                {
-                    _reader.Read(buffer.Slice(start, length), null);
-                }
-
+                ReadOne(buffer.Slice(start, reader.BytesConsumed - start));
                 return true;
             }
 

@@ -4,9 +4,9 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Stores;
 
 /// <summary>What a store has let go, so that a later process neither brings it back nor answers as if it had never been there.</summary>
-/// <param name="Timestamp">Events numbered before <paramref name="Before"/> are gone up to this time, milliseconds since the epoch like all
-/// times here,</param>
-/// <param name="Sequence">and those of this very time up to this number.</param>
+/// <param name="Timestamp">The time up to which events are gone that have a number below <paramref name="Before"/>. All times here are
+/// milliseconds since the epoch.</param>
+/// <param name="Sequence">Of the events of that very time, the number up to which they are gone.</param>
 /// <param name="Before">The number of the next event at that moment.</param>
 /// <param name="RetentionThrough">Time of the newest event let go for age.</param>
 /// <param name="Retention">How many were let go for age.</param>

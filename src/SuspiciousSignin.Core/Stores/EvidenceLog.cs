@@ -87,7 +87,8 @@ internal struct EvidenceLog
             Chunks = chunks;
         }
 
-        // As much again as there is: a quiet minute stays small, a busy one has few pieces.
+        // As much again as there is: a quiet minute stays small, a busy one has few pieces. What is pinned the collector never moves; short
+        // pieces, which die in other orders, would leave holes there.
         var chunk = GC.AllocateUninitializedArray<byte>(
             (int)Math.Max(HeadLength + length, Math.Clamp(_length, FirstLength, MaxLength)),
             pinned: _length >= 4096);
