@@ -1,5 +1,9 @@
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Ingest;
+using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.OpenApi;
+using SuspiciousSignin.Api.Settings;
 
 if (await Commands.RunAsync(args, Console.Out) is { } exitCode)
 {

@@ -1,6 +1,6 @@
 using FluentValidation;
-using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Api.Detections;

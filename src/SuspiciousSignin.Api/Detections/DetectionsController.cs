@@ -3,7 +3,9 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.RateLimiting;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Detections;
 

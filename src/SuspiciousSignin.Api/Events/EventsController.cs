@@ -8,9 +8,11 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.Options;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Api.Events;

@@ -1,4 +1,4 @@
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Events;
 

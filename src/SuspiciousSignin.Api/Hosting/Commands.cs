@@ -1,4 +1,5 @@
 using System.Reflection;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;

@@ -9,6 +9,7 @@ using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;

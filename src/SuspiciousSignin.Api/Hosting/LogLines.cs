@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Api.Hosting;

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Net.Http.Headers;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Events;

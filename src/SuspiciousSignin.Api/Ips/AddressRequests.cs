@@ -1,6 +1,6 @@
 using FluentValidation;
-using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Ips;
 

@@ -1,8 +1,10 @@
 using System.Xml;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 

@@ -1,6 +1,6 @@
 using System.Xml;
 using FluentValidation;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Rules;

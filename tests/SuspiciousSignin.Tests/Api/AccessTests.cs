@@ -10,7 +10,8 @@ using Microsoft.Extensions.Time.Testing;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Limits;
 
 namespace SuspiciousSignin.Tests.Api;
 

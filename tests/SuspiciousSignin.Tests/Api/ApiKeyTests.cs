@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.Time.Testing;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Auth;
 
 namespace SuspiciousSignin.Tests.Api;
 

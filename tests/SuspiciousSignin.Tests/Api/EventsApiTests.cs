@@ -3,7 +3,7 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Events;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Stores;
 

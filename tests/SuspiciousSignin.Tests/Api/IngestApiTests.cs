@@ -6,7 +6,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 

@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Tests.Stores;
 
 namespace SuspiciousSignin.Tests.Api;

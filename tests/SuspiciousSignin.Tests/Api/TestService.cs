@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Tests.Api;

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Auth;
 
 namespace SuspiciousSignin.Tests.Shippers;
 

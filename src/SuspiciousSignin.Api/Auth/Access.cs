@@ -6,8 +6,10 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Limits;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Auth;
 
 /// <summary>What a caller may do.</summary>
 internal static class Scopes

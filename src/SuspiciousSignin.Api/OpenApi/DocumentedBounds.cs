@@ -3,12 +3,14 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.OpenApi;
 
 /// <summary>
 /// How long and how many, in the OpenAPI documents: what validation enforces for requests; for answers what cannot be exceeded, so that

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using SuspiciousSignin.Api.Requests;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Auth;
 
 /// <summary>One API key, by its salted hash.</summary>
 internal sealed class ApiKeyOptions

@@ -4,7 +4,7 @@ using FluentValidation;
 using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.Rules;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Settings;
 
 /// <summary>Checks <see cref="ElasticsearchOptions"/> before the service starts. No message shows a secret.</summary>
 internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<ElasticsearchOptions>

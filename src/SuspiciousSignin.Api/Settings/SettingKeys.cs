@@ -3,7 +3,7 @@ using System.ComponentModel;
 using System.Reflection;
 using System.Text.RegularExpressions;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Settings;
 
 /// <summary>
 /// What a binder would tell one by one, and in words of .NET: settings that nothing reads, and values that cannot be read. No value is

@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Stores;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Settings;
 
 /// <summary>
 /// Tells why the service does not start in a few lines, where it is for whoever started it to mend: a stack would hide them.

@@ -8,9 +8,11 @@ using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Ingest;
+using SuspiciousSignin.Api.Limits;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Auth;
 
 /// <summary>
 /// Tells who calls: the owner of a key, found in time that does not depend on how much of it is right, or whom a token of the provider

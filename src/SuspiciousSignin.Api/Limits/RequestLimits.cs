@@ -4,11 +4,13 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
-using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Limits;
 
 /// <summary>The bounds of every request, whatever it asks for (section <c>Requests</c>).</summary>
 public sealed class RequestOptions
@@ -36,60 +38,6 @@ public sealed class RequestOptions
     /// <summary>How long the headers may take to come. Default 15 seconds; 1 second to 5 minutes.</summary>
     public TimeSpan HeadersTimeout { get; set; } = TimeSpan.FromSeconds(15);
 }
-
-/// <summary>
-/// Counts by key within windows that begin with a key's first count. Memory is bounded, and the clock may be set meanwhile.
-/// </summary>
-internal sealed class WindowCounter(TimeProvider clock, TimeSpan window)
-{
-    /// <summary>Keys counted apart; those that come when there are so many share one count.</summary>
-    public const int MaxKeys = 10_000;
-
-    private const string Others = "";
-
-    private readonly Lock _gate = new();
-    private readonly Dictionary<string, (long Count, long Ends)> _counts = new(StringComparer.Ordinal);
-    private readonly long _length = (long)(window.TotalSeconds * clock.TimestampFrequency);
-    private long _nextSweep;
-
-    /// <summary>Adds one.</summary>
-    /// <returns>The count of the window, this one included, and how long the window still lasts.</returns>
-    public (long Count, TimeSpan Left) Add(string key)
-    {
-        lock (_gate)
-        {
-            var now = clock.GetTimestamp();
-            if (_counts.Count >= MaxKeys && !_counts.ContainsKey(key))
-            {
-                Sweep(now);
-                key = _counts.Count >= MaxKeys ? Others : key;
-            }
-
-            var (count, ends) = _counts.GetValueOrDefault(key);
-            (count, ends) = count == 0 || ends <= now ? (1, now + _length) : (count + 1, ends);
-            _counts[key] = (count, ends);
-            return (count, clock.GetElapsedTime(now, ends));
-        }
-    }
-
-    private void Sweep(long now)
-    {
-        if (now < _nextSweep)
-        {
-            return;
-        }
-
-        // Not with every request: whoever has many addresses must not buy a walk over all counts with each.
-        _nextSweep = now + (_length / 10);
-        foreach (var key in _counts.Where(entry => entry.Value.Ends <= now).Select(entry => entry.Key).ToList())
-        {
-            _counts.Remove(key);
-        }
-    }
-}
-
-/// <summary>Failed attempts to show who one is, by address.</summary>
-internal sealed record FailedAttempts(WindowCounter Counter);
 
 /// <summary>Bounds of bodies, of slow senders, and of requests per caller.</summary>
 internal static class RequestLimits

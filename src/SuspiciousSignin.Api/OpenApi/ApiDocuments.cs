@@ -6,14 +6,17 @@ using Microsoft.AspNetCore.OutputCaching;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.OpenApi;
 
 /// <summary>The OpenAPI documents (3.1, 3.0 and 2.0, as JSON and YAML) and Swagger UI.</summary>
 internal static class ApiDocuments

@@ -1,13 +1,16 @@
 using System.Threading.RateLimiting;
 using FluentValidation;
 using Microsoft.Extensions.Options;
+using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Elasticsearch;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
-namespace SuspiciousSignin.Api.Hosting;
+namespace SuspiciousSignin.Api.Settings;
 
 /// <summary>Which store holds the events (section <c>Store</c>).</summary>
 internal sealed class StoreOptions
