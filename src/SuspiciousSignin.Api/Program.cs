@@ -12,8 +12,13 @@ if (await Commands.RunAsync(args, Console.Out) is { } exitCode)
 
 StartFaults.TellPlainly();
 
-// The content root is where the settings were copied to, so that they are read wherever the service is started from.
-var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+var builder = WebApplication.CreateBuilder(new WebApplicationOptions
+{
+    // Settings are read once. To watch their files takes inotify instances, of which a machine with many containers has none left.
+    Args = ["--hostBuilder:reloadConfigOnChange=false", .. args],
+    // Where the settings were copied to, so that they are read wherever the service is started from.
+    ContentRootPath = AppContext.BaseDirectory,
+});
 builder.WebHost.ConfigureKestrel(kestrel =>
 {
     kestrel.AddServerHeader = false;

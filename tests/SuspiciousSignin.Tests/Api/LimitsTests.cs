@@ -251,6 +251,17 @@ public sealed class LimitsTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, await SendAsync(service, "[]"u8.ToArray(), null, "application/json"));
     }
 
+    [Fact]
+    public async Task A_running_service_watches_no_files()
+    {
+        // Each watcher takes one of the 128 inotify instances that a user of a Linux machine has by default, whatever runs there beside.
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "What a process holds open is read from /proc.");
+        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        var open = Directory.GetFiles($"/proc/{service.Id}/fd").Select(file => new FileInfo(file).LinkTarget).ToArray();
+        Assert.NotEmpty(open);
+        Assert.DoesNotContain("anon_inode:inotify", open);
+    }
+
     [Theory]
     [InlineData("/api/v1/events", "application/x-ndjson", "80000000")]
     [InlineData("/api/v1/events", "application/json", "FFFFFFFFFFFFFFFFF")]
