@@ -40,6 +40,7 @@ builder.Services
 
 var app = builder.Build();
 app.Services.CheckOptions();
+app.Services.OpenStore();
 app.UseSurface();
 app.UseProblems();
 app.UseRouting();

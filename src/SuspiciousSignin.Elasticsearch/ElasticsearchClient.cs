@@ -194,7 +194,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         }
         catch (BrokenCircuitException broken)
         {
-            throw new StoreUnavailableException("Elasticsearch failed repeatedly and is left alone for a moment.", broken)
+            throw new StoreUnavailableException("Elasticsearch failed repeatedly; calls are paused for a while.", broken)
             {
                 RetryAfter = options.CircuitBreak,
             };
@@ -285,7 +285,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
     /// <summary>A successful answer.</summary>
     /// <param name="document">Its JSON.</param>
-    /// <param name="isRepeated">Whether the call was sent before and may have been carried out: its answer was lost, or said nothing.</param>
+    /// <param name="isRepeated">Whether an earlier attempt may have been carried out: its answer was lost, or told nothing.</param>
     internal sealed class Answer(JsonDocument document, bool isRepeated) : IDisposable
     {
         public JsonElement Root => document.RootElement;

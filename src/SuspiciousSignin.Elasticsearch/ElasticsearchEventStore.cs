@@ -86,7 +86,11 @@ internal sealed class ElasticsearchEventStore : IEventStore
                 }
 
                 var page = await _evidence.ReadAsync(query, indices, start, cancellationToken);
-                return page with { Warnings = [.. indices.Warnings, .. page.Warnings], IsPartial = indices.IsPartial || indices.SourceIpIsText || page.IsPartial };
+                return page with
+                {
+                    Warnings = [.. indices.Warnings, .. page.Warnings],
+                    IsPartial = indices.IsPartial || indices.SourceIpIsText || page.IsPartial,
+                };
             },
             cancellationToken));
     }
@@ -112,15 +116,17 @@ internal sealed class ElasticsearchEventStore : IEventStore
         var privileges = await _mappings.PrivilegesAsync(
             [(patterns, ["read"]), ([_options.DataStream], ["create_doc", "auto_configure", "maintenance"])], cancellationToken);
         var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => privilege.Key).ToArray() ?? [];
-        if (lacking.Length > 0)
+        var told = lacking.Select(privilege => $"{privilege.Privilege} on {privilege.Pattern}").Order(StringComparer.Ordinal).ToArray();
+        var description = "The cluster answers and the credentials suffice.";
+        if (told.Length > 0)
         {
-            var told = lacking.Select(privilege => $"{privilege.Privilege} on {privilege.Pattern}").Order(StringComparer.Ordinal).ToArray();
             facts["lackingPrivileges"] = told;
-            // Without the others everything but POST /events works, which may be what is wanted.
-            return new StoreHealth(
-                Array.TrueForAll(lacking, privilege => privilege.Privilege != "read"),
-                $"The credentials lack {string.Join(", ", told)}.",
-                facts);
+            description = $"The credentials lack {string.Join(", ", told)}.";
+        }
+
+        if (Array.Exists(lacking, privilege => privilege.Privilege == "read"))
+        {
+            return new StoreHealth(false, description, facts);
         }
 
         var warnings = (await _mappings.FindAsync(RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!, cancellationToken)).Warnings;
@@ -129,7 +135,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
             facts["warnings"] = warnings.Select(warning => warning.Message).ToArray();
         }
 
-        return new StoreHealth(true, "The cluster answers and the credentials suffice.", facts);
+        // Without the privileges of writing everything but POST /events works, which may be what is wanted.
+        return new StoreHealth(true, description, facts);
     }
 
     private async Task<CorrelationResult> CorrelateAsync(CorrelationQuery query, MappedIndices indices, CancellationToken cancellationToken)

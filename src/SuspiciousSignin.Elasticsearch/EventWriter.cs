@@ -143,8 +143,8 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
     }
 
     /// <summary>
-    /// The document on one line, without the members that Elasticsearch takes for its own, or that only this service writes. Values go as they
-    /// came: a text that nobody reads may hold what a JSON writer refuses, such as half of a surrogate pair.
+    /// The document on one line, without the members that Elasticsearch takes for its own, or that only this service writes. Values go as
+    /// they came: a text that nobody reads may hold what a JSON writer refuses, such as half of a surrogate pair.
     /// </summary>
     private static void WriteSource(Utf8JsonWriter json, ReadOnlyMemory<byte> utf8)
     {
@@ -160,7 +160,7 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         json.WriteStartObject();
         foreach (var member in root.EnumerateObject())
         {
-            if (!(member.NameEquals("_id") || member.NameEquals("_index") || member.NameEquals(ProvenanceField)
+            if (!(member.NameEquals("_id") || member.NameEquals("_index") || IsProvenance(member.Name)
                 || (preset is not null && member.NameEquals("event.dataset"))))
             {
                 json.WritePropertyName(member.Name);
@@ -190,6 +190,9 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
 
         json.WriteEndObject();
     }
+
+    private static bool IsProvenance(string name) =>
+        name == ProvenanceField || name.StartsWith(ProvenanceField + ".", StringComparison.Ordinal);
 
     private static bool HasDataset(JsonElement root) =>
         (root.TryGetProperty("event.dataset", out var dotted) && HasValue(dotted))

@@ -177,8 +177,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     /// <summary>
-    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read. In whole
-    /// milliseconds, as ES|QL compares: an index may keep nanoseconds.
+    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read. In
+    /// whole milliseconds, as ES|QL compares: an index may keep nanoseconds.
     /// </summary>
     internal static object? Within(TimeWindow window)
     {

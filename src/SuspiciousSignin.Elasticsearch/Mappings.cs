@@ -151,8 +151,8 @@ internal sealed class Mappings(
         var text = isText
             ? new Warning(
                 "sourceIpIsText",
-                "Some indices map source.ip as text. Runs count what is there, but an index of words finds no IPv6 address: the events of "
-                + "one may be missing where they are shown. Map it as ip.",
+                "Some indices map source.ip as text. Runs count their events, but a search of text finds no IPv6 address, so events shown "
+                + "for one may be missing. Map it as ip.",
                 1)
             : null;
         return new MappedIndices

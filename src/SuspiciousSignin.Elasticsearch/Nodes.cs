@@ -33,7 +33,8 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
     }
 
     /// <summary>Whether an attempt at the call failed so that nobody knows what became of it.</summary>
-    public static bool MayHaveBeenCarriedOut(HttpRequestMessage request) => request.Options.TryGetValue(IsUnclear, out var isUnclear) && isUnclear;
+    public static bool MayHaveBeenCarriedOut(HttpRequestMessage request) =>
+        request.Options.TryGetValue(IsUnclear, out var isUnclear) && isUnclear;
 
     private Node Next()
     {

@@ -108,7 +108,7 @@ internal static partial class Access
                 : Problems.WriteAsync(
                     context,
                     StatusCodes.Status403Forbidden,
-                    "In Development without keys, the service answers this machine only. Configure a key; see 'Keys' in the README."));
+                    "Without keys, Development answers this machine only, under its own names. Configure a key: README, 'Keys'."));
         }
 
         app.UseAuthentication();
@@ -167,6 +167,7 @@ internal static partial class Access
         jwt.TokenValidationParameters = new TokenValidationParameters
         {
             ValidAudience = auth.Jwt.Audience,
+            IgnoreTrailingSlashWhenValidatingAudience = false,
             RequireSignedTokens = true,
             // A provider's public key must never be taken for a shared secret.
             ValidAlgorithms =
@@ -189,7 +190,7 @@ internal static partial class Access
     {
         var host = context.Request.Host.Host;
         return (context.Connection.RemoteIpAddress is not { } address || IPAddress.IsLoopback(address))
-            && (host is "localhost" or "[::1]" or "127.0.0.1" || host.Length == 0);
+            && (host is "[::1]" or "127.0.0.1" or "" || host.Equals("localhost", StringComparison.OrdinalIgnoreCase));
     }
 
     private static void WarnAtStart(AuthOptions auth, TimeProvider clock, ILogger logger)
@@ -239,13 +240,13 @@ internal static partial class Access
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "No credential is configured: the service answers this machine only, and everybody on it")]
+        [LoggerMessage(1, LogLevel.Warning, "No credential is configured: every user of this machine has access, and nobody else")]
         public static partial void OpenToThisMachine(ILogger logger);
 
         [LoggerMessage(2, LogLevel.Warning, "Auth:AllowAnonymous: whoever reaches the port can read and add events")]
         public static partial void Open(ILogger logger);
 
-        [LoggerMessage(3, LogLevel.Warning, "API key {Name} expires, or has expired, at {Expires:u}")]
+        [LoggerMessage(3, LogLevel.Warning, "API key {Name} expired or expires soon: {Expires:u}")]
         public static partial void Expires(ILogger logger, string name, DateTimeOffset expires);
     }
 }

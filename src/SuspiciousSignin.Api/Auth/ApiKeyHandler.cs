@@ -209,7 +209,8 @@ internal sealed partial class ApiKeyHandler(
         }
     }
 
-    private static string? HeaderKeyOf(HttpRequest request) => request.Headers["X-API-Key"] is [{ Length: > 0 } key] ? key : null;
+    /// <summary>The header as it came: sent twice, it is no key that anybody has.</summary>
+    private static string? HeaderKeyOf(HttpRequest request) => request.Headers["X-API-Key"].ToString() is { Length: > 0 } key ? key : null;
 
     private static bool IsBearer(HttpRequest request) =>
         HeaderKeyOf(request) is null && request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);

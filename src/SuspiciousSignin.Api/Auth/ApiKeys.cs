@@ -47,9 +47,14 @@ internal static class ApiKeys
         var name = values["--name"].LastOrDefault();
         var scopes = values["--scope"].Distinct(StringComparer.Ordinal).ToList();
         var expires = values["--expires"].LastOrDefault();
-        if (!isUnderstood || string.IsNullOrWhiteSpace(name)
-            || scopes.Count == 0 || scopes.Except(Scopes.All, StringComparer.Ordinal).Any())
+        var unknown = scopes.Except(Scopes.All, StringComparer.Ordinal).FirstOrDefault();
+        if (!isUnderstood || string.IsNullOrWhiteSpace(name) || scopes.Count == 0 || unknown is not null)
         {
+            if (unknown is not null)
+            {
+                output.WriteLine($"There is no scope '{unknown}'.");
+            }
+
             output.WriteLine("keys new --name NAME --scope SCOPE [--scope SCOPE ...] [--expires TIME]");
             output.WriteLine($"The scopes are {string.Join(", ", Scopes.All)}.");
             output.WriteLine("TIME is a date, RFC 3339, or date math such as now+90d.");

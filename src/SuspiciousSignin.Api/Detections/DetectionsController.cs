@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.RateLimiting;
 using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Detections;
@@ -42,6 +43,7 @@ public sealed class DetectionsController(
     [HttpPost(Name = "runDetection")]
     [EnableRateLimiting(Composition.RunsPolicy)]
     [RequestSizeLimit(MaxBodyBytes)]
+    [TakesJson]
     [ProducesResponseType<DetectionRun>(200, "application/json")]
     [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using FluentValidation;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
@@ -144,10 +143,9 @@ public sealed class EventsController(
                         return result;
                     }
 
-                    // Written once, so that whoever asks again gets the very same.
-                    var written = JsonSerializer.SerializeToUtf8Bytes(answer, json.Value.JsonSerializerOptions);
-                    isRemembered = idempotency.TryComplete(key, HashOf(hash, format), written);
-                    return File(written, AnswerType);
+                    isRemembered = idempotency.TryComplete(
+                        key, HashOf(hash, format), answer, json.Value.JsonSerializerOptions, out var written);
+                    return isRemembered ? File(written, AnswerType) : result;
                 }
                 finally
                 {

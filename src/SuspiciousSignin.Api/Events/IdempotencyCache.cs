@@ -1,3 +1,4 @@
+using System.Text.Json;
 using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Events;
@@ -48,19 +49,27 @@ public sealed class IdempotencyCache
     }
 
     /// <summary>Remembers the answer, unless it alone is longer than all may be.</summary>
-    internal bool TryComplete(string key, byte[] bodyHash, byte[] answer)
+    /// <param name="written">The answer as it is remembered, for whoever asked first.</param>
+    internal bool TryComplete(string key, byte[] bodyHash, Evaluation answer, JsonSerializerOptions json, out byte[] written)
     {
-        if (answer.Length > _options.MaxBytes)
+        written = [];
+        try
+        {
+            using var stream = new BoundedStream(_options.MaxBytes);
+            JsonSerializer.Serialize(stream, answer, json);
+            written = stream.ToArray();
+        }
+        catch (IOException)
         {
             return false;
         }
 
         lock (_gate)
         {
-            var entry = new Entry(_clock.GetUtcNow(), bodyHash, answer);
+            var entry = new Entry(_clock.GetUtcNow(), bodyHash, written);
             _entries[key] = entry;
             _answered.Enqueue((key, entry));
-            _bytes += answer.Length;
+            _bytes += written.Length;
             Forget();
             return true;
         }
@@ -96,5 +105,19 @@ public sealed class IdempotencyCache
         public byte[] BodyHash => bodyHash;
 
         public byte[] Answer => answer;
+    }
+
+    /// <summary>Takes no more than so many bytes, so that an answer too long to keep is never whole in memory.</summary>
+    private sealed class BoundedStream(long maxBytes) : MemoryStream
+    {
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            if (Length + count > maxBytes)
+            {
+                throw new IOException("The answer is too long to be remembered.");
+            }
+
+            base.Write(buffer, offset, count);
+        }
     }
 }

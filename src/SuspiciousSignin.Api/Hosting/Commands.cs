@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Stores;
@@ -11,11 +12,11 @@ internal static class Commands
         """
         Without arguments, or with settings such as --Alerts:Period=04:00:00, the service starts. Else:
 
-        healthcheck [URL]    asks a running service whether it lives, for container health checks without curl; by default at the
+        healthcheck [URL]    checks whether a running service is alive, for container health checks without curl; by default at the
                              address that ASPNETCORE_URLS or ASPNETCORE_HTTP_PORTS names, else at http://127.0.0.1:8080
         keys new --name NAME --scope SCOPE [--scope ..] [--expires TIME]
-                             prints a new key once, and the settings that let it in
-        journal mend FOLDER  lets the damaged parts of a journal go and keeps every record that is whole
+                             prints a new key once, and the settings that admit it
+        journal mend FOLDER  removes the damaged parts of a journal and keeps intact records
         version              prints the version
         """;
 
@@ -99,11 +100,13 @@ internal static class Commands
     {
         try
         {
-            var damaged = DurableEventStore.Mend(folder);
+            var (damaged, kept) = DurableEventStore.Mend(folder);
             output.WriteLine(damaged.Count == 0
                 ? "No file is damaged or missing."
-                : $"Damaged or missing: {string.Join(", ", damaged)}. "
-                    + "What is whole was written anew; the damaged files are kept as NAME.damaged.");
+                : string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Damaged or missing: {string.Join(", ", damaged)}. {kept} intact events of them are in a new file; ")
+                    + "the damaged files are kept as NAME.damaged.");
             return 0;
         }
         catch (Exception refused) when (refused is EventJournalException or IOException or UnauthorizedAccessException or ArgumentException)

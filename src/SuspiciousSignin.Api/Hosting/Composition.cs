@@ -5,6 +5,7 @@ using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using FluentValidation;
 using Microsoft.AspNetCore.Mvc.Formatters;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
@@ -49,6 +50,9 @@ internal static class Composition
         .AddElasticsearchEventStore()
         .AddSingleton(provider => provider.GetRequiredKeyedService<IEventStore>(provider.GetRequiredService<StoreOptions>().Kind));
 
+    /// <summary>Opens the store before the host starts, which would log a stack of why it cannot be opened.</summary>
+    public static void OpenStore(this IServiceProvider services) => services.GetRequiredService<IEventStore>();
+
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()
         .AddSingleton(provider => new IdempotencyCache(
@@ -65,6 +69,11 @@ internal static class Composition
             .AddControllers(mvc =>
             {
                 mvc.SuppressImplicitRequiredAttributeForNonNullableReferenceTypes = true;
+                // No parameter comes in a form. To look for one there, MVC would read the whole body, whatever the bounds say.
+                mvc.ValueProviderFactories.RemoveType<FormValueProviderFactory>();
+                mvc.ValueProviderFactories.RemoveType<JQueryFormValueProviderFactory>();
+                mvc.ValueProviderFactories.RemoveType<FormFileValueProviderFactory>();
+                mvc.ModelBinderProviders.Insert(0, new WholeNumberBinder());
                 // One for all requests: by its type it would be made for each, and MVC would not keep the filters of an action.
                 mvc.Filters.Add(new KnownQueryParametersFilter());
                 // RFC 8259: JSON between systems is UTF-8.

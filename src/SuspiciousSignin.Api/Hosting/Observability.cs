@@ -52,8 +52,14 @@ internal static class Observability
         }
     }
 
-    private static Task WriteAsync(HttpContext context, HealthReport report) => context.Response.WriteAsJsonAsync(
-        new
+    private static Task WriteAsync(HttpContext context, HealthReport report)
+    {
+        if (report.Status == HealthStatus.Unhealthy)
+        {
+            context.Response.Headers.RetryAfter = "5";
+        }
+
+        return context.Response.WriteAsJsonAsync(new
         {
             status = JsonNamingPolicy.CamelCase.ConvertName(report.Status.ToString()),
             checks = report.Entries.Select(entry => new
@@ -64,6 +70,7 @@ internal static class Observability
                 data = entry.Value.Data,
             }),
         });
+    }
 
     private sealed class StoreHealthCheck(IEventStore store) : IHealthCheck
     {
@@ -133,8 +140,8 @@ internal sealed partial class Greeting(
         public static partial void Restored(ILogger logger, int events, double milliseconds);
 
         [LoggerMessage(4, LogLevel.Warning,
-            "The process before was stopped while it wrote: {Place} there were {Bytes} bytes of no whole batch; "
-            + "they were taken away. They were not acknowledged, unless the disk changed them later")]
+            "The previous process stopped during a write: {Place} {Bytes} bytes of an incomplete batch were removed. "
+            + "They were never acknowledged, unless the disk damaged them later")]
         public static partial void Torn(ILogger logger, string place, long bytes);
 
         [LoggerMessage(5, LogLevel.Information, "Stopped; {Events} events held in memory are forgotten")]

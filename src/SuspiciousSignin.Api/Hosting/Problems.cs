@@ -70,7 +70,9 @@ internal static partial class Problems
                 group => group.Select(fault => fault.ErrorMessage).Distinct(StringComparer.Ordinal).ToArray(),
                 StringComparer.Ordinal);
         var isMalformed = invalid.Errors.Exists(fault => fault.ErrorCode == RequestRules.Malformed);
-        return controller.Refuse(isMalformed ? 400 : 422, Detail("The request cannot be carried out as it stands", errors), errors);
+        return isMalformed
+            ? controller.Refuse(StatusCodes.Status400BadRequest, Detail("The request cannot be read", errors), errors)
+            : controller.Refuse(StatusCodes.Status422UnprocessableEntity, Detail("The request cannot be accepted", errors), errors);
     }
 
     private static string NameOf(string property, bool inBody)
@@ -152,7 +154,7 @@ internal static partial class Problems
             .Select(parameter => parameter.ParameterType.GetProperties()
                 .FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
             .OfType<PropertyInfo>().FirstOrDefault()?.PropertyType;
-        return type == typeof(int?) ? "Expected a whole number of at most nine digits."
+        return type == typeof(int?) ? "Expected a whole number, such as 100."
             : type == typeof(bool?) ? "Expected true or false."
             : type == typeof(string) || (isElement && type == typeof(IReadOnlyList<string>)) ? "Expected text, in valid Unicode."
             : type == typeof(IReadOnlyList<string>) ? "Expected a list of texts, in valid Unicode."
@@ -268,7 +270,7 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
             // The size of a chunk beyond what the server's parser holds.
             case IOException { InnerException: OverflowException }:
                 await Problems.WriteAsync(
-                    context, StatusCodes.Status400BadRequest, "The request is not valid HTTP: the size of a chunk is none.");
+                    context, StatusCodes.Status400BadRequest, "The request is not valid HTTP: a chunk has no valid size.");
                 return true;
 
             case BadHttpRequestException bad:

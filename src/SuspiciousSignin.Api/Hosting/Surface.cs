@@ -138,6 +138,7 @@ internal static class Surface
         }
 
         headers.Remove(HeaderNames.Server);
+        headers.Remove("x-swagger-ui-version");
         return Task.CompletedTask;
     }
 }

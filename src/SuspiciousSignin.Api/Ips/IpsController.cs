@@ -182,7 +182,7 @@ public sealed class IpsController(
         {
             return this.Refuse(
                 StatusCodes.Status400BadRequest,
-                "The cursor is none of ours for this address. Take the nextCursor of the page before, whole, or ask without one.",
+                "The cursor is not valid for this address. Send the previous page's complete nextCursor, or no cursor.",
                 at: "cursor");
         }
 

@@ -68,7 +68,7 @@ public sealed record BodyLimits(
 public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, int MaxTextLength);
 
 /// <summary>Bounds of runs.</summary>
-/// <param name="MaxConcurrent">How many runs are worked on at once; as many batches, and as many bulk requests (<c>Runs:MaxConcurrent</c>).</param>
+/// <param name="MaxConcurrent">Concurrent runs; likewise batches, and bulk requests (<c>Runs:MaxConcurrent</c>).</param>
 /// <param name="MaxQueued">How many more of each wait; one more is 429 (<c>Runs:MaxQueued</c>).</param>
 /// <param name="MaxWindow">The longest window; a longer one is 422 (<c>Runs:MaxWindow</c>).</param>
 /// <param name="MaxAddresses">The most <c>sourceIps</c>; more are 422 (<c>Runs:MaxAddresses</c>).</param>

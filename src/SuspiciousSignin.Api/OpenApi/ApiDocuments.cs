@@ -1,9 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.Json;
+using Microsoft.AspNetCore.Mvc.Infrastructure;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.OutputCaching;
-using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Auth;
@@ -11,6 +12,7 @@ using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Rule;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
@@ -133,10 +135,28 @@ internal static class ApiDocuments
                 document,
                 context.ApplicationServices.GetRequiredService<EventReaderOptions>(),
                 context.ApplicationServices.GetRequiredService<RunOptions>());
+            AddProblems(document, context.ApplicationServices);
+            return Task.CompletedTask;
+        });
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            Require(schema, context.JsonTypeInfo);
             return Task.CompletedTask;
         });
         options.AddOperationTransformer((operation, context, cancellationToken) =>
             AddExamples(operation, context, version, cancellationToken));
+    }
+
+    /// <summary>What cannot be null is in every answer, also what the code works out itself.</summary>
+    private static void Require(OpenApiSchema schema, JsonTypeInfo type)
+    {
+        foreach (var property in type.Properties.Where(property => property is { Get: not null, IsGetNullable: false }))
+        {
+            if (Nullable.GetUnderlyingType(property.PropertyType) is null && schema.Properties?.ContainsKey(property.Name) == true)
+            {
+                (schema.Required ??= new HashSet<string>(StringComparer.Ordinal)).Add(property.Name);
+            }
+        }
     }
 
     /// <summary>Examples that work as they stand: the requests are dated from the moment the document is read.</summary>
@@ -147,7 +167,6 @@ internal static class ApiDocuments
         CancellationToken cancellationToken)
     {
         AddParameters(operation);
-        AddProblems(operation);
         var clock = context.ApplicationServices.GetRequiredService<TimeProvider>();
         if (operation.OperationId == "runDetection")
         {
@@ -200,21 +219,20 @@ internal static class ApiDocuments
         }
     }
 
-    private static void AddProblems(OpenApiOperation operation)
+    /// <summary>Shows each problem as the service writes it.</summary>
+    private static void AddProblems(OpenApiDocument document, IServiceProvider services)
     {
-        foreach (var (status, response) in operation.Responses ?? [])
+        var factory = services.GetRequiredService<ProblemDetailsFactory>();
+        var json = services.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
+        var http = new DefaultHttpContext { RequestServices = services, TraceIdentifier = "0HN7S1V0Q2F3K:00000001" };
+        foreach (var (status, response) in (document.Paths ?? [])
+            .SelectMany(path => path.Value.Operations ?? [])
+            .SelectMany(operation => operation.Value.Responses ?? []))
         {
             if (response.Content?.TryGetValue(Problems.ContentType, out var problem) == true)
             {
-                problem.Example = new JsonObject
-                {
-                    ["type"] = "about:blank",
-                    ["title"] = ReasonPhrases.GetReasonPhrase(int.Parse(status)),
-                    ["status"] = int.Parse(status),
-                    ["detail"] = response.Description,
-                    ["traceId"] = "0HN7S1V0Q2F3K:00000001",
-                    ["message"] = response.Description,
-                };
+                problem.Example = JsonSerializer.SerializeToNode(
+                    factory.CreateProblemDetails(http, int.Parse(status), detail: response.Description), json);
             }
         }
     }
@@ -251,6 +269,12 @@ internal static class ApiDocuments
                 new AlertOptions(),
                 new AuthOptions(),
                 new IdempotencyOptions());
+        }
+
+        if (operation == "getRule")
+        {
+            var rule = new RuleDescription();
+            return rule with { Revisions = [rule.Revisions[0]] };
         }
 
         if (operation is not ("evaluateEvents" or "runDetection" or "getAlertsOfAddress" or "getEventsOfAddress"))

@@ -115,6 +115,7 @@ internal static class DocumentedBounds
     {
         var answers = operation.Responses ??= [];
         answers.TryAdd("400", Problem("A parameter cannot be read, or there is none of that name.", document));
+        answers.TryAdd("415", Problem("The body has a Content-Encoding that is not taken.", document));
         answers.TryAdd("408", Problem("The request was sent too slowly.", document));
         answers.TryAdd("429", Problem("Too many requests; Retry-After says when to try again.", document));
         answers.TryAdd("503", Problem("The provider of tokens cannot be asked; Retry-After says when to try again.", document));
@@ -198,6 +199,7 @@ internal static class DocumentedBounds
 
         // Taken from the comments in the code, which are XML.
         schema.Description = WebUtility.HtmlDecode(schema.Description);
+        schema.Type ??= schema.Enum is { Count: > 0 } ? JsonSchemaType.String : null;
         if (Is(schema, JsonSchemaType.String) && schema.Enum is not { Count: > 0 })
         {
             if (isRequest && name == "revision")
@@ -215,8 +217,8 @@ internal static class DocumentedBounds
             var (least, most) = (isRequest, schema.Format) switch
             {
                 (true, _) => (1L, maxLimit),
-                // By how much a recording was moved; everything else is counted.
-                (_, "int64") => (name == "milliseconds" ? long.MinValue : 0, long.MaxValue),
+                // By how much a recording was moved, and what events say themselves; everything else is counted.
+                (_, "int64") => (name is "milliseconds" or "operationCount" or "number" ? long.MinValue : 0, long.MaxValue),
                 _ => (0, int.MaxValue),
             };
             schema.Minimum ??= least.ToString(CultureInfo.InvariantCulture);

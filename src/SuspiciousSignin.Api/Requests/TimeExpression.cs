@@ -42,8 +42,8 @@ internal static partial class TimeExpression
     public static bool TryParseRfc3339(string text, out DateTimeOffset time)
     {
         time = default;
-        // Digits behind the seventh would be rounded up, into the next day at the end of one; those of events are cut off. The offset is read
-        // here, since .NET takes none beyond 14 hours.
+        // Digits behind the seventh would be rounded up, into the next day at the end of one; those of events are cut off. The offset is
+        // read here, since .NET takes none beyond 14 hours.
         if (text.Length > MaxLength
             || Rfc3339().Match(text) is not { Success: true } match
             || !DateTime.TryParse(

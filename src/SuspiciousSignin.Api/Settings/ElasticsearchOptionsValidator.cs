@@ -31,8 +31,11 @@ internal sealed partial class ElasticsearchOptionsValidator : AbstractValidator<
         RuleFor(o => o.BearerToken)
             .Must(token => token is null || (token.Length > 0 && token.All(character => character is > ' ' and <= '~')))
             .WithMessage("must be a token as the cluster gave it, without spaces or line ends.");
-        RuleFor(o => o.Password)
-            .Must(password => password?.Any(char.IsControl) != true).WithMessage("must not hold line ends or other control characters.");
+        foreach (var rule in new[] { RuleFor(o => o.Username), RuleFor(o => o.Password) })
+        {
+            rule.Must(text => text?.Any(char.IsControl) != true).WithMessage("must not hold line ends or other control characters.");
+        }
+
         RuleFor(o => o.Password).NotEmpty().When(o => o.Username is not null);
         RuleFor(o => o.Username).NotEmpty().When(o => o.Password is not null);
         RuleFor(o => o.CertificateFingerprint).Matches(Fingerprint()).WithMessage("must be SHA-256 in hexadecimal.");

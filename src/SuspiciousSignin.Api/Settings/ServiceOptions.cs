@@ -31,7 +31,7 @@ internal sealed class StoreOptions
 /// <summary>How many runs may go on at once, and what they count (section <c>Runs</c>).</summary>
 public sealed class RunOptions
 {
-    /// <summary>Runs at once, and apart from them batches, and bulk requests. Default 8; 1 to 1,000.</summary>
+    /// <summary>Concurrent runs; likewise batches, and bulk requests. Default 8; 1 to 1,000.</summary>
     public int MaxConcurrent { get; set; } = 8;
 
     /// <summary>How many more of each may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
@@ -185,7 +185,7 @@ internal static class ServiceOptionsSetup
             options.RuleFor(o => o.HstsMaxAge).InclusiveBetween(TimeSpan.Zero, TimeSpan.FromDays(730));
             options.RuleFor(o => o.ForwardLimit).InclusiveBetween(1, 10);
             options.RuleFor(o => o.PublicUrl)
-                .Must(text => Uri.TryCreate(text, UriKind.Absolute, out var url)
+                .Must(text => !text!.Any(char.IsWhiteSpace) && Uri.TryCreate(text, UriKind.Absolute, out var url)
                     && url.Scheme is "https" or "http" && url is { Query: "", Fragment: "", UserInfo: "" } && !text.EndsWith('/'))
                 .When(o => o.PublicUrl is not null)
                 .WithMessage("must be an absolute URL such as https://signin.example.com, without a slash at its end.");
@@ -289,6 +289,7 @@ internal static class ServiceOptionsSetup
                 ? fault.ErrorMessage[(name.Length + 3)..]
                 : fault.ErrorMessage;
 
-        private static string KeyOf(string property) => property.Replace('.', ':').Replace('[', ':').Replace("]", "", StringComparison.Ordinal);
+        private static string KeyOf(string property) =>
+            property.Replace('.', ':').Replace('[', ':').Replace("]", "", StringComparison.Ordinal);
     }
 }

@@ -144,8 +144,8 @@ public sealed class Accounts
 }
 
 /// <summary>
-/// What joins accounts across sources, in whatever case: the e-mail, else the name with its domain, else the name, else the id. A name that is
-/// no user principal name, such as a service principal's, may be several accounts': beside an id it does not count alone.
+/// What joins accounts across sources, in whatever case: the e-mail, else the name with its domain, else the name, else the id. A name that
+/// is no user principal name, such as a service principal's, may be several accounts': beside an id it does not count alone.
 /// </summary>
 internal readonly struct AccountKey : IEquatable<AccountKey>
 {

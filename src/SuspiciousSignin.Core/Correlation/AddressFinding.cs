@@ -3,7 +3,7 @@ using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Correlation;
 
-/// <summary>A sentence that saves hours: something the caller would otherwise have to find out.</summary>
+/// <summary>What the caller should know about the answer, with a stable code.</summary>
 /// <param name="Code">A stable code.</param>
 /// <param name="Message">What it means and what to do.</param>
 /// <param name="Count">How many events or addresses it is about.</param>

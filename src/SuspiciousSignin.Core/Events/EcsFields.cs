@@ -134,7 +134,7 @@ internal enum EcsField : byte
     /// <summary>What a document says in data_stream.dataset where the index does not map it: kept, but no column.</summary>
     UnmappedDataStreamDataset,
 
-    /// <summary>What the event's identity was derived by from the document's own (<see cref="DerivedIdentity"/>): no column either.</summary>
+    /// <summary>By what the event's identity was derived from the document's own (<see cref="DerivedIdentity"/>): no column.</summary>
     Derivation,
 }
 

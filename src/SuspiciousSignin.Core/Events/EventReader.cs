@@ -167,7 +167,8 @@ public sealed class EventReader
         var fields = new PayloadReader(part);
         while (fields.Read())
         {
-            _document.Add(fields.Field, fields.Field == EcsField.Derivation ? FieldKind.Text : EcsFields.KindOf(fields.Field), fields.Value);
+            var kind = fields.Field == EcsField.Derivation ? FieldKind.Text : EcsFields.KindOf(fields.Field);
+            _document.Add(fields.Field, kind, fields.Value);
         }
     }
 
@@ -271,7 +272,8 @@ public sealed class EventReader
     }
 
     private bool Malformed(long line, long column) =>
-        Refuse(RejectionCodes.MalformedJson, "", $"Not valid JSON at byte {column} of line {line} of the document.");
+        Refuse(
+            RejectionCodes.MalformedJson, "", $"Not valid JSON at byte {column} of {(line > 1 ? $"line {line} of " : "")}the document.");
 
     private bool ReadObject(ref Utf8JsonReader reader, FieldNode node)
     {

@@ -107,7 +107,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
                         place,
                         RejectionCodes.DuplicateKey,
                         "",
-                        "An envelope holds the same key, or its list of events, twice; which one is meant cannot be told.");
+                        "An envelope has a duplicate key or two lists of events; which one is meant is unclear.");
                 }
                 else
                 {

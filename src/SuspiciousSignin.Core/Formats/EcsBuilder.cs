@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using SuspiciousSignin.Events;
@@ -96,7 +97,7 @@ internal sealed class EcsBuilder
                     Refuse(
                         RejectionCodes.InvalidTimestamp,
                         pointer,
-                        "The record's time is no date that its source writes: expected ISO 8601 such as 2026-05-22T10:00:00Z.");
+                        "The record's time is not in its source's format: expected ISO 8601 such as 2026-05-22T10:00:00Z.");
                 }
 
                 return;
@@ -107,10 +108,34 @@ internal sealed class EcsBuilder
     }
 
     /// <summary>
-    /// Where the time of a record is that has none of its own: shippers such as Fluent Bit move it to <c>@timestamp</c>. Never beside one
-    /// of its own, since others put the time of their reading there.
+    /// Sets <c>@timestamp</c> from the record's own time, or where it has none from the <c>@timestamp</c> beside its members: shippers such
+    /// as Fluent Bit move it there. Never from that beside one of its own, since others put the time of their reading there.
     /// </summary>
-    public static (JsonElement Value, string Pointer) TimeOfShipper(JsonElement record) => (record.Get("@timestamp"), "/@timestamp");
+    /// <param name="record">The record.</param>
+    /// <param name="own">Its own time.</param>
+    /// <param name="pointer">Where that stands, or should.</param>
+    public void SetTimestampOrShippers(JsonElement record, JsonElement own, string pointer)
+    {
+        if (own.Text() is not null || ShippersTime(record) is not { } text)
+        {
+            SetTimestamp((own, pointer));
+        }
+        else if (EcsTime.TryParse(Encoding.UTF8.GetBytes(text), out var milliseconds))
+        {
+            SetTimestamp(milliseconds);
+        }
+        else
+        {
+            Refuse(RejectionCodes.InvalidTimestamp, "/@timestamp", "Not a date: expected ISO 8601, or milliseconds since the epoch.");
+        }
+    }
+
+    /// <summary>The <c>@timestamp</c> beside the members of a record, null where there is none or there are several.</summary>
+    public static string? ShippersTime(JsonElement record) => record.Get("@timestamp") switch
+    {
+        { ValueKind: JsonValueKind.Array } values when values.GetArrayLength() == 1 => values[0].Text(),
+        var value => value.Text(),
+    };
 
     public void SetTimestamp(long milliseconds) => SetTime("@timestamp", milliseconds);
 

@@ -7,21 +7,22 @@ namespace SuspiciousSignin.Formats;
 /// <summary>A record of the Microsoft 365 unified audit log, as the Office 365 Management Activity API gives it.</summary>
 internal sealed partial class O365Audit : IRecordShape
 {
-    private static readonly string[] Marks = ["CreationTime", "RecordType", "Operation"];
     private static readonly string[] ClientFields = ["ClientIPAddress", "ClientIP", "ActorIpAddress"];
     private static readonly string[] NumbersKeptAsText = ["RecordType", "UserType", "Version", "LogonType", "InternalLogonType"];
 
     public string Name => "o365Audit";
 
     // Operation is missing in some records, RecordType in some exports; a shipper may have made CreationTime its @timestamp.
-    public bool Matches(JsonElement record) => Marks.Count(member => record.Has(member)) >= 2;
+    public bool Matches(JsonElement record) => record.Has("CreationTime")
+        ? record.Has("RecordType") || record.Has("Operation")
+        : record.Get("RecordType").Text() is not null && record.Get("Operation").ValueKind == JsonValueKind.String;
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options) => Set(ecs, record, "/CreationTime");
 
     /// <summary>Sets the fields of a record whose time stood at the place given.</summary>
     public static void Set(EcsBuilder ecs, JsonElement record, string timePointer)
     {
-        ecs.SetTimestamp((record.Get("CreationTime"), timePointer), EcsBuilder.TimeOfShipper(record));
+        ecs.SetTimestampOrShippers(record, record.Get("CreationTime"), timePointer);
         var type = AuditRecordType.NameOf(record.Get("RecordType").Text());
         ecs.Set("event.dataset", "o365.audit");
         ecs.Set("event.module", "o365");

@@ -23,7 +23,7 @@ internal sealed class SuricataEve : IRecordShape
     {
         var eventType = record.Get("event_type").Text()?.ToLowerInvariant();
         var types = TypesOf(eventType);
-        ecs.SetTimestamp((record.Get("timestamp"), "/timestamp"), EcsBuilder.TimeOfShipper(record));
+        ecs.SetTimestampOrShippers(record, record.Get("timestamp"), "/timestamp");
         ecs.Set("event.dataset", "suricata.eve");
         ecs.Set("event.module", "suricata");
         ecs.Set("data_stream.dataset", "suricata.eve");

@@ -1,18 +1,21 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Formats;
 
 /// <summary>A line of Zeek's notice log in JSON.</summary>
-internal sealed class ZeekNotice : IRecordShape
+internal sealed partial class ZeekNotice : IRecordShape
 {
     public string Name => "zeekNotice";
 
-    public bool Matches(JsonElement record) =>
-        record.Has("note")
-        && (record.Has("ts") || (record.Has("@timestamp") && Either(Connection(record, "orig_h"), record.Get("src")).Text() is not null));
+    // Without its own time, which a shipper may have moved, it takes more to be a notice: a note may be anybody's.
+    public bool Matches(JsonElement record) => record.Has("note") && (record.Has("ts")
+        || (EcsBuilder.ShippersTime(record) is not null
+            && Note().IsMatch(record.Get("note").Text() ?? "")
+            && SourceAddress.TryParse(SourceOf(record).Text(), out _)));
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
@@ -30,7 +33,7 @@ internal sealed class ZeekNotice : IRecordShape
         }
         else
         {
-            ecs.SetTimestamp((time, "/ts"), EcsBuilder.TimeOfShipper(record));
+            ecs.SetTimestampOrShippers(record, time, "/ts");
         }
 
         ecs.Set("event.dataset", "zeek.notice");
@@ -44,7 +47,7 @@ internal sealed class ZeekNotice : IRecordShape
             JsonValueKind.False => ["info", "allowed"],
             _ => ["info"],
         });
-        ecs.SetEndpoint("source", Either(Connection(record, "orig_h"), record.Get("src")), Connection(record, "orig_p"));
+        ecs.SetEndpoint("source", SourceOf(record), Connection(record, "orig_p"));
         ecs.SetEndpoint(
             "destination", Either(Connection(record, "resp_h"), record.Get("dst")), Either(Connection(record, "resp_p"), record.Get("p")));
         ecs.Set("network.transport", record.Get("proto").Text()?.ToLowerInvariant());
@@ -65,8 +68,10 @@ internal sealed class ZeekNotice : IRecordShape
         var written = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(written, EcsBuilder.WriterOptions))
         {
-            WriteInOrder(json, record.EnumerateObject().Where(member =>
-                !member.Name.StartsWith('@') && member.Name != "event" && !member.Name.StartsWith("event.", StringComparison.Ordinal)));
+            var isDatedByShipper = !record.Has("ts");
+            WriteInOrder(json, record.EnumerateObject().Where(member => member.Name == "@timestamp"
+                ? isDatedByShipper
+                : !member.Name.StartsWith('@') && member.Name.Split('.')[0] != "event"));
         }
 
         return SHA256.HashData(written.WrittenSpan);
@@ -94,5 +99,11 @@ internal sealed class ZeekNotice : IRecordShape
     /// <summary>A member of the connection's <c>id</c>, which Zeek writes dotted and others nested.</summary>
     private static JsonElement Connection(JsonElement record, string name) => Either(record.Get("id." + name), record.Get("id").Get(name));
 
+    private static JsonElement SourceOf(JsonElement record) => Either(Connection(record, "orig_h"), record.Get("src"));
+
     private static JsonElement Either(JsonElement first, JsonElement second) => first.Text() is not null ? first : second;
+
+    /// <summary>The module and the name of a notice, such as <c>SSH::Password_Guessing</c>.</summary>
+    [GeneratedRegex(@"^[A-Za-z][A-Za-z0-9_]*::[A-Za-z][A-Za-z0-9_]*\z", RegexOptions.NonBacktracking)]
+    private static partial Regex Note();
 }

@@ -101,11 +101,14 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         return store;
     }
 
-    /// <summary>Lets the damaged parts of a journal go; every record that is whole is kept.</summary>
+    /// <summary>Removes the damaged parts of a journal; intact records are kept.</summary>
     /// <param name="folder">The folder of <c>Store:Memory:Path</c>.</param>
-    /// <returns>The names of the files that were damaged, kept as <c>NAME.damaged</c>, or missing.</returns>
+    /// <returns>
+    /// The names of the files that were damaged, kept as <c>NAME.damaged</c>, or missing; and how many events of the damaged ones were
+    /// written anew.
+    /// </returns>
     /// <exception cref="EventJournalException">The folder cannot be used, or an instance holds it.</exception>
-    public static IReadOnlyList<string> Mend(string folder) => EventJournal.Mend(folder);
+    public static (IReadOnlyList<string> Damaged, int Kept) Mend(string folder) => EventJournal.Mend(folder);
 
     /// <inheritdoc/>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
@@ -129,8 +132,8 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     }
 
     /// <summary>
-    /// Waits as long as the caller does: whoever has gone does not wait for a disk that hangs, nor do the events. What is being written then
-    /// is a duplicate when it is sent again, where it has an identity.
+    /// Waits as long as the caller does: whoever has gone does not wait for a disk that hangs, nor do the events. What is being written
+    /// then is a duplicate when it is sent again, where it has an identity.
     /// </summary>
     private static async Task<AppendResult> WaitAsync(Waiting waiting, CancellationToken cancellationToken)
     {
@@ -177,7 +180,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         };
         if (_isPruneOverdue)
         {
-            facts["notPruned"] = "Files of events that were let go cannot be taken away; the log says why.";
+            facts["notPruned"] = "Files of evicted events cannot be deleted; see the log.";
         }
 
         if (Volatile.Read(ref _writingSince) is not 0 and var since && _clock.GetElapsedTime(since) is var waited && waited > LongestWrite)
@@ -317,7 +320,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         catch (Exception fault)
         {
             _lost = fault;
-            _fault = "Events that are on the disk could not be taken into memory. A restart takes them back.";
+            _fault = "Events on the disk could not be loaded into memory. A restart loads them.";
             group.ForEach(waiting => waiting.Done.TrySetException(NotInMemory(fault)));
             return;
         }
@@ -350,13 +353,13 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     }
 
     private static StoreUnavailableException NotInMemory(Exception fault) => new(
-        "Events that are on the disk could not be taken into memory, and no more are taken until the service is started again. "
+        "Events on the disk could not be loaded into memory; no more are accepted until a restart. "
         + "Those of this batch may be there then.",
         fault);
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "Files of events that were let go cannot be taken away; it is tried again with each batch")]
+        [LoggerMessage(1, LogLevel.Warning, "Files of evicted events cannot be deleted; each batch tries again")]
         public static partial void NotPruned(ILogger logger, Exception fault);
     }
 

@@ -307,8 +307,7 @@ internal sealed class EventIndex
             if (minute is { IsFull: true })
             {
                 throw new StoreUnavailableException(
-                    "One minute has as many events as the store can keep of a minute. "
-                    + "Spread them over time, or send them with store=false.");
+                    "The store cannot hold more events dated in this minute. Spread them over time, or send them with store=false.");
             }
 
             minute = Timeline.GetOrAdd(record.Timestamp);
@@ -393,8 +392,7 @@ internal sealed class EventIndex
         }
     }
 
-    /// <summary>The earliest time that is not too old.</summary>
-    /// <summary>Events before this are too old to be kept, milliseconds since the epoch.</summary>
+    /// <summary>The earliest time that is not too old to be kept, milliseconds since the epoch.</summary>
     public long Cutoff() => Math.Min(Newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
 
     /// <summary>

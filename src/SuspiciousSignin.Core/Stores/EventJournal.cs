@@ -7,13 +7,16 @@ namespace SuspiciousSignin.Stores;
 public sealed class EventJournalException(string message, Exception? inner = null) : Exception(message, inner)
 {
     internal static EventJournalException Damaged(string path, long offset) => new(
-        $"The journal is damaged: '{path}' at byte {offset}. Everything before that byte is whole, and nothing was changed. "
-        + "Restore the folder from a back-up, or let the damaged part go with 'journal mend FOLDER', "
-        + "which keeps every record that is whole.");
+        $"The journal is damaged: '{path}' at byte {offset}. Everything before that byte is intact, and nothing was changed. "
+        + "Restore the folder from a back-up, or remove the damaged part with 'journal mend FOLDER', which keeps intact records"
+        + (offset == 0 ? "; without its header there are none in this file." : "."));
+
+    internal static EventJournalException Misnamed(string path, string name) => new(
+        $"The journal is damaged: '{path}' was written as '{name}'. Give it that name back, or remove the copy; nothing was changed.");
 
     internal static EventJournalException Missing(string path, string why) => new(
         $"The journal is damaged: '{path}' is missing, {why}. "
-        + "Restore the folder from a back-up, or let the missing part go with 'journal mend FOLDER'.");
+        + "Restore the folder from a back-up, or go on without it by 'journal mend FOLDER'.");
 }
 
 /// <summary>
@@ -203,12 +206,12 @@ internal sealed class EventJournal : IDisposable
     }
 
     /// <summary>
-    /// Lets damaged parts go: every whole record of a damaged file is written anew, and the file is kept beside the others as
-    /// <c>NAME.damaged</c>.
+    /// Removes damaged parts: every intact record of a damaged file is written anew, and the file is kept beside the others as
+    /// <c>NAME.damaged</c>. Without its header nothing of a file can be read.
     /// </summary>
-    /// <returns>The names of the files that were damaged or missing.</returns>
+    /// <returns>The files that were damaged or missing, and how many events of the damaged ones were written anew.</returns>
     /// <exception cref="EventJournalException">The folder cannot be used, or an instance holds it.</exception>
-    public static IReadOnlyList<string> Mend(string folder)
+    public static (IReadOnlyList<string> Damaged, int Kept) Mend(string folder)
     {
         folder = Path.GetFullPath(folder);
         if (!Directory.Exists(folder))
@@ -233,7 +236,8 @@ internal sealed class EventJournal : IDisposable
         }
 
         var missing = newest > last ? salvage.Missing.Append(newest) : salvage.Missing;
-        return [.. salvage.Damaged.Select(path => Path.GetFileName(path)), .. missing.Select(JournalSegment.NameOf)];
+        var names = salvage.Damaged.Select(path => Path.GetFileName(path)).Concat(missing.Select(JournalSegment.NameOf));
+        return ([.. names], salvage.Events.Count);
     }
 
     /// <summary>Marks the end where <see cref="Seal"/> has not.</summary>

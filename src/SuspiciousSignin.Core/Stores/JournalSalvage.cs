@@ -51,6 +51,11 @@ internal sealed class JournalSalvage
             return;
         }
 
+        if (!segment.IsNamedRight)
+        {
+            throw EventJournalException.Misnamed(path, JournalSegment.NameOf(segment.Number));
+        }
+
         var fileLength = RandomAccess.GetLength(file);
         long? listed = _lengths?[number];
         var end = Math.Min(fileLength, listed ?? fileLength);

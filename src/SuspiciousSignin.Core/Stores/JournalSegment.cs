@@ -49,6 +49,9 @@ internal sealed class JournalSegment
 
     public int Number { get; }
 
+    /// <summary>Whether the name of the file tells its number.</summary>
+    public bool IsNamedRight => NumberOf(Path.GetFileName(FilePath)) == Number;
+
     /// <summary>Where the first record begins.</summary>
     public long Start { get; }
 
@@ -103,8 +106,12 @@ internal sealed class JournalSegment
 
     /// <summary>Reads the header of a file.</summary>
     /// <exception cref="EventJournalException">The header is damaged.</exception>
-    public static JournalSegment Open(string path, SafeFileHandle file) =>
-        TryOpen(path, file) ?? throw EventJournalException.Damaged(path, 0);
+    public static JournalSegment Open(string path, SafeFileHandle file)
+    {
+        var segment = TryOpen(path, file) ?? throw EventJournalException.Damaged(path, 0);
+        // What would be added to a copy of another would be lost with its number.
+        return segment.IsNamedRight ? segment : throw EventJournalException.Misnamed(path, NameOf(segment.Number));
+    }
 
     /// <summary>Reads the header of a file; null where it is damaged.</summary>
     public static JournalSegment? TryOpen(string path, SafeFileHandle file)
@@ -127,12 +134,6 @@ internal sealed class JournalSegment
 
         using var reader = new BinaryReader(new MemoryStream(header, FixedHeaderLength, headerLength - FixedHeaderLength));
         var (number, salt) = (reader.ReadInt32(), reader.ReadInt64());
-        if (NumberOf(Path.GetFileName(path)) != number)
-        {
-            // A copy of another: what is added to it would be lost with its number.
-            return null;
-        }
-
         var fields = new string[reader.ReadInt16()];
         for (var i = 0; i < fields.Length; i++)
         {

@@ -100,8 +100,8 @@ public sealed class MemoryEventStore : IEventStore
         Warning[] warnings = CountTooOld(events, outcome) is > 0 and var tooOld
             ? [new Warning(
                 "outsideRetention",
-                $"Events older than the store's retention of {XmlConvert.ToString(_options.Retention)} were let go. "
-                + "To judge old events, send them with store=false.",
+                $"Events older than the retention of {XmlConvert.ToString(_options.Retention)} were not stored. "
+                + "To judge them, use POST /api/v1/events?store=false.",
                 tooOld)]
             : [];
         return Task.FromResult(new AppendResult(outcome.Duplicates, [], warnings));
@@ -236,6 +236,7 @@ public sealed class MemoryEventStore : IEventStore
                 foreach (var (sequence, record) in chunk)
                 {
                     _index.Sequence = sequence;
+                    outcome.GoneAtOnce.Clear();
                     _index.Append(new ReadOnlySpan<EventRecord>(in record), 0, outcome);
                     if (outcome.Duplicates.Remove(0))
                     {

@@ -66,7 +66,7 @@ public sealed class AccessTests : IDisposable
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), ((await GetAsync(service, "old")).Status, (await GetAsync(service, "new")).Status));
         service.Clock.Advance(TimeSpan.FromHours(1));
         Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), ((await GetAsync(service, "old")).Status, (await GetAsync(service, "new")).Status));
-        Assert.Contains(service.Log, line => line.Contains("API key soar expires", StringComparison.Ordinal));
+        Assert.Contains(service.Log, line => line.Contains("API key soar expired or expires soon", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -171,6 +171,7 @@ public sealed class AccessTests : IDisposable
 
     [Theory]
     [InlineData("127.0.0.1", "localhost", 200)]
+    [InlineData("127.0.0.1", "LOCALHOST:5080", 200)]
     [InlineData("::1", "[::1]:5080", 200)]
     [InlineData("::ffff:127.0.0.1", "127.0.0.1:5080", 200)]
     [InlineData("192.168.1.7", "localhost", 403)]
@@ -183,7 +184,7 @@ public sealed class AccessTests : IDisposable
         var answer = await service.SendAsync(HttpMethod.Get, Rule, null, null, ("Host", host));
 
         Assert.Equal(status, (int)answer.Status);
-        Assert.Contains(service.Log, line => line.Contains("answers this machine only", StringComparison.Ordinal));
+        Assert.Contains(service.Log, line => line.Contains("every user of this machine has access", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -227,6 +228,7 @@ public sealed class AccessTests : IDisposable
         { "not yet", 401 },
         { "without expiry", 401 },
         { "wrong audience", 401 },
+        { "audience and a slash", 401 },
         { "no audience", 401 },
         { "wrong issuer", 401 },
         { "wrong key", 401 },
@@ -330,7 +332,7 @@ public sealed class AccessTests : IDisposable
         var description = new SecurityTokenDescriptor
         {
             Issuer = kind == "wrong issuer" ? "https://evil.example" : Issuer,
-            Audience = kind switch { "wrong audience" => "api://other", "no audience" => null, _ => Audience },
+            Audience = kind switch { "wrong audience" => "api://other", "audience and a slash" => Audience + "/", "no audience" => null, _ => Audience },
             Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", client), new Claim(scopeClaim, scopes)]),
             NotBefore = kind == "not yet" ? now.AddMinutes(2) : now.AddHours(-1),
             IssuedAt = now.AddHours(-1),

@@ -44,6 +44,16 @@ public sealed class ApiKeyTests : IDisposable
     }
 
     [Fact]
+    public async Task A_header_of_two_keys_is_a_wrong_key_whatever_comes_beside_it()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/v1/rule");
+        request.Headers.Add("X-API-Key", ["one", "two"]);
+        request.Headers.Add("Authorization", "Bearer " + KeyFor("rule:read"));
+        using var response = await _service.CreateClient().SendAsync(request);
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+    }
+
+    [Fact]
     public async Task A_key_in_the_url_is_not_taken()
     {
         using var response = await SendAsync("GET", "/api/v1/rule?apiKey=" + KeyFor("rule:read"), "X-None", "x");

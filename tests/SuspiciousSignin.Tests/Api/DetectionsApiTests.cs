@@ -270,8 +270,8 @@ public sealed class DetectionsApiTests
 
     [Theory]
     [InlineData("""{"revison":"x"}""", "The request cannot be read. /revison: There is no such member. The members are: from, to, ingestedAfter, revision, promote, sourceIps, limit, includeEvents.")]
-    [InlineData("""{"limit":"ten"}""", "The request cannot be read. /limit: Expected a whole number of at most nine digits.")]
-    [InlineData("""{"limit":1.5}""", "The request cannot be read. /limit: Expected a whole number of at most nine digits.")]
+    [InlineData("""{"limit":"ten"}""", "The request cannot be read. /limit: Expected a whole number, such as 100.")]
+    [InlineData("""{"limit":1.5}""", "The request cannot be read. /limit: Expected a whole number, such as 100.")]
     [InlineData("""{"promote":"yes"}""", "The request cannot be read. /promote: Expected true or false.")]
     [InlineData("""{"from":7}""", "The request cannot be read. /from: Expected text, in valid Unicode.")]
     [InlineData("""{"sourceIps":"8.8.8.8"}""", "The request cannot be read. /sourceIps: Expected a list of texts, in valid Unicode.")]
@@ -283,8 +283,8 @@ public sealed class DetectionsApiTests
     [InlineData("""{"limit":5""", "The request cannot be read. /limit: Not valid JSON at line 1, byte 11.")]
     [InlineData("""{} {}""", "The request cannot be read. Not valid JSON at line 1, byte 4.")]
     [InlineData("[]", "The request cannot be read. Expected an object with any of the members: from, to, ingestedAfter, revision, promote, sourceIps, limit, includeEvents.")]
-    [InlineData("""{"limit":0}""", "The request cannot be carried out as it stands. /limit: 'limit' is 1 to 10000.")]
-    [InlineData("""{"limit":0,"revision":"x"}""", "The request cannot be carried out as it stands; 'errors' says what to change.")]
+    [InlineData("""{"limit":0}""", "The request cannot be accepted. /limit: 'limit' is 1 to 10000.")]
+    [InlineData("""{"limit":0,"revision":"x"}""", "The request cannot be accepted; 'errors' says what to change.")]
     public async Task The_only_fault_of_a_request_is_told_in_the_detail_too_for_playbooks_that_show_nothing_else(string body, string detail)
     {
         using var service = new TestService();
@@ -292,6 +292,40 @@ public sealed class DetectionsApiTests
         var answer = (await service.RunAsync(body)).Json!;
 
         Assert.Equal((detail, detail), ((string?)answer["detail"], (string?)answer["message"]));
+    }
+
+    [Theory]
+    [InlineData("application/json; charset=", 200)]
+    [InlineData("application/json;x=", 200)]
+    [InlineData("APPLICATION/JSON; charset=\"UTF-8\"", 200)]
+    [InlineData("application/json; charset=utf-16", 415)]
+    [InlineData("application/json; charset=\"", 415)]
+    [InlineData("text/json", 415)]
+    [InlineData("application/vnd.x+json", 415)]
+    [InlineData("application/x-www-form-urlencoded; charset=utf-7", 415)]
+    [InlineData("json", 415)]
+    public async Task However_a_type_is_written_it_is_json_or_not_taken(string type, int status)
+    {
+        using var service = new TestService();
+        var content = new ByteArrayContent("{}"u8.ToArray());
+        content.Headers.TryAddWithoutValidation("Content-Type", type);
+        Assert.Equal(status, (int)(await service.SendAsync(HttpMethod.Post, "/api/v1/detections", content)).Status);
+    }
+
+    [Theory]
+    [InlineData("10", 200)]
+    [InlineData("0010", 200)]
+    [InlineData("0x10", 400)]
+    [InlineData("%2310", 400)]
+    [InlineData("1e1", 400)]
+    [InlineData("-", 400)]
+    [InlineData("-1", 422)]
+    [InlineData("2147483648", 422)]
+    [InlineData("99999999999999999999999", 422)]
+    public async Task A_limit_is_decimal_digits(string limit, int status)
+    {
+        using var service = new TestService();
+        Assert.Equal(status, (int)(await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?limit={limit}")).Status);
     }
 
     [Fact]

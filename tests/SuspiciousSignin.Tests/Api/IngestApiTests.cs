@@ -284,6 +284,7 @@ public sealed class IngestApiTests
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.Status);
         Assert.Contains(shown, answer.Text, StringComparison.Ordinal);
+        Assert.Equal("5", (await service.GetAsync("/health/ready")).Headers.GetValues("Retry-After").Single());
     }
 
     [Fact]

@@ -251,6 +251,41 @@ public sealed class LimitsTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, await SendAsync(service, "[]"u8.ToArray(), null, "application/json"));
     }
 
+    [Theory]
+    [InlineData("GET", "/api/v1/ips/8.8.8.8/alerts", 200)]
+    [InlineData("POST", "/api/v1/events", 415)]
+    [InlineData("POST", "/api/v1/detections", 415)]
+    [InlineData("POST", "/_bulk", 415)]
+    public async Task A_form_is_no_body_that_anybody_here_reads(string method, string path, int status)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The peak of a process's memory is read from /proc.");
+        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        var value = new byte[4_000_000];
+        value.AsSpan().Fill((byte)'x');
+        using var compressed = new MemoryStream();
+        using (var gzip = new GZipStream(compressed, CompressionLevel.SmallestSize, leaveOpen: true))
+        {
+            // Within MVC's own bounds of forms, and 400 MB in all.
+            for (var i = 0; i < 100; i++)
+            {
+                gzip.Write(Encoding.ASCII.GetBytes($"&k{i}="));
+                gzip.Write(value);
+            }
+        }
+
+        var before = PeakOf(service);
+        foreach (var type in new[] { "application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=utf-7", "multipart/form-data; boundary=x" })
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = new ByteArrayContent(compressed.ToArray()) };
+            request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
+            request.Content.Headers.ContentEncoding.Add("gzip");
+            using var answer = await service.Client.SendAsync(request, TestContext.Current.CancellationToken);
+            Assert.Equal(status, (int)answer.StatusCode);
+        }
+
+        Assert.InRange(PeakOf(service) - before, 0, 48L * 1024 * 1024);
+    }
+
     [Fact]
     public async Task A_running_service_watches_no_files()
     {
@@ -272,7 +307,7 @@ public sealed class LimitsTests : IDisposable
         using var service = await ServiceProcess.StartAsync(_folder.FullName);
         var answer = await UntilClosedAsync(service.Client.BaseAddress!, $"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {type}\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n{{}}\r\n");
         Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
-        Assert.Contains("size of a chunk", answer, StringComparison.Ordinal);
+        Assert.Contains("a chunk has no valid size", answer, StringComparison.Ordinal);
     }
 
     private static Task<Answer> GetAsync(TestService service, string key) => service.SendAsync(HttpMethod.Get, "/api/v1/rule", null, null, ("X-API-Key", key));

@@ -87,7 +87,7 @@ public sealed class ServiceApiTests
     }
 
     [Theory]
-    [InlineData("limit=abc", "The request cannot be read. limit: Expected a whole number of at most nine digits.")]
+    [InlineData("limit=abc", "The request cannot be read. limit: Expected a whole number, such as 100.")]
     [InlineData("promote=maybe", "The request cannot be read. promote: Expected true or false.")]
     [InlineData("limit=", "The request cannot be read. limit: The parameter has no value. Leave it out for its default.")]
     public async Task A_parameter_of_another_type_is_told_what_it_takes(string query, string detail)

@@ -356,6 +356,9 @@ public sealed class FaultTests : IAsyncLifetime
     [InlineData("""
         "suspicious_signin":{"id":"spoof","index":"logs-azure.signinlogs-x"}
         """)]
+    [InlineData("""
+        "_id":"x","suspicious_signin.id":"spoof"
+        """)]
     public async Task A_member_that_nobody_reads_keeps_no_event_from_being_stored_and_changes_none(string member)
     {
         using var service = await NewServiceAsync(isEmpty: true);

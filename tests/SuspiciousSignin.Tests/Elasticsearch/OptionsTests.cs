@@ -26,6 +26,7 @@ public sealed class OptionsTests
         { "Nodes:1", "https://es2:9200", "must all be of one scheme" },
         { "ApiKey", "not-encoded", "'encoded' form" },
         { "ApiKey", "aWQ6a2V5\n", "'encoded' form" },
+        { "Username", "elastic\n", "must not hold line ends" },
         { "BearerToken", "secret-word\n", "without spaces or line ends" },
         { "CertificateFingerprint", string.Concat(Enumerable.Repeat("ab", 32)) + "\n", "SHA-256 in hexadecimal" },
         { "Username", "elastic", "Password" },

@@ -100,7 +100,7 @@ public sealed class EcsScannerTests
     {
         var rejected = new EventReader(new EventReaderOptions()).Read(Encoding.UTF8.GetBytes(document), 0, null, out _);
         Assert.Equal(RejectionCodes.MalformedJson, rejected!.Code);
-        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"at byte {column} of line 1 "), rejected.Message, StringComparison.Ordinal);
+        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"at byte {column} of the document"), rejected.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -565,7 +565,12 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","kibana":{"alert":{"uuid":"1"}},"event_type":"alert","src_ip":"8.8.8.8"}""", "kibanaAlert")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"azure.events"},"data_stream":{"dataset":"azure.events"},"message":"{\"category\":\"SignInLogs\",\"time\":\"2026-03-14T05:00:00Z\"}"}""", "entraSignIn")]
-    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"text","src":5}""", "zeekNotice")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"SSH::Password_Guessing","src":"app-7"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"login from partner","src":"81.2.69.144"}""", "ecs")]
+    [InlineData("""{"@timestamp":1773468000000,"note":"SSH::Password_Guessing","src":"81.2.69.144"}""", "zeekNotice")]
+    [InlineData("""{"@timestamp":["2026-03-14T06:00:00Z"],"RecordType":"50","Operation":"x"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","RecordType":{"a":1},"Operation":"x"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","RecordType":50,"Operation":["create"]}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"text"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","Operation":"x"}""", "ecs")]
     public async Task A_raw_record_is_known_under_what_a_shipper_adds_and_ecs_stays_ecs(string record, string shape) =>
@@ -586,6 +591,15 @@ public sealed class ShapeTests
         // Nothing dates it otherwise: a notice is then none.
         var undated = Assert.Single((await Engine.ReadAsync($"[{record.Replace("TIME", "", StringComparison.Ordinal)}]")).Rejected);
         Assert.Equal(shape == "zeekNotice" ? "unknownShape" : "missingTimestamp", undated.Code);
+    }
+
+    [Fact]
+    public async Task Two_notices_that_only_the_shippers_time_tells_apart_are_two_events()
+    {
+        const string Notice = """{"@timestamp":"2026-03-14T06:0MINUTE:00Z","note":"Scan::Port_Scan","msg":"m","src":"81.2.69.142"}""";
+        var batch = await Engine.ReadAsync($"[{Notice.Replace("MINUTE", "0", StringComparison.Ordinal)},{Notice.Replace("MINUTE", "5", StringComparison.Ordinal)},{Notice.Replace("MINUTE", "5", StringComparison.Ordinal)}]");
+        Assert.NotEqual(batch.Events[0].Identity, batch.Events[1].Identity);
+        Assert.Equal(batch.Events[1].Identity, batch.Events[2].Identity);
     }
 
     [Fact]

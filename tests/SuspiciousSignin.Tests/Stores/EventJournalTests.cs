@@ -97,7 +97,7 @@ public sealed class EventJournalTests : IDisposable
                 continue;
             }
 
-            Assert.Equal([Path.GetFileName(FileOf(image))], DurableEventStore.Mend(image));
+            Assert.Equal([Path.GetFileName(FileOf(image))], DurableEventStore.Mend(image).Damaged);
             using var mended = EventJournal.Open(image);
             long[] left = [.. new long[] { 0, 1, 2 }.Where(i => at >= header && records[i] != hit)];
             Assert.Equal(left, Sequences(mended));
@@ -171,7 +171,7 @@ public sealed class EventJournalTests : IDisposable
         var refused = Assert.Throws<EventJournalException>(() => EventJournal.Open(folder).Dispose());
         Assert.Contains($"'{newest}' is missing", refused.Message, StringComparison.Ordinal);
         Assert.Contains("journal mend", refused.Message, StringComparison.Ordinal);
-        Assert.Equal([Path.GetFileName(newest)], DurableEventStore.Mend(folder));
+        Assert.Equal([Path.GetFileName(newest)], DurableEventStore.Mend(folder).Damaged);
         long[] left;
         using (var mended = EventJournal.Open(folder))
         {
@@ -237,10 +237,10 @@ public sealed class EventJournalTests : IDisposable
             var told = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(3), CancellationToken.None));
             clock.IsStopped = false;
 
-            Assert.Contains("on the disk could not be taken into memory", told.Message, StringComparison.Ordinal);
+            Assert.Contains("on the disk could not be loaded into memory", told.Message, StringComparison.Ordinal);
             var health = await store.CheckAsync(CancellationToken.None);
             Assert.False(health.IsReady);
-            Assert.Contains("A restart takes them back", health.Description, StringComparison.Ordinal);
+            Assert.Contains("A restart loads them", health.Description, StringComparison.Ordinal);
             // Memory and disk are not the same any more, so nothing is added to either.
             await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(1), CancellationToken.None));
         }
@@ -644,10 +644,28 @@ public sealed class EventJournalTests : IDisposable
         var copy = Path.Combine(folder, JournalSegment.NameOf(10));
         File.Copy(Path.Combine(folder, JournalSegment.NameOf(1)), copy);
 
-        Assert.Contains($"'{copy}' at byte 0", Assert.Throws<EventJournalException>(() => EventJournal.Open(folder).Dispose()).Message, StringComparison.Ordinal);
-        DurableEventStore.Mend(folder);
-        using var mended = EventJournal.Open(folder);
-        Assert.Equal([0, 1], Sequences(mended).Distinct().Order());
+        var told = $"'{copy}' was written as '{JournalSegment.NameOf(1)}'";
+        Assert.Contains(told, Assert.Throws<EventJournalException>(() => EventJournal.Open(folder).Dispose()).Message, StringComparison.Ordinal);
+        Assert.Contains(told, Assert.Throws<EventJournalException>(() => DurableEventStore.Mend(folder)).Message, StringComparison.Ordinal);
+
+        // Whoever moves it back has lost nothing.
+        File.Move(copy, Path.Combine(folder, JournalSegment.NameOf(1)), overwrite: true);
+        using var again = EventJournal.Open(folder);
+        Assert.Equal([0, 1], Sequences(again));
+    }
+
+    [Fact]
+    public async Task What_the_last_batch_made_the_store_let_go_is_noted_when_it_stops()
+    {
+        var options = new MemoryStoreOptions { MaxEvents = 2, Path = Image("sealed") };
+        using (var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now)))
+        {
+            await store.AppendAsync(await BatchAsync(3), default);
+            Assert.Equal(2, store.Count);
+        }
+
+        using var journal = EventJournal.Open(options.Path);
+        Assert.Equal(1, journal.Evictions.Capacity);
     }
 
     [Fact]
