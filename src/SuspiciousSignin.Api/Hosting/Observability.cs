@@ -140,7 +140,7 @@ internal sealed partial class Greeting(
         public static partial void Restored(ILogger logger, int events, double milliseconds);
 
         [LoggerMessage(4, LogLevel.Warning,
-            "The previous process stopped during a write: {Place} {Bytes} bytes of an incomplete batch were removed. "
+            "The previous process stopped during a write: {Bytes} bytes of an incomplete batch were removed from {Place}. "
             + "They were never acknowledged, unless the disk damaged them later")]
         public static partial void Torn(ILogger logger, string place, long bytes);
 

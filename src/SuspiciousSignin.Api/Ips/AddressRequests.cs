@@ -53,11 +53,13 @@ public sealed record AddressEventsRequest : IWindowRequest
 
 internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressAlertsRequest>
 {
+    public const int MaxLimit = 1_000;
+
     public AddressAlertsRequestValidator(TimeProvider clock, RunOptions runs)
     {
         this.AddWindowRules(clock);
         this.AddWindowLimit(clock, runs);
-        RuleFor(request => request.Limit).InclusiveBetween(1, 1000).WithMessage("'limit' is 1 to 1000.");
+        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage("'limit' is 1 to 1000.");
         RuleFor(request => request.Cursor)
             .Null()
             .WithErrorCode(RequestRules.Malformed)
@@ -67,9 +69,11 @@ internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressA
 
 internal sealed class AddressEventsRequestValidator : AbstractValidator<AddressEventsRequest>
 {
+    public const int MaxLimit = 10_000;
+
     public AddressEventsRequestValidator(TimeProvider clock)
     {
         this.AddWindowRules(clock, endsNow: false);
-        RuleFor(request => request.Limit).InclusiveBetween(1, 10_000).WithMessage("'limit' is 1 to 10000.");
+        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage("'limit' is 1 to 10000.");
     }
 }

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
@@ -35,15 +36,15 @@ internal static class DocumentedBounds
     private static readonly Dictionary<string, int> MaxItems = new(StringComparer.Ordinal)
     {
         ["alerts"] = DetectionRequestValidator.MaxLimit,
-        ["events"] = 10_000,
+        ["events"] = AddressEventsRequestValidator.MaxLimit,
         ["rejected"] = EventBatch.MaxRejectionsTold,
     };
 
     private static readonly Dictionary<string, int> MaxLimits = new(StringComparer.Ordinal)
     {
         ["runDetection"] = DetectionRequestValidator.MaxLimit,
-        ["getAlertsOfAddress"] = 1000,
-        ["getEventsOfAddress"] = 10_000,
+        ["getAlertsOfAddress"] = AddressAlertsRequestValidator.MaxLimit,
+        ["getEventsOfAddress"] = AddressEventsRequestValidator.MaxLimit,
     };
 
     public static void Apply(OpenApiDocument document, EventReaderOptions events, RunOptions runs)

@@ -168,7 +168,7 @@ public sealed class FaultTests : IDisposable
         await File.AppendAllTextAsync(file, "cut short");
         using (var recovered = await ServiceProcess.StartAsync(Store("damaged")))
         {
-            Assert.Contains($"{Path.GetFileName(file)} at byte {bytes.Length} there were 9 bytes", recovered.Log, StringComparison.Ordinal);
+            Assert.Contains($"9 bytes of an incomplete batch were removed from {Path.GetFileName(file)} at byte {bytes.Length}.", recovered.Log, StringComparison.Ordinal);
             Assert.Equal(3, (await recovered.ActionsAsync("81.2.69.1")).Count);
             await recovered.KillAsync();
         }
