@@ -50,6 +50,14 @@ public sealed partial class IngestController(
         }
 
         using var lease = await limiter.AcquireAsync(cancellationToken);
+        using var toRefuse = lease.IsAcquired ? null : limiter.AcquireToRefuse();
+        if (toRefuse is { IsAcquired: false })
+        {
+            Response.Headers.RetryAfter = "1";
+            return Error(
+                StatusCodes.Status429TooManyRequests, "Too many bulk requests are going on. Try again after the time in Retry-After.");
+        }
+
         var (batch, refusal) = await BulkReader.ReadAsync(Request.BodyReader, index, readerOptions, lease.IsAcquired, cancellationToken);
         if (refusal is not null)
         {

@@ -10,12 +10,27 @@ namespace SuspiciousSignin.Api.Ingest;
 public sealed class IngestLimiter : IDisposable
 {
     private readonly ConcurrencyLimiter _limiter;
+    private readonly ConcurrencyLimiter _refused;
 
-    internal IngestLimiter(RunOptions options) => _limiter = new ConcurrencyLimiter(options.ToLimiterOptions());
+    internal IngestLimiter(RunOptions options)
+    {
+        _limiter = new ConcurrencyLimiter(options.ToLimiterOptions());
+        _refused = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = options.MaxConcurrent, QueueLimit = 0 });
+    }
 
     /// <summary>Waits for a place; a lease that is not acquired means that too many wait already.</summary>
     public ValueTask<RateLimitLease> AcquireAsync(CancellationToken cancellationToken) => _limiter.AcquireAsync(1, cancellationToken);
 
+    /// <summary>
+    /// A place for a request that is refused item by item, for which it has to be read; a lease that is not acquired means that even those
+    /// are too many.
+    /// </summary>
+    public RateLimitLease AcquireToRefuse() => _refused.AttemptAcquire();
+
     /// <inheritdoc/>
-    public void Dispose() => _limiter.Dispose();
+    public void Dispose()
+    {
+        _limiter.Dispose();
+        _refused.Dispose();
+    }
 }

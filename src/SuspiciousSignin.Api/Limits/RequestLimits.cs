@@ -51,6 +51,12 @@ internal static class RequestLimits
             provider.GetRequiredService<AuthOptions>(),
             provider.GetRequiredService<IdempotencyOptions>()));
 
+    /// <summary>
+    /// The slowest rate at which an answer may be read, bytes per second: whoever does not read holds the place of a run. Kestrel's own is
+    /// 240.
+    /// </summary>
+    private static readonly MinDataRate SlowestReader = new(16 * 1024, TimeSpan.FromSeconds(10));
+
     /// <summary>How long a body may be as it is sent.</summary>
     public static long MaxBodyBytes(RequestOptions requests, EventReaderOptions events) => requests.MaxBodyBytes ?? events.MaxBodyBytes;
 
@@ -65,6 +71,7 @@ internal static class RequestLimits
         var server = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
         server.MinRequestBodyDataRate = new MinDataRate(requests.MinBytesPerSecond, requests.GracePeriod);
         server.RequestHeadersTimeout = requests.HeadersTimeout;
+        server.MinResponseDataRate = SlowestReader;
         var limit = MaxBodyBytes(requests, app.Services.GetRequiredService<EventReaderOptions>());
         app.Use((context, next) =>
         {

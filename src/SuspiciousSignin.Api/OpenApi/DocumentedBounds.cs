@@ -52,9 +52,10 @@ internal static class DocumentedBounds
         var longest = Math.Max(LongestOwnText, events.MaxEventBytes);
         foreach (var (name, schema) in document.Components?.Schemas ?? new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal))
         {
-            if (name == "ProblemDetails" && schema is OpenApiSchema { Properties: { } members })
+            if (name == "ProblemDetails" && schema is OpenApiSchema { Properties: { } members } own)
             {
                 AddExtensions(members);
+                own.Required = new HashSet<string>(["type", "title", "status", "detail", "traceId", "message"], StringComparer.Ordinal);
             }
 
             if (name == nameof(DetectionRequest) && schema.Properties?["sourceIps"] is OpenApiSchema addresses)

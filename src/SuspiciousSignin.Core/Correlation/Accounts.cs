@@ -144,8 +144,8 @@ public sealed class Accounts
 }
 
 /// <summary>
-/// What joins accounts across sources, in whatever case: the e-mail, else the name with its domain, else the name, else the id. A name that
-/// is no user principal name, such as a service principal's, may be several accounts': beside an id it does not count alone.
+/// What joins accounts across sources, in whatever case: the e-mail, else the user principal name, which is the name, or the name with its
+/// domain, else the id, else the name. A name alone, such as a service principal's, may be several accounts'.
 /// </summary>
 internal readonly struct AccountKey : IEquatable<AccountKey>
 {
@@ -163,8 +163,7 @@ internal readonly struct AccountKey : IEquatable<AccountKey>
         { Email: { } email } => email,
         { Name: { } name } when name.Contains('@', StringComparison.Ordinal) => name,
         { Name: { } name, Domain: { } domain } => $"{name}@{domain}",
-        { Name: { } name, Id: { } id } => $"{name}\n{id}",
-        _ => user.Name ?? user.Id ?? "",
+        _ => user.Id ?? user.Name ?? "",
     });
 
     public bool Equals(AccountKey other) => string.Equals(_text, other._text, StringComparison.OrdinalIgnoreCase);

@@ -31,6 +31,10 @@ internal sealed class EcsDocument
     public const int MaxValuesPerField = 64;
 
     private readonly Slot[] _slots = new Slot[EcsFields.Count];
+
+    // Where the values of fields stand behind their first, each with the place here of the one before it.
+    private readonly List<(int Start, int Length, int Previous)> _further = [];
+    private readonly int[] _latest = new int[EcsFields.Count];
     private readonly SourceAddress[] _addresses = new SourceAddress[MaxValuesPerField];
     private readonly Entries[] _parts = [new(), new(), new()];
     private int _addressCount;
@@ -66,6 +70,7 @@ internal sealed class EcsDocument
     public void Clear()
     {
         Array.Clear(_slots);
+        _further.Clear();
         foreach (ref var part in _parts.AsSpan())
         {
             part.Length = 0;
@@ -174,13 +179,21 @@ internal sealed class EcsDocument
         }
 
         ref var slot = ref _slots[(int)field];
-        if (slot.Count > 0 && (slot.Count >= MaxValuesPerField || Contains(field, value)))
+        if (slot.Count > 0 && (slot.Count >= MaxValuesPerField || Contains(field, slot, value)))
         {
             return;
         }
 
         var start = _parts[(int)EcsFields.PartOf(field)].Add(field, value);
-        slot = slot.Count == 0 ? new Slot(1, (ushort)value.Length, start) : slot with { Count = (ushort)(slot.Count + 1) };
+        if (slot.Count == 0)
+        {
+            slot = new Slot(1, (ushort)value.Length, start);
+            return;
+        }
+
+        _further.Add((start, value.Length, slot.Count == 1 ? -1 : _latest[(int)field]));
+        _latest[(int)field] = _further.Count - 1;
+        slot = slot with { Count = (ushort)(slot.Count + 1) };
     }
 
     /// <summary>Makes the rule read the field as null; what the document says is kept under another name.</summary>
@@ -197,15 +210,24 @@ internal sealed class EcsDocument
         }
     }
 
-    private bool Contains(EcsField field, ReadOnlySpan<byte> value)
+    // Only the field's own values are looked at: of all that are kept, a document of many equal values would take forever.
+    private bool Contains(EcsField field, in Slot slot, ReadOnlySpan<byte> value)
     {
-        var reader = new PayloadReader(Part(EcsFields.PartOf(field)));
-        while (reader.Read())
+        var entries = Part(EcsFields.PartOf(field));
+        if (entries.Slice(slot.Start, slot.Length).SequenceEqual(value))
         {
-            if (reader.Field == field && reader.Value.SequenceEqual(value))
+            return true;
+        }
+
+        for (var at = slot.Count == 1 ? -1 : _latest[(int)field]; at >= 0;)
+        {
+            var (start, length, previous) = _further[at];
+            if (entries.Slice(start, length).SequenceEqual(value))
             {
                 return true;
             }
+
+            at = previous;
         }
 
         return false;

@@ -76,7 +76,8 @@ public sealed record BodyRefusal(int Status, string Detail)
         413, $"The body holds more than {maxEvents} events. Send them in several requests.");
 
     /// <summary>Blank lines cost time as events do, and say nothing.</summary>
-    internal static BodyRefusal TooManyBlankLines(int maxEvents) => new(413, $"The body holds more than {maxEvents} blank lines.");
+    internal static BodyRefusal TooManyBlankLines(int maxEvents) =>
+        new(413, $"The body holds more than {maxEvents} blank lines or empty envelopes.");
 }
 
 /// <summary>The events of one request body.</summary>
@@ -126,6 +127,9 @@ public sealed class EventBatch
 
     /// <summary>How many envelopes say that they hold less than there is: failed shards, a time-out, a next page.</summary>
     internal int IncompleteEnvelopes { get; set; }
+
+    /// <summary>How many envelopes were opened that held nothing: they cost time as events do.</summary>
+    internal int EmptyEnvelopes { get; set; }
 
     /// <summary>How many of the rejected events were not JSON at all.</summary>
     internal int MalformedTotal { get; private set; }
@@ -202,6 +206,7 @@ public sealed class EventBatch
         MalformedTotal += next.MalformedTotal;
         HasEnvelopes |= next.HasEnvelopes;
         IncompleteEnvelopes += next.IncompleteEnvelopes;
+        EmptyEnvelopes += next.EmptyEnvelopes;
 
         RejectedEvent Moved(RejectedEvent rejected) => rejected with { Index = rejected.Index + Received, Line = rejected.Line + lines };
     }

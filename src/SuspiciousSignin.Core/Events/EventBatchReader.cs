@@ -149,7 +149,7 @@ public sealed class EventBatchReader
             return BodyRefusal.TooManyEvents(_options.MaxEvents);
         }
 
-        if (_blankLines > _options.MaxEvents)
+        if (_blankLines + _batch.EmptyEnvelopes > _options.MaxEvents)
         {
             return BodyRefusal.TooManyBlankLines(_options.MaxEvents);
         }

@@ -172,8 +172,10 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
             return;
         }
 
+        var isEmpty = true;
         foreach (var content in contents)
         {
+            isEmpty = false;
             var inside = place with
             {
                 Envelopes = place.Envelopes + 1,
@@ -194,6 +196,8 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
                 return;
             }
         }
+
+        batch.EmptyEnvelopes += isEmpty ? 1 : 0;
     }
 
     /// <summary>Reads a record that stood as text in another.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using SuspiciousSignin.Events;
@@ -7,15 +8,19 @@ namespace SuspiciousSignin.Formats;
 /// <summary>A record of the Microsoft 365 unified audit log, as the Office 365 Management Activity API gives it.</summary>
 internal sealed partial class O365Audit : IRecordShape
 {
+    private static readonly string[] CommonMembers = ["Workload", "OrganizationId", "UserType", "UserKey"];
     private static readonly string[] ClientFields = ["ClientIPAddress", "ClientIP", "ActorIpAddress"];
     private static readonly string[] NumbersKeptAsText = ["RecordType", "UserType", "Version", "LogonType", "InternalLogonType"];
 
     public string Name => "o365Audit";
 
-    // Operation is missing in some records, RecordType in some exports; a shipper may have made CreationTime its @timestamp.
+    // Operation is missing in some records, RecordType in some exports. Without CreationTime, which a shipper may have moved, it takes more
+    // to be one: other logs, such as those of DNS, have both words too.
     public bool Matches(JsonElement record) => record.Has("CreationTime")
         ? record.Has("RecordType") || record.Has("Operation")
-        : record.Get("RecordType").Text() is not null && record.Get("Operation").ValueKind == JsonValueKind.String;
+        : int.TryParse(record.Get("RecordType").Text(), NumberStyles.None, CultureInfo.InvariantCulture, out _)
+            && record.Get("Operation").ValueKind == JsonValueKind.String
+            && CommonMembers.Any(member => record.Has(member));
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options) => Set(ecs, record, "/CreationTime");
 

@@ -17,7 +17,7 @@ internal sealed class SuricataEve : IRecordShape
     public string Name => "suricata";
 
     public bool Matches(JsonElement record) =>
-        record.Has("event_type") && (record.Has("src_ip") || (record.Has("timestamp") && record.Has("stats")));
+        record.Has("event_type") && (record.Has("src_ip") || (record.Has("timestamp") && record.Has("stats"))) && !IsAnothers(record);
 
     public void Map(JsonElement record, EcsBuilder ecs, EventReaderOptions options)
     {
@@ -71,6 +71,11 @@ internal sealed class SuricataEve : IRecordShape
             ecs.Set("event.type", types);
         }
     }
+
+    // Dated by a shipper only, it takes more to be an alert of Suricata's.
+    private static bool IsAnothers(JsonElement record) =>
+        !record.Has("timestamp") && record.Has("@timestamp")
+        && record.Get("event_type").Text() == "alert" && record.Get("alert").ValueKind != JsonValueKind.Object;
 
     private static List<string> TypesOf(string? eventType) => eventType switch
     {

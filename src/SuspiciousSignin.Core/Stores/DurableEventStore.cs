@@ -166,8 +166,9 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             {
                 await AppendAsync([], cancellationToken);
             }
-            catch (StoreUnavailableException)
+            catch (Exception fault) when (fault is not OperationCanceledException)
             {
+                // What is told below is why.
             }
         }
 
@@ -206,9 +207,15 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             _isDisposed = true;
             _queue.CompleteAdding();
             _writer.Join();
-            Seal();
-            _journal.Dispose();
-            _queue.Dispose();
+            try
+            {
+                Seal();
+            }
+            finally
+            {
+                _journal.Dispose();
+                _queue.Dispose();
+            }
         }
     }
 

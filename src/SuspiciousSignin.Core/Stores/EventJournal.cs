@@ -251,10 +251,12 @@ internal sealed class EventJournal : IDisposable
         {
             // Whatever was acknowledged is on the disk already.
         }
-
-        _file?.Dispose();
-        _lock.Dispose();
-        _buffer.Dispose();
+        finally
+        {
+            _file?.Dispose();
+            _lock.Dispose();
+            _buffer.Dispose();
+        }
     }
 
     /// <summary>Finds the newest list of files, and checks every record of them.</summary>

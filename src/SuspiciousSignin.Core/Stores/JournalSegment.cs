@@ -50,7 +50,7 @@ internal sealed class JournalSegment
     public int Number { get; }
 
     /// <summary>Whether the name of the file tells its number.</summary>
-    public bool IsNamedRight => NumberOf(Path.GetFileName(FilePath)) == Number;
+    public bool IsNamedRight => Path.GetFileName(FilePath) == NameOf(Number);
 
     /// <summary>Where the first record begins.</summary>
     public long Start { get; }

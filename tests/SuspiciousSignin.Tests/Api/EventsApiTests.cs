@@ -185,13 +185,15 @@ public sealed class EventsApiTests
     }
 
     [Theory]
-    [InlineData(1, 200)]
-    [InlineData(2, 200)]
-    [InlineData(3, 413)]
-    public async Task Blank_lines_are_bounded_as_events_are(int blankLines, int status)
+    [InlineData(" ", 1, 200)]
+    [InlineData(" ", 2, 200)]
+    [InlineData(" ", 3, 413)]
+    [InlineData("""{"records":[]}""", 2, 200)]
+    [InlineData("""{"records":[]}""", 3, 413)]
+    public async Task Lines_that_say_nothing_are_bounded_as_events_are(string line, int lines, int status)
     {
         using var service = new TestService(settings: [("Events:MaxEvents", "2")]);
-        var blank = string.Concat(Enumerable.Repeat(" \n", blankLines));
+        var blank = string.Concat(Enumerable.Repeat($"{line}\n", lines));
 
         Assert.Equal(status, (int)(await service.PostAsync($"{Ecs.SignIn()}\n{blank}", type: "application/x-ndjson")).Status);
 

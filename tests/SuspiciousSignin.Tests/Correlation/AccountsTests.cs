@@ -40,9 +40,9 @@ public sealed class AccountsTests
     public void A_display_name_that_two_service_principals_have_makes_no_account_of_them()
     {
         var accounts = new Accounts();
-        foreach (var id in new[] { "11111111-a", "22222222-b", "11111111-A" })
+        foreach (var (name, id) in new[] { ("backup", "11111111-a"), ("backup", "22222222-b"), ("Backup of yesterday", "11111111-A") })
         {
-            accounts.Add(new EventUser { Name = "backup", Id = id }, 1, 0);
+            accounts.Add(new EventUser { Name = name, Id = id }, 1, 0);
         }
 
         Assert.Equal([("11111111-A", 2L), ("22222222-b", 1L)], accounts.ToActivities().Select(user => (user.Id!, user.AzureSignIn)));

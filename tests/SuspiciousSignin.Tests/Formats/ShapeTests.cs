@@ -568,7 +568,10 @@ public sealed class ShapeTests
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"SSH::Password_Guessing","src":"app-7"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"login from partner","src":"81.2.69.144"}""", "ecs")]
     [InlineData("""{"@timestamp":1773468000000,"note":"SSH::Password_Guessing","src":"81.2.69.144"}""", "zeekNotice")]
-    [InlineData("""{"@timestamp":["2026-03-14T06:00:00Z"],"RecordType":"50","Operation":"x"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":["2026-03-14T06:00:00Z"],"RecordType":"50","Operation":"x","Workload":"Exchange"}""", "o365Audit")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"custom.dns"},"RecordType":"AAAA","Operation":"query","ClientIP":"9.9.9.9"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","RecordType":28,"Operation":"query","ClientIP":"9.9.9.9"}""", "ecs")]
+    [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","event_type":"alert","src_ip":"9.9.9.9","product":"honeypot"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","RecordType":{"a":1},"Operation":"x"}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","RecordType":50,"Operation":["create"]}""", "ecs")]
     [InlineData("""{"@timestamp":"2026-03-14T06:00:00Z","note":"text"}""", "ecs")]
@@ -581,7 +584,7 @@ public sealed class ShapeTests
     [InlineData("""{TIME"note":"SSH::Password_Guessing","msg":"m","src":"81.2.69.142"}""", "zeekNotice")]
     [InlineData("""{TIME"note":"SSH::Password_Guessing","id.orig_h":"81.2.69.142"}""", "zeekNotice")]
     [InlineData("""{TIME"note":"SSH::Password_Guessing","id":{"orig_h":"81.2.69.142"}}""", "zeekNotice")]
-    [InlineData("""{TIME"Id":"i1","Operation":"MailItemsAccessed","RecordType":50,"ClientIPAddress":"81.2.69.142"}""", "o365Audit")]
+    [InlineData("""{TIME"Id":"i1","Operation":"MailItemsAccessed","RecordType":50,"Workload":"Exchange","ClientIPAddress":"81.2.69.142"}""", "o365Audit")]
     public async Task A_record_whose_own_time_the_shipper_moved_has_the_shippers(string record, string shape)
     {
         var batch = await Engine.ReadAsync($"[{record.Replace("TIME", "\"@timestamp\":\"2026-03-14T06:00:00Z\",", StringComparison.Ordinal)}]");
@@ -605,7 +608,7 @@ public sealed class ShapeTests
     [Fact]
     public async Task A_record_in_message_has_no_time_but_its_own()
     {
-        var record = """{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"Operation\":\"MailItemsAccessed\",\"RecordType\":50,\"ClientIPAddress\":\"81.2.69.142\"}"}""";
+        var record = """{"@timestamp":"2026-03-14T06:00:00Z","event":{"dataset":"o365.audit"},"message":"{\"Operation\":\"MailItemsAccessed\",\"RecordType\":50,\"UserType\":0,\"ClientIPAddress\":\"81.2.69.142\"}"}""";
         var rejected = Assert.Single((await Engine.ReadAsync($"[{record}]")).Rejected);
         Assert.Equal(("missingTimestamp", "/message/CreationTime"), (rejected.Code, rejected.Pointer));
     }
