@@ -3,6 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Tests.Stores;
 
@@ -284,6 +287,14 @@ public sealed class LimitsTests : IDisposable
         }
 
         Assert.InRange(PeakOf(service) - before, 0, 48L * 1024 * 1024);
+    }
+
+    [Fact]
+    public void Who_reads_an_answer_slower_than_16_KiB_a_second_is_cut_off_by_the_server()
+    {
+        // Waiting for it takes minutes: what the system's buffers hold counts as read.
+        using var service = new TestService();
+        Assert.Equal(16 * 1024, service.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits.MinResponseDataRate?.BytesPerSecond);
     }
 
     [Fact]
