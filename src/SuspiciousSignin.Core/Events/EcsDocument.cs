@@ -191,7 +191,7 @@ internal sealed class EcsDocument
             return;
         }
 
-        _further.Add((start, value.Length, slot.Count == 1 ? -1 : _latest[(int)field]));
+        _further.Add((start, value.Length, LatestOf(field, slot)));
         _latest[(int)field] = _further.Count - 1;
         slot = slot with { Count = (ushort)(slot.Count + 1) };
     }
@@ -210,6 +210,9 @@ internal sealed class EcsDocument
         }
     }
 
+    /// <summary>Where the latest value behind the first stands in the list of those; -1 where there is none.</summary>
+    private int LatestOf(EcsField field, in Slot slot) => slot.Count == 1 ? -1 : _latest[(int)field];
+
     // Only the field's own values are looked at: of all that are kept, a document of many equal values would take forever.
     private bool Contains(EcsField field, in Slot slot, ReadOnlySpan<byte> value)
     {
@@ -219,7 +222,7 @@ internal sealed class EcsDocument
             return true;
         }
 
-        for (var at = slot.Count == 1 ? -1 : _latest[(int)field]; at >= 0;)
+        for (var at = LatestOf(field, slot); at >= 0;)
         {
             var (start, length, previous) = _further[at];
             if (entries.Slice(start, length).SequenceEqual(value))

@@ -207,27 +207,8 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             _isDisposed = true;
             _queue.CompleteAdding();
             _writer.Join();
-            try
-            {
-                Seal();
-            }
-            finally
-            {
-                _journal.Dispose();
-                _queue.Dispose();
-            }
-        }
-    }
-
-    private void Seal()
-    {
-        try
-        {
-            _journal.Seal(_memory.Evictions);
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            // Whatever was acknowledged is on the disk already.
+            _queue.Dispose();
+            _journal.Close(_memory.Evictions);
         }
     }
 

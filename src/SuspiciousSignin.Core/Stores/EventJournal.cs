@@ -140,16 +140,6 @@ internal sealed class EventJournal : IDisposable
         }
     }
 
-    /// <summary>Marks the end, with what the store had let go by then, so that damage to the last events can be told.</summary>
-    /// <exception cref="IOException">The disk is full or failed.</exception>
-    public void Seal(Evictions evictions)
-    {
-        if (!_isSealed || evictions != Evictions)
-        {
-            Append(evictions, []);
-        }
-    }
-
     /// <summary>Finds out whether the disk takes again what it refused last, and leaves nothing of it.</summary>
     /// <exception cref="IOException">It does not.</exception>
     public void Probe()
@@ -240,12 +230,20 @@ internal sealed class EventJournal : IDisposable
         return ([.. names], salvage.Events.Count);
     }
 
-    /// <summary>Marks the end where <see cref="Seal"/> has not.</summary>
-    public void Dispose()
+    /// <summary>Marks the end, as <see cref="Close"/> does, with what was written last.</summary>
+    public void Dispose() => Close(Evictions);
+
+    /// <summary>
+    /// Marks the end, with what the store had let go by then, so that damage to the last events can be told; and gives the folder back.
+    /// </summary>
+    public void Close(Evictions evictions)
     {
         try
         {
-            Seal(Evictions);
+            if (!_isSealed || evictions != Evictions)
+            {
+                Append(evictions, []);
+            }
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
