@@ -162,11 +162,11 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         CancellationToken cancellationToken)
     {
         var (found, isPartial) = (new List<Alert>(result.Findings.Count), result.IsPartial);
-        var (left, cut) = (alerts.MaxEventsPerAnswer, 0);
+        var (left, leftBytes, cut) = (alerts.MaxEventsPerAnswer, EventPage.MaxBytes, 0);
         foreach (var finding in result.Findings)
         {
             var alert = Alert.From(finding, query.Revision, query.Window, alerts.Period);
-            if (includeEvents && left == 0)
+            if (includeEvents && (left == 0 || leftBytes <= 0))
             {
                 cut++;
                 alert = alert with { Events = [], EventsTotal = finding.Counts.Total };
@@ -182,10 +182,11 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
                     IngestedAfter = query.IngestedAfter,
                     AsOf = finding.AsOf,
                     Limit = Math.Min(alerts.MaxEvents, left),
+                    MaxBytes = leftBytes,
                 };
                 var page = await from.ReadEventsAsync(evidence, cancellationToken);
                 alert = alert with { Events = page!.Events, EventsTotal = finding.Counts.Total };
-                left -= page.Events.Count;
+                (left, leftBytes) = (left - page.Events.Count, leftBytes - page.Bytes);
                 isPartial |= page.IsPartial;
                 warnings.AddRange(page.Warnings.Where(warning => !warnings.Exists(told => told.Code == warning.Code)).ToList());
             }
@@ -197,8 +198,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         {
             warnings.Add(new Warning(
                 "evidenceCut",
-                $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer): these alerts show none. "
-                + "Ask for the events of their addresses.",
+                $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer) and {EventPage.MaxBytes >> 20} MiB of "
+                + "evidence: these alerts show none. Ask for the events of their addresses.",
                 cut));
         }
 

@@ -248,17 +248,25 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     {
         private readonly EventReader _reader = new(readerOptions) { TrustsDataset = true };
         private readonly HashSet<string> _columns = new(ColumnsOf(query.Revision), StringComparer.Ordinal);
-        private readonly List<(Place Place, EventDocument Document)> _events = [];
+        private readonly List<(Place Place, EventDocument Document, int Bytes)> _events = [];
         private int _settled;
+        private int _length = query.Limit;
+        private long _settledBytes;
+        private long _latestBytes;
         private long _newest = long.MinValue;
 
         /// <summary>How many events of the window come before those of the page.</summary>
         public long Before { get; set; }
 
-        public bool IsFull => _settled > query.Limit;
+        public bool IsFull => _settled > _length;
 
         public void Add(JsonElement hit)
         {
+            if (IsFull)
+            {
+                return;
+            }
+
             var place = new Place(
                 hit.GetProperty("sort")[0].GetInt64(),
                 hit.GetProperty("_id").GetString()!,
@@ -276,11 +284,13 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             }
             else if (Read(hit, place) is { } document)
             {
-                _events.Add((place, document));
-                if (_events.Count > _settled + (2 * (query.Limit + 1)))
+                var bytes = hit.TryGetProperty("_source", out var source) ? JsonMarshal.GetRawUtf8Value(source).Length : 0;
+                _events.Add((place, document, bytes));
+                _latestBytes += bytes;
+                if (_events.Count > _settled + (2 * (query.Limit + 1)) || _latestBytes > 2 * query.MaxBytes)
                 {
                     SortLatest();
-                    _events.RemoveRange(_settled + query.Limit + 1, _events.Count - (_settled + query.Limit + 1));
+                    _events.RemoveRange(Math.Min(_length + 1, _events.Count), Math.Max(0, _events.Count - (_length + 1)));
                 }
             }
         }
@@ -292,11 +302,13 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         {
             Settle();
             var late = query.IsOfAll && start is { } place ? Before - place.Before : 0;
-            var next = _events.Count > query.Limit
-                ? (_events[query.Limit].Place with { Before = Before + query.Limit }).ToCursor(query)
+            var next = _events.Count > _length
+                ? (_events[_length].Place with { Before = Before + _length }).ToCursor(query)
                 : null;
-            return new EventPage([.. _events.Take(query.Limit).Select(each => each.Document)], query.IsOfAll ? total : null, next)
+            var page = _events.Take(_length).ToList();
+            return new EventPage(page.ConvertAll(static each => each.Document), query.IsOfAll ? total : null, next)
             {
+                Bytes = page.Sum(static each => (long)each.Bytes),
                 Warnings = late > 0 ? [.. incomplete, Warning.LateEvents(late)] : incomplete,
                 IsPartial = incomplete.Count > 0,
             };
@@ -305,14 +317,38 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         /// <summary>The events so far are of earlier times than all that follow.</summary>
         private void Settle()
         {
-            SortLatest();
+            _settledBytes += SortLatest();
             _settled = _events.Count;
         }
 
-        private void SortLatest() => _events.Sort(
-            _settled,
-            _events.Count - _settled,
-            Comparer<(Place Place, EventDocument)>.Create((left, right) => left.Place.Compare(right.Place)));
+        /// <summary>Puts the events of the latest time in order, and finds where the page ends if none of them is missing.</summary>
+        /// <returns>How many bytes those of them have that are on the page.</returns>
+        private long SortLatest()
+        {
+            _latestBytes = 0;
+            _events.Sort(
+                _settled,
+                _events.Count - _settled,
+                Comparer<(Place Place, EventDocument, int)>.Create((left, right) => left.Place.Compare(right.Place)));
+            if (_settledBytes >= query.MaxBytes)
+            {
+                return 0;
+            }
+
+            _length = query.Limit;
+            long bytes = 0;
+            for (var i = _settled; i < Math.Min(_events.Count, query.Limit); i++)
+            {
+                bytes += _events[i].Bytes;
+                if (_settledBytes + bytes >= query.MaxBytes)
+                {
+                    _length = i + 1;
+                    break;
+                }
+            }
+
+            return bytes;
+        }
 
         /// <summary>The event of a hit, or null where it is not asked for.</summary>
         private EventDocument? Read(JsonElement hit, Place place)

@@ -98,8 +98,14 @@ public sealed record EventQuery
     /// <summary>Only events that were there at this <see cref="AddressFinding.AsOf"/>; null for all.</summary>
     public long? AsOf { get; init; }
 
-    /// <summary>The page's length, at least 1.</summary>
+    /// <summary>How many events the page has at most, at least 1.</summary>
     public required int Limit { get; init; }
+
+    /// <summary>
+    /// How many bytes the evidence of the page's events takes, as the store keeps it: the event that reaches it is the page's last, and
+    /// the next page goes on behind it. Default <see cref="EventPage.MaxBytes"/>.
+    /// </summary>
+    public long MaxBytes { get; init; } = EventPage.MaxBytes;
 
     /// <summary>Where an earlier page said the next one starts; null for the start.</summary>
     public string? Cursor { get; init; }
@@ -115,6 +121,15 @@ public sealed record EventQuery
 /// <param name="Next">Where the next page starts; null on the last.</param>
 public sealed record EventPage(IReadOnlyList<EventDocument> Events, long? Total, string? Next)
 {
+    /// <summary>
+    /// The most evidence that one answer shows: 64 MiB, twenty times what 10,000 ordinary events have. Without it whoever sends events
+    /// that are mostly text would decide how much memory an answer takes.
+    /// </summary>
+    public const long MaxBytes = 64 << 20;
+
+    /// <summary>How many bytes the evidence of the events takes, as the store keeps it.</summary>
+    public long Bytes { get; init; }
+
     /// <summary>What the page does not show by itself.</summary>
     public IReadOnlyList<Warning> Warnings { get; init; } = [];
 

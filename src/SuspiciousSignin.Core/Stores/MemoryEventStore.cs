@@ -510,9 +510,8 @@ public sealed class MemoryEventStore : IEventStore
         ReadOnlyMemory<SeriesEntry> events = default;
         InternTable<EventTraits>.Reader traits;
         InternTable<EventAccount>.Reader accounts;
-        var page = new List<(SeriesEntry Entry, byte[][] Chunks)>();
+        var found = new List<(int Place, SeriesEntry Entry, byte[][] Chunks)>();
         int first;
-        string? next = null;
         Evictions evictions;
         using (EnterGate())
         {
@@ -520,7 +519,7 @@ public sealed class MemoryEventStore : IEventStore
             evictions = _index.Evictions;
             events = _index.HandOut(query.Address, AddressTable.Unknown, query.Revision, query.Window, number, out _).Events;
             first = FirstFrom(events.Span, start);
-            for (var i = first; i < events.Length && next is null; i++)
+            for (var i = first; i < events.Length && found.Count <= query.Limit; i++)
             {
                 var entry = events.Span[i];
                 if (query.CountedOnly && !traits[entry.Traits].Classification.IsKeptBy(query.Revision))
@@ -536,30 +535,32 @@ public sealed class MemoryEventStore : IEventStore
                     continue;
                 }
 
-                if (page.Count < query.Limit)
-                {
-                    page.Add((entry, minute.Chunks));
-                }
-                else
-                {
-                    var sequence = EvidenceLog.At(minute.Chunks, entry.Place).Sequence;
-                    next = EventCursor.Write(query, new EventPlace(entry.Timestamp, sequence, i).ToString());
-                }
+                found.Add((i, entry, minute.Chunks));
             }
         }
 
-        var documents = page.ConvertAll(taken =>
+        var documents = new List<EventDocument>(Math.Min(found.Count, query.Limit));
+        long bytes = 0;
+        string? next = null;
+        foreach (var (place, entry, chunks) in found)
         {
-            var entry = taken.Entry;
-            var evidence = EvidenceLog.At(taken.Chunks, entry.Place);
-            return EventDocument.From(
+            var evidence = EvidenceLog.At(chunks, entry.Place);
+            if (documents.Count == query.Limit || bytes >= query.MaxBytes)
+            {
+                next = EventCursor.Write(query, new EventPlace(entry.Timestamp, evidence.Sequence, place).ToString());
+                break;
+            }
+
+            bytes += evidence.Payload.Length;
+            documents.Add(EventDocument.From(
                 entry.Timestamp,
                 entry.Timestamp + evidence.Delay,
                 traits[entry.Traits],
                 entry.Account == SeriesEntry.NoAccount ? null : accounts[entry.Account].User,
                 evidence.Payload,
-                query.Revision);
-        });
+                query.Revision));
+        }
+
         var warnings = evictions.Tell(query.Window, _options.MaxEvents);
         var isPartial = warnings.Count > 0;
         if (first > start.Before)
@@ -567,7 +568,12 @@ public sealed class MemoryEventStore : IEventStore
             warnings.Add(Warning.LateEvents(first - start.Before));
         }
 
-        return new EventPage(documents, query.IsOfAll ? events.Length : null, next) { Warnings = warnings, IsPartial = isPartial };
+        return new EventPage(documents, query.IsOfAll ? events.Length : null, next)
+        {
+            Bytes = bytes,
+            Warnings = warnings,
+            IsPartial = isPartial,
+        };
     }
 
     /// <summary>The place of the first event at or after the start, by time and number.</summary>

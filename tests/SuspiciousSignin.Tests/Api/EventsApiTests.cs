@@ -676,6 +676,18 @@ public sealed class EventsApiTests
     }
 
     [Fact]
+    public async Task One_answer_shows_no_more_bytes_of_evidence_than_64_MiB()
+    {
+        using var service = new TestService(store: new InterceptedStore { Page = page => page with { Bytes = 30 << 20 } });
+        string[] addresses = ["81.2.69.1", "81.2.69.2", "81.2.69.3", "81.2.69.4"];
+
+        var answer = await service.PostAsync(Ecs.Batch([.. addresses.SelectMany(ip => new[] { Ecs.NetworkAlert(ip: ip), Ecs.SignIn(ip: ip) })]), "?includeEvents=true");
+
+        Assert.Equal([2, 2, 2, 0], answer.Json!["alerts"]!.AsArray().Select(alert => alert!["events"]!.AsArray().Count));
+        Assert.Contains("evidenceCut", answer.Warnings);
+    }
+
+    [Fact]
     public async Task From_alone_is_compared_with_the_events_and_not_with_now()
     {
         using var service = new TestService();

@@ -145,6 +145,33 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task A_page_ends_with_the_event_that_reaches_its_bytes_and_the_next_goes_on_behind_it()
+    {
+        var store = Create();
+        for (var i = 0; i < 12; i++)
+        {
+            var message = new string('m', i % 3 == 0 ? 900 : 10);
+            await AppendAsync(store, Document($"\"event.action\":\"{i}\",\"message\":\"{message}\"", i is > 3 and < 9 ? Now - 5 : Now - 9 + (i / 2)));
+        }
+
+        var whole = (await PageAsync(store)).Events.Select(document => document.Action).ToList();
+        foreach (var maxBytes in new[] { 1, 700, 1_500 })
+        {
+            var pages = new List<EventPage>();
+            do
+            {
+                pages.Add(await PageAsync(store, cursor: pages.LastOrDefault()?.Next, maxBytes: maxBytes));
+            }
+            while (pages[^1].Next is not null);
+
+            Assert.Equal(whole, pages.SelectMany(page => page.Events).Select(document => document.Action));
+            Assert.All(pages.SkipLast(1), page => Assert.True(page.Bytes >= maxBytes));
+            Assert.All(pages, page => Assert.InRange(page.Bytes, 1, maxBytes + 1_400));
+            Assert.All(pages, page => Assert.True(maxBytes > 1 || page.Events.Count == 1));
+        }
+    }
+
+    [Fact]
     public async Task Late_events_complete_a_correlation()
     {
         var store = Create();
@@ -488,8 +515,8 @@ public abstract class EventStoreContract
     protected async Task<AppendResult> AppendAsync(IEventStore store, params string[] documents) =>
         await store.AppendAsync(await ReadAsync(documents), Cancellation);
 
-    protected static async Task<EventPage> PageAsync(IEventStore store, int limit = 1_000, string? cursor = null, TimeWindow? window = null) =>
-        (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = window ?? LastEightHours, Revision = Engine.Revision(), Limit = limit, Cursor = cursor }, Cancellation))!;
+    protected static async Task<EventPage> PageAsync(IEventStore store, int limit = 1_000, string? cursor = null, TimeWindow? window = null, long maxBytes = EventPage.MaxBytes) =>
+        (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = window ?? LastEightHours, Revision = Engine.Revision(), Limit = limit, Cursor = cursor, MaxBytes = maxBytes }, Cancellation))!;
 
     protected static Task<CorrelationResult> CorrelateAsync(IEventStore store, Func<CorrelationQuery, CorrelationQuery>? with = null)
     {
