@@ -15,7 +15,6 @@ internal sealed class ElasticsearchEventStore : IEventStore
 {
     /// <summary>The most addresses in one query's parameters.</summary>
     private const int AddressesPerQuery = 1_000;
-    private const long NanosecondsPerMillisecond = 1_000_000;
 
     /// <summary>The most pages of <see cref="EsqlQuery.MaxRows"/> rows read for the smallest gaps of a run.</summary>
     private const int MaxTimePages = 20;
@@ -425,15 +424,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
         public bool AsksRemotes => indices.Patterns.Any(RemoteClusters.IsOfRemote);
 
-        /// <summary>
-        /// The window once more, where the text converts <c>@timestamp</c> and so no index can look it up; without the bounds that
-        /// nanoseconds since 1970 cannot express.
-        /// </summary>
-        public object? TimeFilter => indices.Column("@timestamp") == "@timestamp"
-            ? null
-            : EvidenceReader.Within(new TimeWindow(
-                Window.From < 0 ? TimeWindow.All.From : Window.From,
-                Window.To > long.MaxValue / NanosecondsPerMillisecond ? TimeWindow.All.To : Window.To));
+        /// <summary>The window once more, where the text converts <c>@timestamp</c> and so no index can look it up.</summary>
+        public object? TimeFilter => indices.Column("@timestamp") == "@timestamp" ? null : EvidenceReader.Within(Window, indices);
 
         public List<(AddressFinding Finding, bool IsReported)> Found { get; } = [];
 

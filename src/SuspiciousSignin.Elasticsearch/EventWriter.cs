@@ -280,8 +280,9 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
             var (type, reason) = ElasticsearchClient.ReasonOf(item.GetProperty("error"));
             switch (status)
             {
-                // Only these say that the document is at fault. Whoever is told so drops it, so nothing else may be told so.
-                case 400 or 413:
+                // Whoever is told that the document is at fault drops it, so nothing else may be told so.
+                case 413:
+                case 400 when ConcernsDocument(type, reason):
                     Refuse(index, RejectionCodes.RefusedByStore, $"Elasticsearch refused the event ({type}): {reason}");
                     return true;
 
@@ -298,6 +299,21 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
                     throw new ElasticsearchException(status, type, reason);
             }
         }
+
+        /// <summary>
+        /// Whether an error with status 400 is of the document. Elasticsearch answers 400 also where it cannot create the index (the limit of
+        /// shards, elastic/elasticsearch#70349), where the index is closed, and where the pipeline is not there.
+        /// </summary>
+        private static bool ConcernsDocument(string type, string reason) => type switch
+        {
+            "document_parsing_exception" or "mapper_parsing_exception" or "strict_dynamic_mapping_exception" => true,
+            "json_parse_exception" or "x_content_parse_exception" or "parsing_exception" => true,
+            // By processors of an ingest pipeline.
+            "number_format_exception" or "script_exception" => true,
+            "illegal_argument_exception" => !reason.StartsWith("Validation Failed:", StringComparison.Ordinal)
+                && !reason.StartsWith("pipeline with id ", StringComparison.Ordinal),
+            _ => false,
+        };
 
         public void Refuse(int index, string code, string message) =>
             _rejected.Add(new RejectedEvent { Index = events[index].Position, Pointer = "", Code = code, Message = message });

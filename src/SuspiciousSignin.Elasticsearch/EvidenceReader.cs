@@ -19,6 +19,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
 {
     private const int HitsPerSearch = 1_000;
     private const string KeepAlive = "1m";
+    private const long NanosecondsPerMillisecond = 1_000_000;
     private const string DateFormat = "strict_date_optional_time";
 
     private readonly EventReaderOptions _readerOptions = new() { MaxDepth = 512, AlertDatasets = alertDatasets };
@@ -37,19 +38,16 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
             var (total, warnings) = (0L, new List<Warning>());
             if (start is not null)
             {
-                using var counted = await SearchAsync(pit, query, indices, 0, null, cancellationToken);
+                using var counted = await SearchAsync(pit, query, indices, 0, null, null, cancellationToken);
                 total = TotalOf(counted);
             }
 
-            var rest = start is { } place
-                ? query with { Window = query.Window with { From = Math.Max(query.Window.From, place.Timestamp - 1) } }
-                : query;
             // Where only some of the hits count, a page of few events may take many.
             var size = query.IsOfAll ? Math.Min(query.Limit + 1, HitsPerSearch) : HitsPerSearch;
             string? after = null;
             while (true)
             {
-                using var answer = await SearchAsync(pit, rest, indices, size, after, cancellationToken);
+                using var answer = await SearchAsync(pit, query, indices, size, start?.Timestamp, after, cancellationToken);
                 if (after is null)
                 {
                     total = start is null ? TotalOf(answer) : total;
@@ -117,7 +115,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     private async Task<ElasticsearchClient.Answer> SearchAsync(
-        PointInTime pit, EventQuery query, MappedIndices indices, int size, string? after, CancellationToken cancellationToken)
+        PointInTime pit, EventQuery query, MappedIndices indices, int size, long? since, string? after, CancellationToken cancellationToken)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body))
@@ -140,7 +138,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                         {
                             terms = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["source.ip"] = Spellings(query.Address) },
                         },
-                        .. Within(query.Window) is { } window ? [window] : Array.Empty<object>(),
+                        .. Within(query.Window, indices) is { } window ? [window] : Array.Empty<object>(),
+                        .. since is { } time ? Since(time, indices) : [],
                         .. query.IngestedAfter is { } ingestedAfter ? IngestedSince(ingestedAfter, indices) : [],
                     ],
                 },
@@ -177,20 +176,21 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     /// <summary>
-    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read. In
-    /// whole milliseconds, as ES|QL compares: an index may keep nanoseconds.
+    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read, and
+    /// where an index keeps nanoseconds, neither are those that they cannot express. In whole milliseconds, as ES|QL compares.
     /// </summary>
-    internal static object? Within(TimeWindow window)
+    internal static object? Within(TimeWindow window, MappedIndices indices)
     {
         var bounds = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = DateFormat };
-        if (window.From > TimeWindow.All.From)
+        var (least, most) = TimesOf(indices);
+        if (window.From > TimeWindow.All.From && window.From >= least)
         {
-            bounds["gte"] = ElasticsearchEventStore.Iso(window.From + 1);
+            bounds["gte"] = ElasticsearchEventStore.Iso(Math.Min(window.From + 1, most));
         }
 
-        if (window.To < EcsTime.Latest)
+        if (window.To < EcsTime.Latest && window.To <= most)
         {
-            bounds["lt"] = ElasticsearchEventStore.Iso(window.To + 1);
+            bounds["lt"] = ElasticsearchEventStore.Iso(Math.Max(window.To + 1, least));
         }
 
         return bounds.Count > 1 ? InRange("@timestamp", bounds) : null;
@@ -199,16 +199,34 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     private static object InRange(string path, object bounds) =>
         new { range = new Dictionary<string, object>(StringComparer.Ordinal) { [path] = bounds } };
 
+    private static object Lacks(string path, params object[] filter) =>
+        new { @bool = new { must_not = new { exists = new { field = path } }, filter } };
+
+    private static object EitherOf(params object[] should) => new { @bool = new { should } };
+
+    /// <summary>The times that all indices can compare with: nanoseconds in 64 bits are of 1970 to 2262.</summary>
+    private static (long Least, long Most) TimesOf(MappedIndices indices) => indices.Column("@timestamp") == "@timestamp"
+        ? (EcsTime.Earliest, EcsTime.Latest)
+        : (0, long.MaxValue / NanosecondsPerMillisecond);
+
+    /// <summary>Spares the reading of events of earlier times. A document without a time is the latest there is.</summary>
+    private static object[] Since(long time, MappedIndices indices)
+    {
+        var (least, most) = TimesOf(indices);
+        var bound = new { gte = ElasticsearchEventStore.Iso(Math.Min(time, most)), format = DateFormat };
+        return time < least ? [] : [EitherOf(InRange("@timestamp", bound), Lacks("@timestamp"))];
+    }
+
     /// <summary>Spares the reading of events that were ingested before; which they are exactly is told when they are read.</summary>
     private static object[] IngestedSince(long time, MappedIndices indices)
     {
         // Where some index maps it as anything but a date, the search could not compare.
         const string Path = "event.ingested";
-        var bound = new { gte = ElasticsearchEventStore.Iso(time), format = DateFormat };
-        var lacksPath = new { @bool = new { must_not = new { exists = new { field = Path } }, filter = InRange("@timestamp", bound) } };
-        return indices.Column(Path) != Path
+        var (least, most) = TimesOf(indices);
+        var bound = new { gte = ElasticsearchEventStore.Iso(Math.Min(time, most)), format = DateFormat };
+        return time < least || indices.Column(Path) != Path
             ? []
-            : [new { @bool = new { should = new[] { InRange(Path, bound), lacksPath } } }];
+            : [EitherOf(InRange(Path, bound), Lacks(Path, InRange("@timestamp", bound)))];
     }
 
     private static IEnumerable<string> ColumnsOf(RuleRevision revision) =>

@@ -269,9 +269,13 @@ internal static class QueryDsl
                 var epochOnly = text.Length > 4 && text.TrimStart('-').All(char.IsAsciiDigit);
                 var rightFormat = format is null || !epochOnly || format.Contains("epoch_millis", StringComparison.Ordinal);
                 // EpochTime reads the digits apart from their sign, which the least number does not have as a positive one.
-                return rightFormat && text != "-9223372036854775808" && TryDate(text, now, roundUp: op is "lte" or "gt", out var instant)
-                    ? instant
-                    : throw new ElasticsearchException(400, "parse_exception", $"failed to parse date field [{text}] with format [{format ?? "strict_date_optional_time||epoch_millis"}]");
+                if (!rightFormat || text == "-9223372036854775808" || !TryDate(text, now, roundUp: op is "lte" or "gt", out var instant))
+                    throw new ElasticsearchException(400, "parse_exception", $"failed to parse date field [{text}] with format [{format ?? "strict_date_optional_time||epoch_millis"}]");
+                if (mapping.Type == "date_nanos" && instant.Millis < 0)
+                    throw ElasticsearchException.Argument($"date[{instant}] is before the epoch in 1970 and cannot be stored in nanosecond resolution");
+                if (mapping.Type == "date_nanos" && instant.Millis > long.MaxValue / 1_000_000)
+                    throw ElasticsearchException.Argument($"date[{instant}] is after 2262-04-11T23:47:16.854775807 and cannot be stored in nanosecond resolution");
+                return instant;
             case "ip":
                 return Ip.TryParse(text, out var ip) ? ip : throw ElasticsearchException.Argument($"'{text}' is not an IP string literal.");
             case "keyword" or "text":

@@ -248,10 +248,15 @@ public sealed class FaultTests : IAsyncLifetime
     [InlineData(403, "security_exception", "does not allow this service what it needs: told by the cluster", 1)]
     [InlineData(404, "index_not_found_exception", "404 index_not_found_exception: told by the cluster", 1)]
     [InlineData(418, "odd_exception", "418 odd_exception: told by the cluster", 1)]
-    public async Task An_item_that_failed_for_no_fault_of_its_document_is_an_error_of_the_batch_and_never_a_rejection(int status, string type, string told, int requests)
+    [InlineData(400, "index_closed_exception", "400 index_closed_exception: told by the cluster", 1)]
+    [InlineData(400, "validation_exception", "400 validation_exception: told by the cluster", 1)]
+    [InlineData(400, "illegal_argument_exception", "Validation Failed: 1: this action would add [2] shards", 1, "Validation Failed: 1: this action would add [2] shards")]
+    [InlineData(400, "illegal_argument_exception", "pipeline with id [geo] does not exist", 1, "pipeline with id [geo] does not exist")]
+    public async Task An_item_that_failed_for_no_fault_of_its_document_is_an_error_of_the_batch_and_never_a_rejection(
+        int status, string type, string told, int requests, string reason = "told by the cluster")
     {
         using var service = await NewServiceAsync(options => options.MaxRetries = 1, isEmpty: true);
-        var failing = _cluster.Server.Faults.Add(Fault.RejectBulkItems(null, status, type, "told by the cluster").Always());
+        var failing = _cluster.Server.Faults.Add(Fault.RejectBulkItems(null, status, type, reason).Always());
         var refused = await service.PostAsync(Finding);
         refused.Problem(503);
         Assert.Contains(told, (string?)refused.Json!["detail"], StringComparison.Ordinal);
@@ -263,6 +268,8 @@ public sealed class FaultTests : IAsyncLifetime
 
     [Theory]
     [InlineData(400, "document_parsing_exception")]
+    [InlineData(400, "illegal_argument_exception")]
+    [InlineData(400, "strict_dynamic_mapping_exception")]
     [InlineData(413, "es_rejected_execution_exception")]
     public async Task An_item_refused_for_its_document_is_a_rejection_and_the_others_are_kept(int status, string type)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
 using SuspiciousSignin.Correlation;
@@ -187,6 +188,24 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.Equal(Ip, Assert.Single((await RunAsync(store)).Findings).Address.ToString());
         var evidence = (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse(Ip), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10 }, TestContext.Current.CancellationToken))!;
         Assert.Equal(3, evidence.Total);
+    }
+
+    [Theory]
+    [InlineData("1969-12-31T00:00:00Z", "2300-01-01T00:00:00Z", 2)]
+    [InlineData("1960-01-01T00:00:00Z", "1970-01-01T00:00:00Z", 0)]
+    [InlineData("2262-04-12T00:00:00Z", "2300-01-01T00:00:00Z", 0)]
+    public async Task A_window_beyond_what_nanoseconds_express_is_read_like_any_other(string from, string to, int events)
+    {
+        Fake.CreateIndex("logs-nanos", """{"properties":{"@timestamp":{"type":"date_nanos"},"source":{"properties":{"ip":{"type":"ip"}}},"event":{"properties":{"dataset":{"type":"keyword"},"ingested":{"type":"date"}}}}}""");
+        Fake.Index("logs-nanos", Ecs.SignIn());
+        Fake.Index("logs-nanos", Ecs.SignIn(minutesAgo: 5));
+        var store = _cluster.NewStore();
+        var window = new TimeWindow(DateTimeOffset.Parse(from, CultureInfo.InvariantCulture).ToUnixTimeMilliseconds(), DateTimeOffset.Parse(to, CultureInfo.InvariantCulture).ToUnixTimeMilliseconds());
+        var query = new EventQuery { Address = SourceAddress.Parse(Ip), Window = window, Revision = Engine.Revision(), Limit = 10 };
+
+        var (all, ingestedSince) = (await store.ReadEventsAsync(query, TestContext.Current.CancellationToken), await store.ReadEventsAsync(query with { IngestedAfter = window.From }, TestContext.Current.CancellationToken));
+
+        Assert.Equal((events, events), (all!.Events.Count, ingestedSince!.Events.Count));
     }
 
     [Theory]
@@ -432,6 +451,35 @@ public sealed class MappingTests : IAsyncLifetime
 
         Assert.Equal(2, answer.Number("total"));
         Assert.StartsWith("The document cannot be shown", (string?)answer.Json!["events"]![1]!["message"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(5)]
+    [InlineData(7)]
+    public async Task Documents_without_a_time_are_on_the_last_pages_whatever_the_page(int limit)
+    {
+        Fake.CreateIndex("logs-a", """{"properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"ip"} } } } }""");
+        for (var i = 0; i < 7; i++)
+        {
+            Fake.Index("logs-a", i < 3 ? Ecs.SignIn(minutesAgo: i) : $$"""{"source":{"ip":"{{Ip}}"} }""");
+        }
+
+        using var service = new TestService(store: _cluster.NewStore(), settings: Settings);
+        var ids = new HashSet<string>(StringComparer.Ordinal);
+        string? cursor = null;
+        do
+        {
+            var page = await service.GetAsync($"/api/v1/ips/{Ip}/events?limit={limit}{(cursor is null ? "" : $"&cursor={cursor}")}");
+            Assert.Equal((7, limit), (page.Number("total"), Math.Max(limit, page.Json!["events"]!.AsArray().Count)));
+            Assert.DoesNotContain("lateEvents", page.Warnings);
+            Assert.All(page.Json["events"]!.AsArray(), each => Assert.True(ids.Add((string)each!["id"]!)));
+            cursor = (string?)page.Json["nextCursor"];
+        }
+        while (cursor is not null);
+
+        Assert.Equal(7, ids.Count);
     }
 
     [Fact]
