@@ -14,8 +14,13 @@ namespace SuspiciousSignin;
 /// </summary>
 public sealed class CorrelationService(IEventStore store, TimeProvider clock, AlertOptions alerts)
 {
-    /// <summary>A retention longer than all years that <see cref="EcsTime"/> reads: no event of a batch is too old to be judged.</summary>
-    private static readonly MemoryStoreOptions AloneOptions = new() { MaxEvents = int.MaxValue, Retention = TimeSpan.FromDays(3_700_000) };
+    /// <summary>Longer than all years that <see cref="EcsTime"/> reads: no event of a batch is too old to be judged, or too new.</summary>
+    private static readonly MemoryStoreOptions AloneOptions = new()
+    {
+        MaxEvents = int.MaxValue,
+        Retention = TimeSpan.FromDays(3_700_000),
+        MaxAhead = TimeSpan.FromDays(3_700_000),
+    };
 
     /// <summary>Runs the rule over a window.</summary>
     public async Task<DetectionRun> RunAsync(DetectionQuery query, CancellationToken cancellationToken = default)
@@ -96,6 +101,16 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var correlation = new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue };
         var result = await judge.CorrelateAsync(correlation, cancellationToken);
         warnings.AddRange(result.Warnings);
+        if (appended.Kept is { } kept && (window.To <= kept.From || window.From >= kept.To))
+        {
+            // The store keeps nothing of that window, so all that is known of it is the batch.
+            judge = new MemoryEventStore(AloneOptions, clock);
+            await judge.AppendAsync(batch.Events, cancellationToken);
+            var alone = await judge.CorrelateAsync(correlation, cancellationToken);
+            warnings.AddRange(alone.Warnings);
+            result = alone with { IsPartial = result.IsPartial };
+        }
+
         var (found, isPartial) = await ToAlertsAsync(judge, correlation, result, query.IncludeEvents, warnings, cancellationToken);
         var accepted = appended.AcceptedOf(batch.Events);
         return new Evaluation

@@ -255,13 +255,14 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     {
         try
         {
-            var (sequence, coming, added) = (_memory.NextSequence, new HashSet<UInt128>(), new List<(long, EventRecord)>());
+            var (sequence, latest) = (_memory.NextSequence, _memory.Latest);
+            var (coming, added) = (new HashSet<UInt128>(), new List<(long, EventRecord)>());
             foreach (var waiting in group)
             {
-                waiting.Duplicates = _memory.FindDuplicates(waiting.Events, coming);
-                waiting.Added = waiting.Duplicates.Count == 0
+                waiting.Duplicates = _memory.FindDuplicates(waiting.Events, coming, latest);
+                waiting.Added = waiting.Duplicates.Count == 0 && waiting.Events.All(record => record.Timestamp <= latest)
                     ? waiting.Events
-                    : [.. waiting.Events.Where((_, i) => !waiting.Duplicates.Contains(i))];
+                    : [.. waiting.Events.Where((record, i) => record.Timestamp <= latest && !waiting.Duplicates.Contains(i))];
                 added.AddRange(waiting.Added.Select(record => (sequence++, record)));
             }
 
@@ -300,9 +301,14 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         {
             foreach (var waiting in group)
             {
-                // The memory store completes at once.
-                var result = _memory.AppendAsync(waiting.Added, CancellationToken.None).GetAwaiter().GetResult();
-                waiting.Done.TrySetResult(result with { Duplicates = waiting.Duplicates });
+                var result = _memory.Append(waiting.Added, long.MaxValue);
+                var tooFarAhead = waiting.Events.Count - waiting.Duplicates.Count - waiting.Added.Count;
+                waiting.Done.TrySetResult(result with
+                {
+                    Duplicates = waiting.Duplicates,
+                    Warnings = tooFarAhead == 0 ? result.Warnings : [.. result.Warnings, MemoryEventStore.TooFarAhead(tooFarAhead)],
+                    Kept = result.Kept!.Value with { To = _memory.Latest },
+                });
             }
         }
         catch (Exception fault)

@@ -129,8 +129,9 @@ internal sealed class EventIndex
     /// <summary>Adds events. What each will look at is loaded for all of them first, so that the waits for memory overlap.</summary>
     /// <param name="events">At most <see cref="EventsPerAppend"/>.</param>
     /// <param name="position">The position of the first in its batch.</param>
+    /// <param name="latest">Events of later times are not kept, milliseconds since the epoch.</param>
     /// <param name="outcome">Where is noted what became of them.</param>
-    public void Append(ReadOnlySpan<EventRecord> events, int position, AppendOutcome outcome)
+    public void Append(ReadOnlySpan<EventRecord> events, int position, long latest, AppendOutcome outcome)
     {
         // While events are added no number is given anew, so what the objects' numbers are need not be asked twice.
         _recentTraits.AsSpan().Clear();
@@ -141,7 +142,11 @@ internal sealed class EventIndex
         for (var i = 0; i < events.Length; i++)
         {
             outcome.Earliest = Math.Min(outcome.Earliest, events[i].Timestamp);
-            if (!Append(events[i], _touches[i], outcome))
+            if (events[i].Timestamp > latest)
+            {
+                outcome.TooFarAhead++;
+            }
+            else if (!Append(events[i], _touches[i], outcome))
             {
                 outcome.Duplicates.Add(position + i);
             }
@@ -405,6 +410,7 @@ internal sealed class EventIndex
         if (isTooOld || _count >= _options.MaxEvents)
         {
             LetGo(isTooOld, (record.Timestamp, Sequence++), 1);
+            outcome.WithoutRoom += isTooOld ? 0 : 1;
             if (record.Identity != 0)
             {
                 outcome.GoneAtOnce.Add(record.Identity);
@@ -634,4 +640,10 @@ internal sealed class AppendOutcome
 
     /// <summary>The time of the earliest event, milliseconds since the epoch.</summary>
     public long Earliest { get; set; } = long.MaxValue;
+
+    /// <summary>How many are dated too far after now.</summary>
+    public int TooFarAhead { get; set; }
+
+    /// <summary>How many were let go at once for room, being older than all that are held.</summary>
+    public int WithoutRoom { get; set; }
 }

@@ -63,6 +63,9 @@ public sealed record CorrelationResult
 public sealed record AppendResult(
     IReadOnlySet<int> Duplicates, IReadOnlyList<RejectedEvent> Rejected, IReadOnlyList<Warning> Warnings)
 {
+    /// <summary>Of which times the store keeps events now; null where it keeps all.</summary>
+    public TimeWindow? Kept { get; init; }
+
     /// <summary>The events of the list given that the store took.</summary>
     /// <param name="events">That list.</param>
     public IReadOnlyList<EventRecord> AcceptedOf(IReadOnlyList<EventRecord> events)

@@ -33,7 +33,7 @@ internal sealed class JournalSegment
 
     private readonly long _salt;
     private readonly byte[] _fields;
-    private readonly Dictionary<long, int> _minutes = [];
+    private readonly Dictionary<long, int> _minutes = new(TimeComparer.Instance);
     private long _newest = long.MinValue;
     private long _lastSequence = -1;
     private int _events;

@@ -21,6 +21,12 @@ public sealed class MemoryStoreOptions
     /// only, where its parent exists. On a local disk, one instance per folder.
     /// </summary>
     public string? Path { get; set; }
+
+    /// <summary>
+    /// How far after now an event may be dated to be kept: a day, more than any time zone is wrong by. The oldest go first where there is no
+    /// room, so events of years to come would push out all others, and never go themselves.
+    /// </summary>
+    internal TimeSpan MaxAhead { get; init; } = TimeSpan.FromDays(1);
 }
 
 /// <summary>
@@ -39,6 +45,7 @@ public sealed class MemoryEventStore : IEventStore
     private static QueryMemory? _queryMemory;
 
     private readonly MemoryStoreOptions _options;
+    private readonly TimeProvider _clock;
     private readonly StoreMetrics? _metrics;
     private readonly Lock _gate = new();
     private readonly RunningQueries _queries = new();
@@ -54,7 +61,7 @@ public sealed class MemoryEventStore : IEventStore
     /// <summary>Creates one that numbers fewer combinations of verdicts, for tests.</summary>
     internal MemoryEventStore(MemoryStoreOptions options, TimeProvider clock, StoreMetrics? metrics, int maxKinds)
     {
-        (_options, _metrics) = (options, metrics);
+        (_options, _clock, _metrics) = (options, clock, metrics);
         _index = new EventIndex(options, clock, metrics, _queries, maxKinds);
     }
 
@@ -67,6 +74,15 @@ public sealed class MemoryEventStore : IEventStore
     /// <inheritdoc/>
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
+        return Task.FromResult(Append(events, Latest));
+    }
+
+    /// <summary>Adds events.</summary>
+    /// <param name="events">The events.</param>
+    /// <param name="latest">Those of later times are not kept, milliseconds since the epoch.</param>
+    internal AppendResult Append(IReadOnlyList<EventRecord> events, long latest)
+    {
         var outcome = new AppendOutcome();
         var from = 0;
         do
@@ -77,7 +93,7 @@ public sealed class MemoryEventStore : IEventStore
             {
                 var some = events.From(from);
                 some = some[..Math.Min(EventIndex.EventsPerAppend, some.Length)];
-                _index.Append(some, from, outcome);
+                _index.Append(some, from, latest, outcome);
                 from += some.Length;
                 isMoreToEvict = _index.Evict();
                 _index.Sweep(some.Length);
@@ -97,14 +113,31 @@ public sealed class MemoryEventStore : IEventStore
         while (from < events.Count);
 
         _metrics?.Stored(Count);
-        Warning[] warnings = CountTooOld(events, outcome) is > 0 and var tooOld
-            ? [new Warning(
+        var (cutoff, warnings) = (Cutoff(), new List<Warning>());
+        if (CountTooOld(events, outcome, cutoff) is > 0 and var tooOld)
+        {
+            warnings.Add(new Warning(
                 "outsideRetention",
                 $"Events older than the retention of {XmlConvert.ToString(_options.Retention)} were not stored. "
-                + "To judge them, use POST /api/v1/events?store=false.",
-                tooOld)]
-            : [];
-        return Task.FromResult(new AppendResult(outcome.Duplicates, [], warnings));
+                + "A batch of only such events is judged alone. To judge them with newer ones, use POST /api/v1/events?store=false.",
+                tooOld));
+        }
+
+        if (outcome.TooFarAhead > 0)
+        {
+            warnings.Add(TooFarAhead(outcome.TooFarAhead));
+        }
+
+        if (outcome.WithoutRoom > 0)
+        {
+            warnings.Add(new Warning(
+                "outsideCapacity",
+                $"The store holds {_options.MaxEvents} events, the most it may, and these are older than all of them: they were not stored. "
+                + "Raise Store:Memory:MaxEvents.",
+                outcome.WithoutRoom));
+        }
+
+        return new AppendResult(outcome.Duplicates, [], warnings) { Kept = new TimeWindow(cutoff - 1, latest) };
     }
 
     /// <inheritdoc/>
@@ -174,6 +207,9 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
+    /// <summary>The latest time of which events are kept now, milliseconds since the epoch.</summary>
+    internal long Latest => _clock.GetUtcNow().ToUnixTimeMilliseconds() + (long)_options.MaxAhead.TotalMilliseconds;
+
     /// <summary>The number that the next event gets.</summary>
     internal long NextSequence
     {
@@ -191,7 +227,8 @@ public sealed class MemoryEventStore : IEventStore
     /// </summary>
     /// <param name="events">The events.</param>
     /// <param name="coming">Identities on their way to this store; those of the events are added.</param>
-    internal HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events, HashSet<UInt128> coming)
+    /// <param name="latest">Events of later times are not added, milliseconds since the epoch.</param>
+    internal HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events, HashSet<UInt128> coming, long latest)
     {
         var duplicates = new HashSet<int>();
         lock (_gate)
@@ -199,7 +236,7 @@ public sealed class MemoryEventStore : IEventStore
             for (var i = 0; i < events.Count; i++)
             {
                 var identity = events[i].Identity;
-                if (identity != 0 && (_index.Contains(identity) || !coming.Add(identity)))
+                if (identity != 0 && events[i].Timestamp <= latest && (_index.Contains(identity) || !coming.Add(identity)))
                 {
                     duplicates.Add(i);
                 }
@@ -209,19 +246,25 @@ public sealed class MemoryEventStore : IEventStore
         return duplicates;
     }
 
-    /// <summary>How many of the events of an append, those that were held before left out, are too old to be held now.</summary>
-    private int CountTooOld(IReadOnlyList<EventRecord> events, AppendOutcome outcome)
+    /// <summary>What to tell whoever sent events that are dated too far after now.</summary>
+    internal static Warning TooFarAhead(int count) => new(
+        "tooFarAhead",
+        "Events dated more than a day after now were not stored. Check the clock of their source; to judge them, use "
+        + "POST /api/v1/events?store=false.",
+        count);
+
+    private long Cutoff()
     {
-        long cutoff;
         lock (_gate)
         {
-            cutoff = _index.Cutoff();
+            return _index.Cutoff();
         }
-
-        return outcome.Earliest >= cutoff
-            ? 0
-            : Enumerable.Range(0, events.Count).Count(i => events[i].Timestamp < cutoff && !outcome.Duplicates.Contains(i));
     }
+
+    /// <summary>How many of the events of an append, those that were held before left out, are too old to be held now.</summary>
+    private static int CountTooOld(IReadOnlyList<EventRecord> events, AppendOutcome outcome, long cutoff) => outcome.Earliest >= cutoff
+        ? 0
+        : Enumerable.Range(0, events.Count).Count(i => events[i].Timestamp < cutoff && !outcome.Duplicates.Contains(i));
 
     /// <summary>Takes back the events of an earlier process with their numbers, and what it had let go.</summary>
     internal void Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)
@@ -237,12 +280,12 @@ public sealed class MemoryEventStore : IEventStore
                 {
                     _index.Sequence = sequence;
                     outcome.GoneAtOnce.Clear();
-                    _index.Append(new ReadOnlySpan<EventRecord>(in record), 0, outcome);
+                    _index.Append(new ReadOnlySpan<EventRecord>(in record), 0, long.MaxValue, outcome);
                     if (outcome.Duplicates.Remove(0))
                     {
                         // It was acknowledged, so what has its identity was let go before, and is here only because the note of that is
                         // less exact than the store was.
-                        _index.Append([record with { Identity = 0 }], 0, outcome);
+                        _index.Append([record with { Identity = 0 }], 0, long.MaxValue, outcome);
                     }
 
                     next = Math.Max(next, sequence + 1);

@@ -54,7 +54,7 @@ internal sealed class IngestedFilter(long after, IEnumerable<Hour> hours)
 {
     private readonly Dictionary<long, ((long Earliest, long Latest) Ingested, byte[][] Chunks)> _minutes =
         hours.SelectMany(hour => hour.Minutes)
-            .ToDictionary(minute => minute.Begin, minute => (minute.Ingested, minute.Chunks));
+            .ToDictionary(minute => minute.Begin, minute => (minute.Ingested, minute.Chunks), TimeComparer.Instance);
 
     private readonly List<SeriesEntry> _picked = [];
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
@@ -12,7 +13,7 @@ internal sealed class Timeline(IdentitySet identities)
     public const long MillisecondsPerMinute = 60_000;
     private const long MinutesPerHour = 60;
 
-    private readonly Dictionary<long, Minute> _minutes = [];
+    private readonly Dictionary<long, Minute> _minutes = new(TimeComparer.Instance);
     private readonly SortedSet<Hour> _hours = new(Comparer<Hour>.Create((left, right) => left.Key.CompareTo(right.Key)));
 
     // Events of the same time come together, but not in its order: by the minute, whoever was there last.
@@ -113,6 +114,21 @@ internal sealed class Timeline(IdentitySet identities)
         hour.Minutes.Insert(place, minute);
         return minute;
     }
+}
+
+/// <summary>
+/// Tells times apart in a table, whose places are drawn anew by each process: a number's own hash is itself, and senders, who choose the
+/// times, could have all of them meet in one place.
+/// </summary>
+internal sealed class TimeComparer : IEqualityComparer<long>
+{
+    public static readonly TimeComparer Instance = new();
+
+    private readonly ulong _factor = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))) | 1;
+
+    public bool Equals(long x, long y) => x == y;
+
+    public int GetHashCode(long obj) => (int)(((ulong)obj * _factor) >> 32);
 }
 
 /// <summary>Up to sixty minutes and what they come to.</summary>

@@ -675,6 +675,25 @@ public sealed class EventsApiTests
         Assert.Equal("succeeded", (string?)answer.Json["status"]);
     }
 
+    [Theory]
+    [InlineData(-200, "outsideRetention", "partial")]
+    [InlineData(200, "tooFarAhead", "succeeded")]
+    public async Task A_batch_of_days_that_the_store_does_not_keep_is_judged_alone(int daysFromNow, string warning, string status)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.SignIn(ip: "81.2.69.1")));
+        var minutes = -daysFromNow * 24 * 60;
+        var batch = Ecs.Batch(Ecs.NetworkAlert(minutesAgo: minutes + 5), Ecs.SignIn(minutesAgo: minutes), Ecs.SignIn(minutesAgo: minutes + (9 * 60), ip: "81.2.69.2"));
+
+        var answer = await service.PostAsync(batch, "?includeEvents=true");
+
+        Assert.Equal([Ecs.Address], answer.Addresses);
+        Assert.Equal(2, answer.Json!["alerts"]![0]!["events"]!.AsArray().Count);
+        Assert.Equal(3, (int)answer.Json["warnings"]!.AsArray().Single(each => (string?)each!["code"] == warning)!["count"]!);
+        Assert.Equal((3, 0, status), (answer.Number("accepted"), answer.Number("duplicates"), (string?)answer.Json["status"]));
+        Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
     [Fact]
     public async Task One_answer_shows_no_more_bytes_of_evidence_than_64_MiB()
     {

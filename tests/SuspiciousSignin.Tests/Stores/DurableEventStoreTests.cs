@@ -19,6 +19,25 @@ public class DurableEventStoreTests : EventStoreContract, IDisposable
 
     protected override IEventStore Create() => Open($"{_stores++}");
 
+    [Fact]
+    public async Task Events_dated_more_than_a_day_after_now_take_no_room_on_the_disk_and_do_not_come_back()
+    {
+        var store = Open("ahead");
+        string[] documents = [SignIn(Now + (25 * Hour), more: ",\"_id\":\"a\""), SignIn(Now, more: ",\"_id\":\"a\""), SignIn(Now, more: ",\"_id\":\"a\"")];
+
+        var first = await AppendAsync(store, documents);
+        var length = store.Journal.Length;
+        var again = await AppendAsync(store, documents);
+        Assert.Equal(length, store.Journal.Length);
+        store.Dispose();
+        _open.Remove(store);
+        var reopened = Open("ahead");
+
+        Assert.Equal(("tooFarAhead", 1, 2), (Assert.Single(first.Warnings).Code, first.Warnings[0].Count, Assert.Single(first.Duplicates)));
+        Assert.Equal((1, 2), (Assert.Single(again.Warnings).Count, again.Duplicates.Count));
+        Assert.Equal(1, reopened.Count);
+    }
+
     protected DurableEventStore Open(string name, int maxEvents = 1_000_000, EventReaderOptions? reader = null)
     {
         var options = new MemoryStoreOptions { Path = Path.Combine(_folder, name), MaxEvents = maxEvents };

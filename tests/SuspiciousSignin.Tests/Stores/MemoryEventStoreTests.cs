@@ -72,8 +72,43 @@ public sealed class MemoryEventStoreTests : EventStoreContract
     {
         var store = NewStore();
         await AppendAsync(store, SignIn(Now), SignIn(Now - (47 * Hour)));
-        await AppendAsync(store, SignIn(Now + (5_000 * Hour)));
+        await AppendAsync(store, SignIn(Now + (23 * Hour)));
         Assert.Equal(3, store.Count);
+    }
+
+    [Fact]
+    public async Task Events_dated_more_than_a_day_after_now_are_not_kept_and_push_out_no_others()
+    {
+        var store = NewStore(maxEvents: 3);
+        await AppendAsync(store, SignIn(Now), NetworkAlert(Now - Hour));
+
+        var result = await AppendAsync(store, [SignIn(Now + (24 * Hour)), .. Enumerable.Range(1, 9).Select(i => SignIn(Now + (24 * Hour) + i))]);
+
+        Assert.Equal(("tooFarAhead", 9), (Assert.Single(result.Warnings).Code, result.Warnings[0].Count));
+        Assert.Equal(3, store.Count);
+        Assert.Single((await CorrelateAsync(store)).Findings);
+    }
+
+    [Fact]
+    public async Task Events_older_than_all_that_a_full_store_holds_are_told_as_not_stored()
+    {
+        var store = NewStore(maxEvents: 2);
+        await AppendAsync(store, SignIn(Now - 3), SignIn(Now - 2), SignIn(Now - 1));
+
+        var result = await AppendAsync(store, SignIn(Now - 4), SignIn(Now - 5), SignIn(Now));
+
+        Assert.Equal(("outsideCapacity", 2), (Assert.Single(result.Warnings).Code, result.Warnings[0].Count));
+    }
+
+    [Fact]
+    public void Times_that_a_sender_chose_to_meet_in_one_place_of_a_table_do_not()
+    {
+        // The size of a table of .NET that holds 36,354 to 75,431 entries.
+        const long Buckets = 75_431;
+
+        var places = Enumerable.Range(0, 10_000).Select(i => (uint)TimeComparer.Instance.GetHashCode(i * Buckets) % Buckets).Distinct().Count();
+
+        Assert.True(places > 5_000);
     }
 
     [Fact]
@@ -226,7 +261,7 @@ public sealed class MemoryEventStoreTests : EventStoreContract
     public async Task Events_of_years_apart_are_read_in_their_order()
     {
         Clock.AdjustTime(DateTimeOffset.FromUnixTimeMilliseconds(EcsTime.Earliest + Hour));
-        var store = NewStore();
+        var store = new MemoryEventStore(new MemoryStoreOptions { MaxAhead = TimeSpan.FromDays(3_700_000) }, Clock);
         long[] times = [Now, EcsTime.Latest, EcsTime.Earliest, -1, 0, -60_001, -60_000];
         await AppendAsync(store, [.. times.Select(at => SignIn(at))]);
         Assert.Equal(times.Order(), (await PageAsync(store, window: TimeWindow.All)).Events.Select(At));
