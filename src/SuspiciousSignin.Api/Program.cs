@@ -4,6 +4,7 @@ using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.OpenApi;
 using SuspiciousSignin.Api.Settings;
+using SuspiciousSignin.Stores;
 
 if (await Commands.RunAsync(args, Console.Out) is { } exitCode)
 {
@@ -40,7 +41,7 @@ builder.Services
 
 var app = builder.Build();
 app.Services.CheckOptions();
-app.Services.OpenStore();
+var store = app.Services.OpenStore();
 app.UseSurface();
 app.UseProblems();
 app.UseRouting();
@@ -55,4 +56,4 @@ app.MapControllers();
 app.MapApiDocuments();
 app.MapObservability();
 await app.RunAsync();
-return 0;
+return store is DurableEventStore { OutOfStep.IsCompleted: true } ? 1 : 0;

@@ -51,7 +51,7 @@ internal static class Composition
         .AddSingleton(provider => provider.GetRequiredKeyedService<IEventStore>(provider.GetRequiredService<StoreOptions>().Kind));
 
     /// <summary>Opens the store before the host starts, which would log a stack of why it cannot be opened.</summary>
-    public static void OpenStore(this IServiceProvider services) => services.GetRequiredService<IEventStore>();
+    public static IEventStore OpenStore(this IServiceProvider services) => services.GetRequiredService<IEventStore>();
 
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()

@@ -16,7 +16,7 @@ internal static class Observability
     public static IServiceCollection AddObservability(this IServiceCollection services)
     {
         services.AddSingleton<ServiceMetrics>();
-        services.AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
+        services.AddSingleton<StoreHealthCheck>().AddHealthChecks().AddCheck<StoreHealthCheck>("store", tags: ["ready"]);
         services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("suspicious-signin", serviceVersion: Commands.Version))
             .WithMetrics(metrics => metrics
@@ -72,14 +72,33 @@ internal static class Observability
         });
     }
 
-    private sealed class StoreHealthCheck(IEventStore store) : IHealthCheck
+    /// <summary>Asks the store, once for all who want to know meanwhile: they need no key, and a cluster that hangs is slow to say so.</summary>
+    private sealed class StoreHealthCheck(IEventStore store, TimeProvider clock) : IHealthCheck
     {
+        private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
+
+        private readonly Lock _gate = new();
+        private Task<StoreHealth> _latest = Task.FromException<StoreHealth>(new InvalidOperationException("Nobody asked yet."));
+
         public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
         {
-            var health = await StoreHealth.OfAsync(store, cancellationToken);
-            return health.IsReady
-                ? HealthCheckResult.Healthy(health.Description, health.Facts)
-                : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
+            Task<StoreHealth> asked;
+            lock (_gate)
+            {
+                asked = _latest = _latest.IsCompleted ? StoreHealth.OfAsync(store, CancellationToken.None) : _latest;
+            }
+
+            try
+            {
+                var health = await asked.WaitAsync(LongestWait, clock, cancellationToken);
+                return health.IsReady
+                    ? HealthCheckResult.Healthy(health.Description, health.Facts)
+                    : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
+            }
+            catch (TimeoutException)
+            {
+                return HealthCheckResult.Unhealthy($"The store did not answer within {LongestWait.TotalSeconds} seconds.");
+            }
         }
     }
 }
@@ -97,6 +116,9 @@ internal sealed partial class Greeting(
             {
                 Log.Torn(logger, durable.TornAt, durable.TornBytes);
             }
+
+            // Whatever supervises the process starts it anew; until then nothing would be stored.
+            _ = durable.OutOfStep.ContinueWith(_ => lifetime.StopApplication(), TaskScheduler.Default);
         }
 
         lifetime.ApplicationStarted.Register(() =>

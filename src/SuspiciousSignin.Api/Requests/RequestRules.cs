@@ -34,7 +34,7 @@ internal static class RequestRules
         where T : IWindowRequest
     {
         validator.RuleFor(request => request.From).IsTime(clock);
-        validator.RuleFor(request => request.To).IsTime(clock);
+        validator.RuleFor(request => request.To).IsTime(clock, roundUp: true);
         validator.RuleFor(request => request.Revision)
             .Must(name => name is null || RuleCatalogue.Find(name) is not null)
             .WithMessage($"There is no such revision. The revisions are: {Revisions}.");
@@ -51,8 +51,11 @@ internal static class RequestRules
                 || window.To - window.From <= (long)runs.MaxWindow.TotalMilliseconds)
             .WithMessage($"The window is longer than {XmlConvert.ToString(runs.MaxWindow)}. Ask in several requests.");
 
-    public static void IsTime<T>(this IRuleBuilder<T, string?> rule, TimeProvider clock) => rule
-        .Must(text => text is null || TimeExpression.TryParse(text, clock.GetUtcNow(), roundUp: false, out _))
+    /// <param name="rule">The rule.</param>
+    /// <param name="clock">What tells now.</param>
+    /// <param name="roundUp">Whether date math rounds up, as at the end of a window.</param>
+    public static void IsTime<T>(this IRuleBuilder<T, string?> rule, TimeProvider clock, bool roundUp = false) => rule
+        .Must(text => text is null || TimeExpression.TryParse(text, clock.GetUtcNow(), roundUp, out _))
         .WithErrorCode(Malformed)
         .WithMessage(TimeExpression.Expected);
 

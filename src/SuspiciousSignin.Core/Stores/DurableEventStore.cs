@@ -24,6 +24,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     private readonly BlockingCollection<Waiting> _queue = [];
     private readonly Thread _writer;
     private readonly Lock _disposing = new();
+    private readonly TaskCompletionSource _outOfStep = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string? _fault;
     private volatile bool _isPruneOverdue;
     private volatile Exception? _lost;
@@ -59,6 +60,12 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     /// <summary>How many bytes that write had left.</summary>
     public long TornBytes => _journal.TornBytes;
 
+    /// <summary>
+    /// Ends when events that are on the disk could not be taken into memory, as for want of it. The store takes no more then, because the
+    /// two are not the same any more: the process has to end, and the next one loads all from the disk.
+    /// </summary>
+    public Task OutOfStep => _outOfStep.Task;
+
     internal EventJournal Journal => _journal;
 
     /// <summary>Opens the journal under <see cref="MemoryStoreOptions.Path"/> and takes back what it holds.</summary>
@@ -85,6 +92,11 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         {
             var reader = new EventReader(readerOptions);
             memory.Restore(journal.ReadBack().Select(kept => (kept.Sequence, reader.ReadAgain(kept.Event))), journal.Evictions);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            journal.Dispose();
+            throw EventJournalException.Unusable(options.Path!, fault);
         }
         catch
         {
@@ -282,9 +294,10 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            _fault = "Events cannot be written to the disk; is it full?";
+            var cause = fault is UnauthorizedAccessException ? "may the service write there?" : "is it full?";
+            _fault = $"Events cannot be written to the disk; {cause}";
             return new StoreUnavailableException(
-                "The disk did not take the events; is it full? Nothing of this batch was stored. Send it again later.",
+                $"The disk did not take the events; {cause} Nothing of this batch was stored. Send it again later.",
                 fault);
         }
         catch (Exception fault)
@@ -316,6 +329,8 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             _lost = fault;
             _fault = "Events on the disk could not be loaded into memory. A restart loads them.";
             group.ForEach(waiting => waiting.Done.TrySetException(NotInMemory(fault)));
+            Log.OutOfStep(_logger, fault);
+            _outOfStep.TrySetResult();
             return;
         }
 
@@ -355,6 +370,9 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     {
         [LoggerMessage(1, LogLevel.Warning, "Files of evicted events cannot be deleted; each batch tries again")]
         public static partial void NotPruned(ILogger logger, Exception fault);
+
+        [LoggerMessage(2, LogLevel.Critical, "Events on the disk could not be loaded into memory; a restart loads them")]
+        public static partial void OutOfStep(ILogger logger, Exception fault);
     }
 
     /// <summary>A batch that waits to be written. Either the writer takes it or its caller abandons it, whoever is first.</summary>

@@ -400,6 +400,19 @@ internal sealed class EventIndex
     /// <summary>The earliest time that is not too old to be kept, milliseconds since the epoch.</summary>
     public long Cutoff() => Math.Min(Newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
 
+    /// <summary>The time before which nothing is held for want of room, milliseconds since the epoch; the least there is where there is room.</summary>
+    /// <param name="earliest">The earliest time that is asked about.</param>
+    public long FullBefore(long earliest)
+    {
+        if (_count < _options.MaxEvents || Timeline.First is not { } minute || earliest > minute.End)
+        {
+            return long.MinValue;
+        }
+
+        minute.Order();
+        return minute.Begin + minute.Entries.Span[0].At;
+    }
+
     /// <summary>
     /// Judges an event that is no later than what was let go. It goes at once where it is too old or there is no room, as it is the
     /// earliest then. Else the clock was set back, and all has to be swept, so that the event is not taken for one that was let go.
@@ -410,7 +423,6 @@ internal sealed class EventIndex
         if (isTooOld || _count >= _options.MaxEvents)
         {
             LetGo(isTooOld, (record.Timestamp, Sequence++), 1);
-            outcome.WithoutRoom += isTooOld ? 0 : 1;
             if (record.Identity != 0)
             {
                 outcome.GoneAtOnce.Add(record.Identity);
@@ -643,7 +655,4 @@ internal sealed class AppendOutcome
 
     /// <summary>How many are dated too far after now.</summary>
     public int TooFarAhead { get; set; }
-
-    /// <summary>How many were let go at once for room, being older than all that are held.</summary>
-    public int WithoutRoom { get; set; }
 }

@@ -14,6 +14,10 @@ public sealed class EventJournalException(string message, Exception? inner = nul
     internal static EventJournalException Misnamed(string path, string name) => new(
         $"The journal is damaged: '{path}' was written as '{name}'. Give it that name back, or remove the copy; nothing was changed.");
 
+    internal static EventJournalException Unusable(string folder, Exception fault) => new(
+        $"Store:Memory:Path: the journal in '{folder}' cannot be used: {fault.Message} Give all its files to the user the service runs as.",
+        fault);
+
     internal static EventJournalException Missing(string path, string why) => new(
         $"The journal is damaged: '{path}' is missing, {why}. "
         + "Restore the folder from a back-up, or go on without it by 'journal mend FOLDER'.");
@@ -32,7 +36,9 @@ internal sealed class EventJournal : IDisposable
     /// <summary>A file of which this much was let go is written anew without it.</summary>
     private const double WornShare = 0.5;
 
-    /// <summary>Files are looked through once the events let go reach this many milliseconds further.</summary>
+    /// <summary>
+    /// Files are looked through once the events let go reach this many milliseconds further, and whenever a file was begun.
+    /// </summary>
     private const long PruneStep = 60_000;
 
     private readonly string _folder;
@@ -48,6 +54,7 @@ internal sealed class EventJournal : IDisposable
     private int _refusedLength;
     private long _prunedThrough = long.MinValue;
     private bool _hasNewCatalogue = true;
+    private bool _hasBegunFile;
     private bool _mustStartAnew;
     private bool _isSealed = true;
 
@@ -79,13 +86,18 @@ internal sealed class EventJournal : IDisposable
     /// <exception cref="EventJournalException">The folder cannot be used, another instance holds it, or a file is damaged.</exception>
     public static EventJournal Open(string folder, long segmentLength = DefaultSegmentLength)
     {
-        folder = Path.GetFullPath(folder);
+        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         var held = JournalFiles.Hold(folder);
         var journal = new EventJournal(folder, segmentLength, held);
         try
         {
             journal.Check();
             return journal;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            journal.Dispose();
+            throw EventJournalException.Unusable(folder, fault);
         }
         catch
         {
@@ -156,11 +168,12 @@ internal sealed class EventJournal : IDisposable
     public void Prune(Evictions evictions)
     {
         DeleteReplaced();
-        if (evictions.Timestamp < _prunedThrough + PruneStep)
+        if (evictions.Timestamp < _prunedThrough + PruneStep && !_hasBegunFile)
         {
             return;
         }
 
+        _hasBegunFile = false;
         var gone = _closed.FindAll(segment => segment.ShareLetGo(evictions) >= 1);
         var worn = _closed.Find(segment => segment.ShareLetGo(evictions) is >= WornShare and < 1);
         if (worn is not null)
@@ -203,7 +216,7 @@ internal sealed class EventJournal : IDisposable
     /// <exception cref="EventJournalException">The folder cannot be used, or an instance holds it.</exception>
     public static (IReadOnlyList<string> Damaged, int Kept) Mend(string folder)
     {
-        folder = Path.GetFullPath(folder);
+        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (!Directory.Exists(folder))
         {
             throw new EventJournalException($"There is no folder '{folder}'.");
@@ -380,7 +393,7 @@ internal sealed class EventJournal : IDisposable
                 _closed.Add(_current);
             }
 
-            (_current, _mustStartAnew, _hasNewCatalogue) = (next, false, true);
+            (_current, _mustStartAnew, _hasNewCatalogue, _hasBegunFile) = (next, false, true, true);
         }
 
         _file ??= JournalFiles.OpenToWrite(_current.FilePath, FileMode.Open);
@@ -407,6 +420,10 @@ internal sealed class EventJournal : IDisposable
             BeforeFlush?.Invoke();
             RandomAccess.FlushToDisk(_file!);
             Flushes++;
+            if (!File.Exists(segment.FilePath) || !File.Exists(_lock.Name))
+            {
+                throw new IOException("Files of the journal were removed while it was in use.");
+            }
         }
         catch (Exception fault)
         {

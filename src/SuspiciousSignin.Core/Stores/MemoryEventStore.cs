@@ -113,8 +113,14 @@ public sealed class MemoryEventStore : IEventStore
         while (from < events.Count);
 
         _metrics?.Stored(Count);
-        var (cutoff, warnings) = (Cutoff(), new List<Warning>());
-        if (CountTooOld(events, outcome, cutoff) is > 0 and var tooOld)
+        long cutoff, fullBefore;
+        lock (_gate)
+        {
+            (cutoff, fullBefore) = (_index.Cutoff(), _index.FullBefore(outcome.Earliest));
+        }
+
+        var warnings = new List<Warning>();
+        if (CountOlder(events, outcome, long.MinValue, cutoff) is > 0 and var tooOld)
         {
             warnings.Add(new Warning(
                 "outsideRetention",
@@ -128,13 +134,13 @@ public sealed class MemoryEventStore : IEventStore
             warnings.Add(TooFarAhead(outcome.TooFarAhead));
         }
 
-        if (outcome.WithoutRoom > 0)
+        if (CountOlder(events, outcome, cutoff, fullBefore) is > 0 and var withoutRoom)
         {
             warnings.Add(new Warning(
                 "outsideCapacity",
                 $"The store holds {_options.MaxEvents} events, the most it may, and these are older than all of them: they were not stored. "
                 + "Raise Store:Memory:MaxEvents.",
-                outcome.WithoutRoom));
+                withoutRoom));
         }
 
         return new AppendResult(outcome.Duplicates, [], warnings) { Kept = new TimeWindow(cutoff - 1, latest) };
@@ -253,18 +259,12 @@ public sealed class MemoryEventStore : IEventStore
         + "POST /api/v1/events?store=false.",
         count);
 
-    private long Cutoff()
-    {
-        lock (_gate)
-        {
-            return _index.Cutoff();
-        }
-    }
-
-    /// <summary>How many of the events of an append, those that were held before left out, are too old to be held now.</summary>
-    private static int CountTooOld(IReadOnlyList<EventRecord> events, AppendOutcome outcome, long cutoff) => outcome.Earliest >= cutoff
-        ? 0
-        : Enumerable.Range(0, events.Count).Count(i => events[i].Timestamp < cutoff && !outcome.Duplicates.Contains(i));
+    /// <summary>How many of the events of an append, those that were held before left out, are of a span of time that is not held.</summary>
+    private static int CountOlder(IReadOnlyList<EventRecord> events, AppendOutcome outcome, long from, long before) =>
+        outcome.Earliest >= before
+            ? 0
+            : Enumerable.Range(0, events.Count).Count(i =>
+                events[i].Timestamp >= from && events[i].Timestamp < before && !outcome.Duplicates.Contains(i));
 
     /// <summary>Takes back the events of an earlier process with their numbers, and what it had let go.</summary>
     internal void Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)

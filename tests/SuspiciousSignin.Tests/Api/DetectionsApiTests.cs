@@ -235,6 +235,7 @@ public sealed class DetectionsApiTests
     [InlineData("""{"limit":0}""", 422, "/limit")]
     [InlineData("""{"limit":10001}""", 422, "/limit")]
     [InlineData("""{"from":"now","to":"now+7973y/y"}""", 422, "/from")]
+    [InlineData("""{"to":"now+7973y/y+1d"}""", 400, "/to")]
     [InlineData("""{"limit":""", 400, "/limit")]
     [InlineData("[]", 400, "")]
     [InlineData("""{"a\/b~":1}""", 400, "/a~1b~0")]
@@ -246,6 +247,17 @@ public sealed class DetectionsApiTests
         using var service = new TestService();
 
         Assert.Equal([pointer], (await service.RunAsync(body)).Problem(status));
+    }
+
+    [Fact]
+    public async Task An_end_that_rounds_up_beyond_all_years_is_refused_by_every_endpoint()
+    {
+        using var service = new TestService();
+        const string To = "to=now%2B7973y/y%2B1d";
+
+        Assert.Equal(["to"], (await service.PostAsync("[]", $"?{To}")).Problem(400));
+        Assert.Equal(["to"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?{To}")).Problem(400));
+        Assert.Equal(["to"], (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?{To}")).Problem(400));
     }
 
     [Theory]

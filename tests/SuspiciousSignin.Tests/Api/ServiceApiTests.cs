@@ -5,12 +5,67 @@ using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Mvc.ApiExplorer;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
+using SuspiciousSignin.Tests.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
 
 public sealed class ServiceApiTests
 {
+    [Fact]
+    public async Task A_store_that_hangs_is_asked_once_and_is_not_ready_after_five_seconds()
+    {
+        var (asked, hangs) = (0, new TaskCompletionSource());
+        var store = new InterceptedStore
+        {
+            BeforeChecking = () =>
+            {
+                Interlocked.Increment(ref asked);
+                return hangs.Task;
+            },
+        };
+        using var service = new TestService(store: store);
+        var probes = Enumerable.Range(0, 5).Select(_ => service.GetAsync("/health/ready")).ToArray();
+        while (!Task.WhenAll(probes).IsCompleted)
+        {
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+            service.Clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.All(await Task.WhenAll(probes), probe => Assert.Equal(503, (int)probe.Status));
+        Assert.Contains("did not answer within 5 seconds", (await probes[0]).Text, StringComparison.Ordinal);
+        Assert.Equal(1, asked);
+        hangs.SetResult();
+        Assert.Equal(200, (int)(await service.GetAsync("/health/ready")).Status);
+    }
+
+    [Fact]
+    public async Task The_service_stops_where_disk_and_memory_are_no_longer_the_same()
+    {
+        var folder = Directory.CreateTempSubdirectory("journal-");
+        var journal = EventJournal.Open(folder.FullName);
+        var clock = new StoppingClock(TestService.Now.ToUnixTimeMilliseconds());
+        using (var store = DurableEventStore.Open(journal, new MemoryStoreOptions { Path = folder.FullName }, new EventReaderOptions(), clock))
+        using (var service = new TestService(store: store))
+        {
+            var stopping = service.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
+            await service.PostAsync(Ecs.Batch(Ecs.SignIn()));
+            Assert.False(stopping.IsCancellationRequested);
+
+            journal.BeforeFlush = () => clock.IsStopped = true;
+            // The stand-in for a server may stop before it has answered; a real one answers first.
+            await Record.ExceptionAsync(() => service.PostAsync(Ecs.Batch(Ecs.SignIn(minutesAgo: 5))));
+            (journal.BeforeFlush, clock.IsStopped) = (null, false);
+
+            Assert.True(stopping.WaitHandle.WaitOne(TimeSpan.FromSeconds(30)));
+        }
+
+        folder.Delete(recursive: true);
+    }
+
     [Theory]
     [InlineData("::ffff:81.2.69.144")]
     [InlineData("81.2.69.144")]

@@ -21,6 +21,7 @@ internal sealed class TestService : IDisposable
     public static readonly DateTimeOffset Now = new(2026, 3, 14, 6, 0, 0, TimeSpan.Zero);
 
     private readonly WebApplicationFactory<Program> _factory;
+    private readonly IEventStore _store;
     private readonly HttpClient _client;
     private readonly LogLines _log = new();
 
@@ -70,6 +71,7 @@ internal sealed class TestService : IDisposable
         }
 
         _client = _factory.CreateClient();
+        _store = _factory.Services.GetRequiredService<IEventStore>();
     }
 
     public FakeTimeProvider Clock { get; } = new(Now);
@@ -123,12 +125,11 @@ internal sealed class TestService : IDisposable
 
     public void Dispose()
     {
-        var store = _factory.Services.GetRequiredService<IEventStore>() as IDisposable;
         _client.Dispose();
         _factory.Dispose();
 
         // The entry point lets its host go on a thread of its own, and the factory may return while that one is still at it.
-        store?.Dispose();
+        (_store as IDisposable)?.Dispose();
     }
 
     /// <summary>The settings of one key.</summary>

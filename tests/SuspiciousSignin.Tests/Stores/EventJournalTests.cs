@@ -229,14 +229,16 @@ public sealed class EventJournalTests : IDisposable
     [Fact]
     public async Task What_is_on_the_disk_but_not_in_memory_is_told_as_such_and_is_there_after_a_restart()
     {
-        var (options, clock) = (new MemoryStoreOptions { Path = Image("lost") }, new StoppingClock());
+        var (options, clock) = (new MemoryStoreOptions { Path = Image("lost") }, new StoppingClock(Now));
         using (var store = DurableEventStore.Open(options, new EventReaderOptions(), clock))
         {
             await store.AppendAsync(await BatchAsync(2), CancellationToken.None);
-            clock.IsStopped = true;
+            Assert.False(store.OutOfStep.IsCompleted);
+            store.Journal.BeforeFlush = () => clock.IsStopped = true;
             var told = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(3), CancellationToken.None));
-            clock.IsStopped = false;
+            (store.Journal.BeforeFlush, clock.IsStopped) = (null, false);
 
+            Assert.True(store.OutOfStep.IsCompletedSuccessfully);
             Assert.Contains("on the disk could not be loaded into memory", told.Message, StringComparison.Ordinal);
             var health = await store.CheckAsync(CancellationToken.None);
             Assert.False(health.IsReady);
@@ -248,6 +250,42 @@ public sealed class EventJournalTests : IDisposable
         using var again = DurableEventStore.Open(options, new EventReaderOptions(), clock);
         Assert.Equal(5, again.Count);
         Assert.True((await again.CheckAsync(CancellationToken.None)).IsReady);
+    }
+
+    [Fact]
+    public async Task Nothing_is_acknowledged_once_files_of_the_journal_were_removed()
+    {
+        foreach (var name in new[] { "lock", "*.journal", "*" })
+        {
+            var options = new MemoryStoreOptions { Path = Image("removed") };
+            Directory.CreateDirectory(options.Path!);
+            using (var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds())))
+            {
+                await store.AppendAsync(await BatchAsync(2), CancellationToken.None);
+                foreach (var file in Directory.EnumerateFiles(options.Path!, name).ToArray())
+                {
+                    File.Delete(file);
+                }
+
+                await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(3), CancellationToken.None));
+                Assert.Equal(2, store.Count);
+            }
+
+            Directory.Delete(options.Path!, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_folder_may_be_named_with_a_slash_behind_it()
+    {
+        var options = new MemoryStoreOptions { Path = Image("slash") + Path.DirectorySeparatorChar };
+        using (var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds())))
+        {
+            await store.AppendAsync(await BatchAsync(2), CancellationToken.None);
+        }
+
+        await using var output = new StringWriter();
+        Assert.Equal(0, await Commands.RunAsync(["journal", "mend", options.Path], output));
     }
 
     [Fact]
@@ -819,7 +857,7 @@ public sealed class EventJournalTests : IDisposable
 
     private static async Task<IReadOnlyList<EventRecord>> BatchAsync(int count, long at = Now, int ahead = 0)
     {
-        var documents = Enumerable.Range(0, count).Select(i => Document(null, i < ahead ? at + (10_000 * Hour) : at + i, $"{i}"));
+        var documents = Enumerable.Range(0, count).Select(i => Document(null, i < ahead ? at + (23 * Hour) : at + i, $"{i}"));
         return (await Engine.ReadAsync(new StringBuilder("[").AppendJoin(',', documents).Append(']').ToString())).Events;
     }
 
@@ -866,12 +904,4 @@ public sealed class EventJournalTests : IDisposable
     private string Image(string name) => Path.Combine(_folder, name);
 
     private string FileOf(string folder) => Path.Combine(_folder, folder, JournalSegment.NameOf(1));
-
-    /// <summary>A clock that fails, as nothing else in the way of events into memory does.</summary>
-    private sealed class StoppingClock : TimeProvider
-    {
-        public bool IsStopped { get; set; }
-
-        public override DateTimeOffset GetUtcNow() => IsStopped ? throw new InvalidOperationException("The clock stopped.") : DateTimeOffset.FromUnixTimeMilliseconds(Now);
-    }
 }
