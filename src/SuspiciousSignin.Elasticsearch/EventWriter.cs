@@ -18,6 +18,13 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
     /// <summary>Where a document keeps the <c>_id</c> and <c>_index</c> it came with; Elasticsearch takes neither as a field.</summary>
     public const string ProvenanceField = "suspicious_signin";
 
+    /// <summary>What no document may have at its root, as exports of searches do: Elasticsearch refuses it, or counts by it.</summary>
+    private static readonly HashSet<string> MetadataFields = new(StringComparer.Ordinal)
+    {
+        "_id", "_index", "_type", "_source", "_routing", "_version", "_seq_no", "_primary_term", "_field_names", "_ignored", "_ignored_source",
+        "_doc_count", "_nested_path", "_tier", "_size", "_feature", "_data_stream_timestamp", "_tsid", "_ts_routing_hash", "_inference_fields",
+    };
+
     private static readonly JsonDocumentOptions ReadOptions = new() { MaxDepth = 1000 };
     private static readonly JsonWriterOptions WriteOptions = new() { MaxDepth = 1000, SkipValidation = true };
 
@@ -160,7 +167,7 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         json.WriteStartObject();
         foreach (var member in root.EnumerateObject())
         {
-            if (!(member.NameEquals("_id") || member.NameEquals("_index") || IsProvenance(member.Name)
+            if (!(MetadataFields.Contains(member.Name) || IsProvenance(member.Name)
                 || (preset is not null && member.NameEquals("event.dataset"))))
             {
                 json.WritePropertyName(member.Name);
@@ -199,9 +206,13 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         || (root.TryGetProperty("event", out var nested)
             && Objects(nested).Any(each => each.TryGetProperty("dataset", out var dataset) && HasValue(dataset)));
 
-    // An array is its members, and null is no value, as Elasticsearch has it.
-    private static bool HasValue(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().Any(HasValue) : value.ValueKind != JsonValueKind.Null;
+    // An array is its members, and neither null nor what is too long is a value, as Elasticsearch has it.
+    private static bool HasValue(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Array => value.EnumerateArray().Any(HasValue),
+        JsonValueKind.String => value.GetString()!.Length <= EventReaderOptions.MaxTextLength,
+        _ => value.ValueKind != JsonValueKind.Null,
+    };
 
     private static IEnumerable<JsonElement> Objects(JsonElement value) =>
         value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().SelectMany(Objects)
@@ -301,8 +312,8 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
         }
 
         /// <summary>
-        /// Whether an error with status 400 is of the document. Elasticsearch answers 400 also where it cannot create the index (the limit of
-        /// shards, elastic/elasticsearch#70349), where the index is closed, and where the pipeline is not there.
+        /// Whether an error with status 400 is of the document. Elasticsearch answers 400 also where it cannot create the index (the limit
+        /// of shards, elastic/elasticsearch#70349), where the index is closed, and where the pipeline is not there.
         /// </summary>
         private static bool ConcernsDocument(string type, string reason) => type switch
         {

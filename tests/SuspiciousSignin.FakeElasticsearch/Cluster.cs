@@ -484,6 +484,15 @@ public sealed partial class FakeCluster
         using var parsed = JsonDocument.Parse(json);
         if (parsed.RootElement.ValueKind != JsonValueKind.Object)
             throw new ElasticsearchException(400, "document_parsing_exception", "[1:1] failed to parse, document is not an object");
+        foreach (var name in parsed.RootElement.EnumerateObject().Select(member => member.Name))
+        {
+            if (name is "_id" or "_index" or "_source" or "_routing" or "_version" or "_seq_no" or "_field_names" or "_ignored")
+                throw new ElasticsearchException(400, "document_parsing_exception", $"[1:1] Field [{name}] is a metadata field and cannot be added inside a document. Use the index API request parameters.");
+            if (name.Trim().Length == 0 || name.StartsWith('.') || name.EndsWith('.') || name.Contains("..", StringComparison.Ordinal))
+                throw new ElasticsearchException(400, "document_parsing_exception", $"[1:1] field name [{name}] makes object resolution ambiguous");
+        }
+
+        RefuseRepeatedKeys(parsed.RootElement);
         var fields = index.Mapping.Parse(id, parsed.RootElement);
         if (index.DataStream is not null && !fields.Fields.ContainsKey("@timestamp"))
             throw new ElasticsearchException(400, "document_parsing_exception", "[1:1] data stream timestamp field [@timestamp] is missing");
@@ -494,6 +503,25 @@ public sealed partial class FakeCluster
         index.Versions.Add(stored);
         index.Latest[id] = stored;
         return stored;
+    }
+
+    // Jackson reads documents with STRICT_DUPLICATE_DETECTION.
+    private static void RefuseRepeatedKeys(JsonElement element)
+    {
+        if (element.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var item in element.EnumerateArray()) RefuseRepeatedKeys(item);
+        }
+        else if (element.ValueKind == JsonValueKind.Object)
+        {
+            var seen = new HashSet<string>(StringComparer.Ordinal);
+            foreach (var member in element.EnumerateObject())
+            {
+                if (!seen.Add(member.Name))
+                    throw new ElasticsearchException(400, "document_parsing_exception", $"[1:1] Duplicate field '{member.Name}'");
+                RefuseRepeatedKeys(member.Value);
+            }
+        }
     }
 
     internal bool Delete(FakeIndex index, string id, bool refreshed)

@@ -249,12 +249,7 @@ internal sealed class IndexMapping
                     }
 
                     if (leaf.Type == "geo_point") return;
-                    if (leaf.IgnoreMalformed)
-                    {
-                        walk.Ignored.Add(path);
-                        return;
-                    }
-
+                    // Whatever ignore_malformed says: it does not cover objects.
                     throw Unparsable(walk.Id, path, leaf.Type, element.GetRawText(), new JsonObject
                     {
                         ["type"] = "illegal_state_exception",

@@ -72,7 +72,9 @@ internal static class Observability
         });
     }
 
-    /// <summary>Asks the store, once for all who want to know meanwhile: they need no key, and a cluster that hangs is slow to say so.</summary>
+    /// <summary>
+    /// Asks the store, once for all who want to know meanwhile: they need no key, and a cluster that hangs is slow to say so.
+    /// </summary>
     private sealed class StoreHealthCheck(IEventStore store, TimeProvider clock) : IHealthCheck
     {
         private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);

@@ -76,7 +76,7 @@ internal sealed class Texts
             string? least = null;
             foreach (var (of, text) in _values)
             {
-                least = of == field && text.Length > 0 && (least is null || string.CompareOrdinal(text, least) < 0) ? text : least;
+                least = of == field && text.Length > 0 && (least is null || CompareAsUtf8(text, least) < 0) ? text : least;
             }
 
             if (least is not null)
@@ -86,6 +86,15 @@ internal sealed class Texts
         }
 
         return null;
+    }
+
+    /// <summary>In the order of their bytes in UTF-8, which is not that of their UTF-16: surrogates stand for what comes last.</summary>
+    private static int CompareAsUtf8(string left, string right)
+    {
+        var at = left.AsSpan().CommonPrefixLength(right);
+        return at == left.Length || at == right.Length ? left.Length - right.Length : Rank(left[at]) - Rank(right[at]);
+
+        static int Rank(char character) => char.IsSurrogate(character) ? char.MaxValue + character : character;
     }
 
     public bool HasAny(params ReadOnlySpan<EcsField> fields) => Any(fields) is not null;

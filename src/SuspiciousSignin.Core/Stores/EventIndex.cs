@@ -400,7 +400,9 @@ internal sealed class EventIndex
     /// <summary>The earliest time that is not too old to be kept, milliseconds since the epoch.</summary>
     public long Cutoff() => Math.Min(Newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
 
-    /// <summary>The time before which nothing is held for want of room, milliseconds since the epoch; the least there is where there is room.</summary>
+    /// <summary>
+    /// The time before which nothing is held for want of room, milliseconds since the epoch; the least there is where there is room.
+    /// </summary>
     /// <param name="earliest">The earliest time that is asked about.</param>
     public long FullBefore(long earliest)
     {

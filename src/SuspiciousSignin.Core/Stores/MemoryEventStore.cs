@@ -23,8 +23,8 @@ public sealed class MemoryStoreOptions
     public string? Path { get; set; }
 
     /// <summary>
-    /// How far after now an event may be dated to be kept: a day, more than any time zone is wrong by. The oldest go first where there is no
-    /// room, so events of years to come would push out all others, and never go themselves.
+    /// How far after now an event may be dated to be kept: a day, more than any time zone is wrong by. The oldest go first where there is
+    /// no room, so events of years to come would push out all others, and never go themselves.
     /// </summary>
     internal TimeSpan MaxAhead { get; init; } = TimeSpan.FromDays(1);
 }
@@ -138,8 +138,8 @@ public sealed class MemoryEventStore : IEventStore
         {
             warnings.Add(new Warning(
                 "outsideCapacity",
-                $"The store holds {_options.MaxEvents} events, the most it may, and these are older than all of them: they were not stored. "
-                + "Raise Store:Memory:MaxEvents.",
+                $"The store holds {_options.MaxEvents} events, the most it may, and these are older than all of them: they were not stored."
+                + " Raise Store:Memory:MaxEvents.",
                 withoutRoom));
         }
 
@@ -259,7 +259,9 @@ public sealed class MemoryEventStore : IEventStore
         + "POST /api/v1/events?store=false.",
         count);
 
-    /// <summary>How many of the events of an append, those that were held before left out, are of a span of time that is not held.</summary>
+    /// <summary>
+    /// How many of the events of an append, those that were held before left out, are of a span of time that is not held.
+    /// </summary>
     private static int CountOlder(IReadOnlyList<EventRecord> events, AppendOutcome outcome, long from, long before) =>
         outcome.Earliest >= before
             ? 0

@@ -246,6 +246,39 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task The_least_of_several_values_is_that_of_their_bytes_in_UTF_8()
+    {
+        var store = Create();
+        await AppendAsync(store, NetworkAlert(Now), SignIn(Now, more: ",\"user.name\":[\"\U0001F600\",\"\uFF5E\"]"));
+
+        Assert.Equal("\uFF5E", Assert.Single(Assert.Single((await CorrelateAsync(store)).Findings).Users).Name);
+    }
+
+    [Fact]
+    public async Task Accounts_are_told_apart_by_up_to_1024_characters_of_a_name()
+    {
+        var store = Create();
+        var (name, tooLong) = (new string('\u00e9', 1_023), new string('a', 1_025));
+        await AppendAsync(store, [NetworkAlert(Now), .. new[] { name + "x", name + "y", tooLong }.Select(user => SignIn(Now, more: $",\"user.name\":\"{user}\""))]);
+
+        var users = Assert.Single((await CorrelateAsync(store)).Findings).Users;
+
+        Assert.Equal([name + "x", name + "y", null], users.Select(user => user.Name).OrderBy(user => user is null).ThenBy(user => user, StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Members_that_exports_of_searches_have_at_the_root_are_no_reason_to_refuse_an_event()
+    {
+        var store = Create();
+        const string Metadata = ""","_version":1,"_seq_no":7,"_routing":"a","_ignored":["message"],"_doc_count":5,"_score":1.5""";
+
+        var result = await AppendAsync(store, SignIn(Now, more: Metadata), NetworkAlert(Now));
+
+        Assert.Empty(result.Rejected);
+        Assert.Equal(1, Assert.Single((await CorrelateAsync(store)).Findings).Counts.AzureSignIn);
+    }
+
+    [Fact]
     public async Task Each_of_many_rule_names_of_one_event_is_told()
     {
         var store = Create();
