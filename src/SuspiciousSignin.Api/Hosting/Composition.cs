@@ -6,6 +6,8 @@ using System.Threading.RateLimiting;
 using FluentValidation;
 using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
+using Microsoft.AspNetCore.RateLimiting;
+using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Ips;
@@ -95,12 +97,22 @@ internal static class Composition
         services.AddRateLimiter(limiter =>
         {
             limiter.OnRejected = Problems.WriteTooManyAsync;
+            // First that of the caller: what one caller sends beyond it waits in a queue of its own, before nobody else.
+            limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, (string? Policy, string? Caller)>(context =>
+            {
+                var policy = context.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName;
+                return policy is null
+                    ? RateLimitPartition.GetNoLimiter<(string? Policy, string? Caller)>(default)
+                    : RateLimitPartition.GetConcurrencyLimiter(
+                        (Policy: (string?)policy, Caller: Access.CallerOf(context.User)),
+                        key => context.RequestServices.GetRequiredService<RunOptions>().BoundOf(key.Caller));
+            });
             // Apart, so that senders who take their time keep nobody from asking.
             foreach (var policy in (string[])[RunsPolicy, BatchesPolicy])
             {
                 limiter.AddPolicy(policy, context =>
                     RateLimitPartition.GetConcurrencyLimiter(
-                        policy, _ => context.RequestServices.GetRequiredService<RunOptions>().ToLimiterOptions()));
+                        policy, _ => context.RequestServices.GetRequiredService<RunOptions>().BoundOfAll()));
             }
         });
         return services;

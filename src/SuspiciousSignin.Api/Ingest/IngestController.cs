@@ -49,7 +49,7 @@ public sealed partial class IngestController(
             return Error(StatusCodes.Status415UnsupportedMediaType, "Send application/x-ndjson or application/json in UTF-8.");
         }
 
-        using var lease = await limiter.AcquireAsync(cancellationToken);
+        using var lease = await limiter.AcquireAsync(Access.CallerOf(User), cancellationToken);
         using var toRefuse = lease.IsAcquired ? null : limiter.AcquireToRefuse();
         if (toRefuse is { IsAcquired: false })
         {

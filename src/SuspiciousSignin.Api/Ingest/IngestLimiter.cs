@@ -9,17 +9,22 @@ namespace SuspiciousSignin.Api.Ingest;
 /// </summary>
 public sealed class IngestLimiter : IDisposable
 {
-    private readonly ConcurrencyLimiter _limiter;
+    private readonly PartitionedRateLimiter<string?> _limiter;
     private readonly ConcurrencyLimiter _refused;
 
     internal IngestLimiter(RunOptions options)
     {
-        _limiter = new ConcurrencyLimiter(options.ToLimiterOptions());
+        _limiter = PartitionedRateLimiter.CreateChained(
+            PartitionedRateLimiter.Create<string?, string>(
+                caller => RateLimitPartition.GetConcurrencyLimiter(caller ?? "", _ => options.BoundOf(caller))),
+            PartitionedRateLimiter.Create<string?, string>(
+                _ => RateLimitPartition.GetConcurrencyLimiter("", _ => options.BoundOfAll())));
         _refused = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = options.MaxConcurrent, QueueLimit = 0 });
     }
 
-    /// <summary>Waits for a place; a lease that is not acquired means that too many wait already.</summary>
-    public ValueTask<RateLimitLease> AcquireAsync(CancellationToken cancellationToken) => _limiter.AcquireAsync(1, cancellationToken);
+    /// <summary>Waits for a place; a lease that is not acquired means that too many requests of the caller wait already.</summary>
+    public ValueTask<RateLimitLease> AcquireAsync(string? caller, CancellationToken cancellationToken) =>
+        _limiter.AcquireAsync(caller, 1, cancellationToken);
 
     /// <summary>
     /// A place for a request that is refused item by item, for which it has to be read; a lease that is not acquired means that even those

@@ -68,8 +68,10 @@ public sealed record BodyLimits(
 public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, int MaxTextLength);
 
 /// <summary>Bounds of runs.</summary>
-/// <param name="MaxConcurrent">Concurrent runs; likewise batches, and bulk requests (<c>Runs:MaxConcurrent</c>).</param>
-/// <param name="MaxQueued">How many more of each wait; one more is 429 (<c>Runs:MaxQueued</c>).</param>
+/// <param name="MaxConcurrent">
+/// Concurrent runs; likewise batches, and bulk requests (<c>Runs:MaxConcurrent</c>). One caller with a credential has at most all but one.
+/// </param>
+/// <param name="MaxQueued">How many more of each wait of one caller; one more is 429 (<c>Runs:MaxQueued</c>).</param>
 /// <param name="MaxWindow">The longest window; a longer one is 422 (<c>Runs:MaxWindow</c>).</param>
 /// <param name="MaxAddresses">The most <c>sourceIps</c>; more are 422 (<c>Runs:MaxAddresses</c>).</param>
 /// <param name="MaxAlerts">The greatest <c>limit</c>.</param>

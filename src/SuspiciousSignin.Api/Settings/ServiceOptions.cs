@@ -31,14 +31,28 @@ internal sealed class StoreOptions
 /// <summary>How many runs may go on at once, and what they count (section <c>Runs</c>).</summary>
 public sealed class RunOptions
 {
-    /// <summary>Concurrent runs; likewise batches, and bulk requests. Default 8; 1 to 1,000.</summary>
+    /// <summary>
+    /// Concurrent runs; likewise batches, and bulk requests. One caller with a credential has at most all but one. Default 8; 1 to 1,000.
+    /// </summary>
     public int MaxConcurrent { get; set; } = 8;
 
-    /// <summary>How many more of each may wait; one more is answered 429. Default 16; 0 to 10,000.</summary>
+    /// <summary>How many more of each may wait of one caller; one more is answered 429. Default 16; 0 to 10,000.</summary>
     public int MaxQueued { get; set; } = 16;
 
-    /// <summary>The bound of one kind: runs, batches or bulk requests.</summary>
-    internal ConcurrencyLimiterOptions ToLimiterOptions() => new() { PermitLimit = MaxConcurrent, QueueLimit = MaxQueued };
+    /// <summary>
+    /// The bound of one kind (runs, batches or bulk requests) of all callers. No more wait here than their own bounds let through.
+    /// </summary>
+    internal ConcurrencyLimiterOptions BoundOfAll() => new() { PermitLimit = MaxConcurrent, QueueLimit = int.MaxValue };
+
+    /// <summary>
+    /// The bound of one kind of one caller, which leaves a place to others. Null is everybody where no credential is needed: there are no
+    /// others.
+    /// </summary>
+    internal ConcurrencyLimiterOptions BoundOf(string? caller) => new()
+    {
+        PermitLimit = caller is null ? MaxConcurrent : Math.Max(1, MaxConcurrent - 1),
+        QueueLimit = MaxQueued,
+    };
 
     /// <summary>The longest window of a run. Default 3,660 days; 8 hours to 36,600 days.</summary>
     public TimeSpan MaxWindow { get; set; } = TimeSpan.FromDays(3660);

@@ -6,7 +6,9 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Tests.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -158,6 +160,84 @@ public sealed class LimitsTests : IDisposable
 
         Assert.Equal((429, "es_rejected_execution_exception"), ((int)answer.Status, (string?)answer.Json!["error"]!["type"]));
         Assert.NotNull(answer.Headers.RetryAfter);
+    }
+
+    [Theory]
+    [InlineData("GET", "/api/v1/ips/8.8.8.8/alerts", 8)]
+    [InlineData("POST", "/api/v1/events", 8)]
+    [InlineData("POST", "/_bulk", 8)]
+    [InlineData("GET", "/api/v1/ips/8.8.8.8/alerts", 2)]
+    [InlineData("POST", "/_bulk", 2)]
+    public async Task A_noisy_key_keeps_no_other_from_its_place(string method, string path, int places)
+    {
+        var running = 0;
+        var busy = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var service = new TestService(
+            store: InterceptedStore.Before(() =>
+            {
+                var count = Interlocked.Increment(ref running);
+                if (count == places - 1)
+                {
+                    busy.SetResult();
+                }
+
+                return count < places ? release.Task : Task.CompletedTask;
+            }),
+            settings:
+            [
+                .. TestService.KeySettings(0, "noisy", "N", "events:write", "alerts:read"), .. TestService.KeySettings(1, "other", "O", "events:write", "alerts:read"),
+                ("Runs:MaxConcurrent", $"{places}"), ("Runs:MaxQueued", "4"),
+            ]);
+
+        var noise = Enumerable.Range(0, 60).Select(_ => SendAsync("N")).ToList();
+        await busy.Task.WaitAsync(Hung);
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal("200", Outcome(await SendAsync("O").WaitAsync(Hung)));
+        }
+
+        // The rest of its own bound waits, and what is beyond is refused.
+        while (noise.Count(task => task.IsCompleted) < 60 - (places - 1) - 4)
+        {
+            await Task.WhenAny(noise.Where(task => !task.IsCompleted)).WaitAsync(Hung);
+        }
+
+        release.SetResult();
+        Assert.Equal(places - 1 + 4, (await Task.WhenAll(noise)).Count(answer => Outcome(answer) == "200"));
+
+        Task<Answer> SendAsync(string key) => service.SendAsync(
+            new HttpMethod(method),
+            path,
+            method == "GET" ? null : TestService.Content(path == "/_bulk" ? "{\"create\":{\"_index\":\"x\"}}\n" + Ecs.SignIn() + "\n" : Ecs.Batch(Ecs.SignIn()), path == "/_bulk" ? "application/x-ndjson" : "application/json"),
+            null,
+            ("X-API-Key", key));
+
+        // A bulk request is put off item by item.
+        static string Outcome(Answer answer) =>
+            answer.Text.Contains("es_rejected_execution_exception", StringComparison.Ordinal) ? "429" : $"{(int)answer.Status}";
+    }
+
+    [Fact]
+    public async Task Of_a_single_place_another_caller_has_the_next_turn()
+    {
+        using var limiter = new IngestLimiter(new RunOptions { MaxConcurrent = 1, MaxQueued = 1 });
+
+        var running = await limiter.AcquireAsync("noisy", CancellationToken.None);
+        var waiting = limiter.AcquireAsync("noisy", CancellationToken.None).AsTask();
+        using var refused = await limiter.AcquireAsync("noisy", CancellationToken.None);
+        var other = limiter.AcquireAsync("other", CancellationToken.None).AsTask();
+        Assert.False(refused.IsAcquired);
+        running.Dispose();
+
+        using (var lease = await other.WaitAsync(Hung))
+        {
+            Assert.True(lease.IsAcquired);
+            Assert.False(waiting.IsCompleted);
+        }
+
+        using var last = await waiting.WaitAsync(Hung);
+        Assert.True(last.IsAcquired);
     }
 
     // Against a process of its own: what follows is of the server and of memory.
