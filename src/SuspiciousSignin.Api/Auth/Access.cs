@@ -79,6 +79,7 @@ internal static partial class Access
         services.AddAuthentication(ApiKeys.Scheme)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeys.Scheme, configureOptions: null)
             .AddJwtBearer();
+        services.AddSingleton<ProviderKeys>();
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<AuthOptions, TimeProvider>(Configure);
         services.AddAuthorization();
         services.AddOptions<AuthorizationOptions>().Configure<AuthOptions>((authorization, auth) =>

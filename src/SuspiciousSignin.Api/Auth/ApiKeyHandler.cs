@@ -25,7 +25,7 @@ internal sealed partial class ApiKeyHandler(
     UrlEncoder encoder,
     AuthOptions auth,
     FailedAttempts failures,
-    IOptionsMonitor<JwtBearerOptions> jwt,
+    ProviderKeys provider,
     TimeProvider clock)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
@@ -39,7 +39,8 @@ internal sealed partial class ApiKeyHandler(
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var keys = KeysOf(Request);
-        if (keys.Count == 0 || !auth.HasCredentials)
+        // Whoever needs no credential is not to cost a check of one.
+        if (keys.Count == 0 || !auth.HasCredentials || Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null)
         {
             return AuthenticateResult.NoResult();
         }
@@ -57,6 +58,19 @@ internal sealed partial class ApiKeyHandler(
 
         if (auth.Jwt.Authority is not null && IsBearer(Request))
         {
+            _hint = "The token is not valid here, or no longer.";
+            if (!new JsonWebTokenHandler().CanReadToken(keys[0].Key))
+            {
+                return Refuse(() => Log.BadToken(Logger, "it is none"));
+            }
+
+            if (!await provider.AreKnownAsync(Context.RequestAborted))
+            {
+                // No failed attempt: nobody can tell whether the token is good, and it may be.
+                _isProviderAway = true;
+                return AuthenticateResult.Fail("The provider's keys are not known.");
+            }
+
             var token = await Context.AuthenticateAsync(JwtBearerDefaults.AuthenticationScheme);
             if (token.Succeeded)
             {
@@ -71,14 +85,6 @@ internal sealed partial class ApiKeyHandler(
                     JwtBearerDefaults.AuthenticationScheme);
             }
 
-            if (await IsProviderAwayAsync(keys[0].Key))
-            {
-                // No failed attempt: nobody can tell whether the token is good, and it may be.
-                _isProviderAway = true;
-                return AuthenticateResult.Fail("The provider's keys are not known.");
-            }
-
-            _hint = "The token is not valid here, or no longer.";
             return Refuse(() => Log.BadToken(Logger, token.Failure?.GetType().Name));
         }
 
@@ -183,32 +189,6 @@ internal sealed partial class ApiKeyHandler(
         return AuthenticateResult.Fail("No valid credential.");
     }
 
-    /// <summary>Whether this may be a good token, but the provider's keys were never to be had.</summary>
-    private async Task<bool> IsProviderAwayAsync(string token)
-    {
-        if (!new JsonWebTokenHandler().CanReadToken(token)
-            || jwt.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is not { } provider)
-        {
-            return false;
-        }
-
-        try
-        {
-            await provider.GetConfigurationAsync(Context.RequestAborted);
-            return false;
-        }
-        catch (InvalidOperationException unreachable)
-        {
-            // Counted for the log only, which is not to be filled from outside.
-            if (failures.Counter.Add("provider").Count <= auth.MaxFailures)
-            {
-                Log.NoProvider(Logger, unreachable);
-            }
-
-            return true;
-        }
-    }
-
     /// <summary>The header as it came: sent twice, it is no key that anybody has.</summary>
     private static string? HeaderKeyOf(HttpRequest request) => request.Headers["X-API-Key"].ToString() is { Length: > 0 } key ? key : null;
 
@@ -277,9 +257,5 @@ internal sealed partial class ApiKeyHandler(
         [LoggerMessage(5, LogLevel.Warning,
             "Too many failed attempts from {Address}: they are answered 429 and not logged for {Seconds:0} s")]
         public static partial void Throttled(ILogger logger, System.Net.IPAddress? address, double seconds);
-
-        [LoggerMessage(6, LogLevel.Warning,
-            "The OpenID Connect provider cannot be asked for its keys; calls with its tokens are answered 503")]
-        public static partial void NoProvider(ILogger logger, Exception exception);
     }
 }

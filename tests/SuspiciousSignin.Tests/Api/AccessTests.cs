@@ -8,6 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Protocols;
 using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
 using SuspiciousSignin.Api.Auth;
@@ -297,9 +298,46 @@ public sealed class AccessTests : IDisposable
             Assert.Equal(TimeSpan.FromSeconds(10), answer.Headers.RetryAfter?.Delta);
         }
 
-        Assert.Equal(2, service.Log.Count(line => line.Contains("The OpenID Connect provider cannot be asked", StringComparison.Ordinal)));
+        // A failure is the answer for a while, so that it is logged once.
+        Assert.Single(service.Log, line => line.Contains("The OpenID Connect provider cannot be asked", StringComparison.Ordinal));
         (await BearerAsync(service, "no token")).Problem(401);
         Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, "K")).Status);
+    }
+
+    [Fact]
+    public async Task Until_the_keys_of_the_provider_are_known_all_calls_wait_for_one_fetch_and_a_failure_is_the_answer_for_a_while()
+    {
+        var provider = new SlowProvider();
+        using var service = NewService(services => services.Configure<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme, jwt => jwt.ConfigurationManager = provider));
+        using var gone = new CancellationTokenSource();
+
+        var left = service.SendAsync(HttpMethod.Get, Rule, null, null, gone.Token, ("Authorization", "Bearer " + TokenOf("good")));
+        await provider.Asked.WaitAsync();
+        var calls = Enumerable.Range(0, 20).Select(_ => BearerAsync(service, TokenOf("good"))).ToList();
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        provider.Answer.SetException(new InvalidOperationException("Nobody is there."));
+        Assert.All(await Task.WhenAll(calls), answer => answer.Problem(503));
+        (await BearerAsync(service, TokenOf("good"))).Problem(503);
+        Assert.Equal(1, provider.Fetches);
+
+        provider.Answer = new TaskCompletionSource<OpenIdConnectConfiguration>();
+        provider.Answer.SetResult(Configuration());
+        service.Clock.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good"))).Status);
+    }
+
+    [Theory]
+    [InlineData("/health/live", 200)]
+    [InlineData("/openapi/v1.json", 200)]
+    [InlineData("/nothing/there", 404)]
+    public async Task Where_no_credential_is_needed_none_is_checked(string path, int status)
+    {
+        var provider = new SlowProvider();
+        using var service = NewService(services => services.Configure<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme, jwt => jwt.ConfigurationManager = provider));
+
+        Assert.Equal(status, (int)(await service.SendAsync(HttpMethod.Get, path, null, null, ("Authorization", "Bearer " + TokenOf("good")))).Status);
+        Assert.Equal(0, provider.Fetches);
     }
 
     private static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text));
@@ -308,15 +346,13 @@ public sealed class AccessTests : IDisposable
 
     private static Task<Answer> BearerAsync(TestService service, string token) => service.SendAsync(HttpMethod.Get, Rule, null, null, ("Authorization", "Bearer " + token));
 
-    private TestService NewServiceWithProvider(params (string Key, string Value)[] settings) => new(
-        "Production",
-        null,
-        services => services.Configure<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme, jwt => jwt.Configuration = new OpenIdConnectConfiguration
-        {
-            Issuer = Issuer,
-            SigningKeys = { new RsaSecurityKey(_rsa) { KeyId = "k1" } },
-        }),
-        [("Auth:Jwt:Authority", Issuer), ("Auth:Jwt:Audience", Audience), .. settings]);
+    private TestService NewServiceWithProvider(params (string Key, string Value)[] settings) => NewService(
+        services => services.Configure<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme, jwt => jwt.Configuration = Configuration()), settings);
+
+    private static TestService NewService(Action<IServiceCollection> configure, params (string Key, string Value)[] settings) =>
+        new("Production", null, configure, [("Auth:Jwt:Authority", Issuer), ("Auth:Jwt:Audience", Audience), .. settings]);
+
+    private OpenIdConnectConfiguration Configuration() => new() { Issuer = Issuer, SigningKeys = { new RsaSecurityKey(_rsa) { KeyId = "k1" } } };
 
     private string TokenOf(string kind, string client = "playbook")
     {
@@ -359,6 +395,30 @@ public sealed class AccessTests : IDisposable
     {
         // The same claims, but for the scope.
         public static string Encode(string payload) => Base64UrlEncoder.Encode(Base64UrlEncoder.Decode(payload).Replace("rule:read", "alerts:read rule:read", StringComparison.Ordinal));
+    }
+
+    /// <summary>A provider that answers when the test says so.</summary>
+    private sealed class SlowProvider : IConfigurationManager<OpenIdConnectConfiguration>
+    {
+        private int _fetches;
+
+        public SemaphoreSlim Asked { get; } = new(0);
+
+        public TaskCompletionSource<OpenIdConnectConfiguration> Answer { get; set; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public int Fetches => _fetches;
+
+        public Task<OpenIdConnectConfiguration> GetConfigurationAsync(CancellationToken cancel)
+        {
+            Interlocked.Increment(ref _fetches);
+            Asked.Release();
+            return Answer.Task;
+        }
+
+        public void RequestRefresh()
+        {
+            // There is nothing newer.
+        }
     }
 
     /// <summary>Requests as if they came from an address.</summary>
