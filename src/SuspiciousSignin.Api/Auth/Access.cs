@@ -101,7 +101,7 @@ internal static partial class Access
     public static void UseAccess(this WebApplication app)
     {
         var auth = app.Services.GetRequiredService<AuthOptions>();
-        WarnAtStart(auth, app.Services.GetRequiredService<TimeProvider>(), app.Logger);
+        WarnAtStart(auth, app.Configuration, app.Services.GetRequiredService<TimeProvider>(), app.Logger);
         if (!auth.HasCredentials && !auth.AllowAnonymous)
         {
             app.Use((context, next) => IsThisMachine(context)
@@ -110,6 +110,18 @@ internal static partial class Access
                     context,
                     StatusCodes.Status403Forbidden,
                     "Without keys, Development answers this machine only, under its own names. Configure a key: README, 'Keys'."));
+        }
+
+        if (!auth.HasCredentials)
+        {
+            app.Use((context, next) =>
+                context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null && IsOfForeignPage(context.Request)
+                    ? Problems.WriteAsync(
+                        context,
+                        StatusCodes.Status403Forbidden,
+                        "Without keys, web pages of other sites are not answered: whoever opened one did not mean to call. "
+                        + "Call from a program or from Swagger UI here, or configure a key: README, 'Keys'.")
+                    : next(context));
         }
 
         app.UseAuthentication();
@@ -194,13 +206,30 @@ internal static partial class Access
             && (host is "[::1]" or "127.0.0.1" or "" || host.Equals("localhost", StringComparison.OrdinalIgnoreCase));
     }
 
-    private static void WarnAtStart(AuthOptions auth, TimeProvider clock, ILogger logger)
+    // A browser sends some requests for any page without asking first. It says for whom in headers that no page can set; programs send
+    // neither. Behind a proxy only the first is sure to fit the name that the page was opened under, but browsers send it over HTTPS and
+    // to this machine only.
+    private static bool IsOfForeignPage(HttpRequest request)
+    {
+        var (site, origin) = (request.Headers["Sec-Fetch-Site"].ToString(), request.Headers.Origin.ToString());
+        return site.Length > 0
+            ? site is not ("same-origin" or "none")
+            : origin.Length > 0
+                && !(Uri.TryCreate(origin, UriKind.Absolute, out var page)
+                    && page.Authority.Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase));
+    }
+
+    private static void WarnAtStart(AuthOptions auth, IConfiguration configuration, TimeProvider clock, ILogger logger)
     {
         if (!auth.HasCredentials)
         {
             if (auth.AllowAnonymous)
             {
                 Log.Open(logger);
+                if (configuration["AllowedHosts"] is null or "" or "*")
+                {
+                    Log.AnyHost(logger);
+                }
             }
             else
             {
@@ -249,5 +278,9 @@ internal static partial class Access
 
         [LoggerMessage(3, LogLevel.Warning, "API key {Name} expired or expires soon: {Expires:u}")]
         public static partial void Expires(ILogger logger, string name, DateTimeOffset expires);
+
+        [LoggerMessage(4, LogLevel.Warning,
+            "AllowedHosts is not set: a web page whose own name is made to lead here can read and add events through a user's browser")]
+        public static partial void AnyHost(ILogger logger);
     }
 }

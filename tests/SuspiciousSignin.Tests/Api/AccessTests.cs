@@ -188,6 +188,61 @@ public sealed class AccessTests : IDisposable
         Assert.Contains(service.Log, line => line.Contains("every user of this machine has access", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("cross-site", null, 403)]
+    [InlineData("same-site", "http://localhost", 403)]
+    [InlineData("same-origin", "https://other.name.of.a.proxy", 200)]
+    [InlineData("none", null, 200)]
+    [InlineData(null, "https://evil.example", 403)]
+    [InlineData(null, "http://localhost:3000", 403)]
+    [InlineData(null, "null", 403)]
+    [InlineData(null, "http://LOCALHOST", 200)]
+    [InlineData(null, "https://localhost", 200)]
+    [InlineData(null, null, 200)]
+    public async Task Without_a_credential_a_web_page_of_another_site_is_refused(string? site, string? origin, int status)
+    {
+        (string, string)[] headers = [.. new[] { ("Sec-Fetch-Site", site), ("Origin", origin) }.Where(header => header.Item2 is not null).Select(header => (header.Item1, header.Item2!))];
+        foreach (var environment in new[] { "Development", "Production" })
+        {
+            using var service = new TestService(environment);
+            using var body = new ByteArrayContent("[]"u8.ToArray());
+
+            var written = await service.SendAsync(HttpMethod.Post, "/api/v1/events", body, null, headers);
+            using var lines = new ByteArrayContent("{\"create\":{\"_index\":\"x\"}}\n{}\n"u8.ToArray());
+            var bulk = await service.SendAsync(HttpMethod.Post, "/_bulk", lines, null, headers);
+            var read = await service.SendAsync(HttpMethod.Get, Rule, null, null, headers);
+
+            Assert.Equal((status, status, status), ((int)written.Status, (int)bulk.Status, (int)read.Status));
+            Assert.Equal(HttpStatusCode.OK, (await service.SendAsync(HttpMethod.Get, "/swagger/index.html", null, null, headers)).Status);
+            if (status == 403)
+            {
+                written.Problem(403);
+                Assert.Contains("configure a key", written.Text, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task With_a_key_it_does_not_matter_from_where_it_is_sent()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "K", "rule:read")]);
+
+        Assert.Equal(HttpStatusCode.OK, (await service.SendAsync(HttpMethod.Get, Rule, null, null, ("X-API-Key", "K"), ("Sec-Fetch-Site", "cross-site"), ("Origin", "https://portal.example"))).Status);
+    }
+
+    [Theory]
+    [InlineData("localhost;127.0.0.1", "localhost:8080", 200)]
+    [InlineData("localhost;127.0.0.1", "127.0.0.1:8080", 200)]
+    [InlineData("localhost;127.0.0.1", "rebound.example", 400)]
+    [InlineData("*", "rebound.example", 200)]
+    public async Task A_host_that_is_not_allowed_is_refused(string allowed, string host, int status)
+    {
+        using var service = new TestService(settings: ("AllowedHosts", allowed));
+
+        Assert.Equal(status, (int)(await service.SendAsync(HttpMethod.Get, Rule, null, null, ("Host", host))).Status);
+        Assert.Equal(allowed == "*", service.Log.Any(line => line.Contains("AllowedHosts is not set", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task In_development_with_keys_any_machine_may_show_one()
     {
