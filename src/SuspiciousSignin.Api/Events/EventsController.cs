@@ -95,13 +95,13 @@ public sealed class EventsController(
 
         return idempotencyKey is not { Length: > 0 and <= IdempotencyLimits.KeyLength }
             ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", at: "Idempotency-Key")
-            : await EvaluateOnceAsync($"{Access.CallerOf(User)}\n{idempotencyKey}", format, request, cancellationToken);
+            : await EvaluateOnceAsync(Access.CallerOf(User) ?? "", idempotencyKey, format, request, cancellationToken);
     }
 
     private async Task<IActionResult> EvaluateOnceAsync(
-        string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+        string caller, string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
     {
-        switch (idempotency.TryClaim(key, out var firstHash, out var firstAnswer))
+        switch (idempotency.TryClaim(caller, key, out var firstHash, out var firstAnswer))
         {
             case IdempotencyCache.Claim.InProgress:
                 Response.Headers.RetryAfter = "1";
@@ -136,7 +136,7 @@ public sealed class EventsController(
                         format,
                         request,
                         () => BinaryPrimitives.ReadUInt128LittleEndian(
-                            SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes(key)])),
+                            SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes($"{caller}\n{key}")])),
                         cancellationToken);
                     if (answer is null)
                     {
@@ -144,7 +144,7 @@ public sealed class EventsController(
                     }
 
                     isRemembered = idempotency.TryComplete(
-                        key, HashOf(hash, format), answer, json.Value.JsonSerializerOptions, out var written);
+                        caller, key, HashOf(hash, format), answer, json.Value.JsonSerializerOptions, out var written);
                     return isRemembered ? File(written, AnswerType) : result;
                 }
                 finally
@@ -152,7 +152,7 @@ public sealed class EventsController(
                     await body.CompleteAsync();
                     if (!isRemembered)
                     {
-                        idempotency.Release(key);
+                        idempotency.Release(caller, key);
                     }
                 }
         }

@@ -5,17 +5,19 @@ namespace SuspiciousSignin.Api.Events;
 
 /// <summary>
 /// The first answers to requests with an <c>Idempotency-Key</c>, so that a request may be sent again without being carried out again.
-/// Bounded by number, size and age; kept in this process only.
+/// Bounded by number, size and age; kept in this process only. Where there are too many, the caller who holds most loses its oldest: nobody
+/// pushes out the answers of others.
 /// </summary>
 public sealed class IdempotencyCache
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Caller, string Key), Entry> _entries = [];
 
     // Only what is answered: a key in progress must not be forgotten, or its request could run twice at once.
-    private readonly Queue<(string Key, Entry Entry)> _answered = new();
+    private readonly Dictionary<string, Answers> _answered = new(StringComparer.Ordinal);
     private readonly IdempotencyOptions _options;
     private readonly TimeProvider _clock;
+    private int _count;
     private long _bytes;
 
     internal IdempotencyCache(IdempotencyOptions options, TimeProvider clock) => (_options, _clock) = (options, clock);
@@ -36,13 +38,14 @@ public sealed class IdempotencyCache
         Answered,
     }
 
-    internal Claim TryClaim(string key, out byte[] bodyHash, out byte[] answer)
+    /// <param name="caller">Who claims it; the same key of another is another one.</param>
+    internal Claim TryClaim(string caller, string key, out byte[] bodyHash, out byte[] answer)
     {
         lock (_gate)
         {
-            Forget();
-            var isNew = _entries.TryAdd(key, Entry.InProgress);
-            var entry = _entries[key];
+            ForgetOld(caller);
+            var isNew = _entries.TryAdd((caller, key), Entry.InProgress);
+            var entry = _entries[(caller, key)];
             (bodyHash, answer) = (entry.BodyHash, entry.Answer);
             return isNew ? Claim.New : entry == Entry.InProgress ? Claim.InProgress : Claim.Answered;
         }
@@ -50,7 +53,8 @@ public sealed class IdempotencyCache
 
     /// <summary>Remembers the answer, unless it alone is longer than all may be.</summary>
     /// <param name="written">The answer as it is remembered, for whoever asked first.</param>
-    internal bool TryComplete(string key, byte[] bodyHash, Evaluation answer, JsonSerializerOptions json, out byte[] written)
+    internal bool TryComplete(
+        string caller, string key, byte[] bodyHash, Evaluation answer, JsonSerializerOptions json, out byte[] written)
     {
         written = [];
         try
@@ -67,8 +71,15 @@ public sealed class IdempotencyCache
         lock (_gate)
         {
             var entry = new Entry(_clock.GetUtcNow(), bodyHash, written);
-            _entries[key] = entry;
-            _answered.Enqueue((key, entry));
+            _entries[(caller, key)] = entry;
+            if (!_answered.TryGetValue(caller, out var answers))
+            {
+                _answered[caller] = answers = new Answers();
+            }
+
+            answers.Oldest.Enqueue((key, entry));
+            answers.Bytes += written.Length;
+            _count++;
             _bytes += written.Length;
             Forget();
             return true;
@@ -76,24 +87,61 @@ public sealed class IdempotencyCache
     }
 
     /// <summary>Frees the key of a request that failed, or whose answer is not remembered.</summary>
-    internal void Release(string key)
+    internal void Release(string caller, string key)
     {
         lock (_gate)
         {
-            _entries.Remove(key);
+            _entries.Remove((caller, key));
         }
     }
 
     private void Forget()
     {
-        var oldest = _clock.GetUtcNow() - _options.Lifetime;
-        while (_answered.TryPeek(out var first)
-            && (first.Entry.At < oldest || _answered.Count > _options.MaxKeys || _bytes > _options.MaxBytes))
+        foreach (var caller in _answered.Keys.ToList())
         {
-            _answered.Dequeue();
-            _entries.Remove(first.Key);
-            _bytes -= first.Entry.Answer.Length;
+            ForgetOld(caller);
         }
+
+        while (_count > _options.MaxKeys)
+        {
+            ForgetFirst(_answered.MaxBy(held => (held.Value.Oldest.Count, -held.Value.Oldest.Peek().Entry.At.Ticks)).Key);
+        }
+
+        while (_bytes > _options.MaxBytes)
+        {
+            ForgetFirst(_answered.MaxBy(held => (held.Value.Bytes, -held.Value.Oldest.Peek().Entry.At.Ticks)).Key);
+        }
+    }
+
+    private void ForgetOld(string caller)
+    {
+        var oldest = _clock.GetUtcNow() - _options.Lifetime;
+        while (_answered.TryGetValue(caller, out var answers) && answers.Oldest.Peek().Entry.At < oldest)
+        {
+            ForgetFirst(caller);
+        }
+    }
+
+    private void ForgetFirst(string caller)
+    {
+        var answers = _answered[caller];
+        var (key, entry) = answers.Oldest.Dequeue();
+        _entries.Remove((caller, key));
+        answers.Bytes -= entry.Answer.Length;
+        _count--;
+        _bytes -= entry.Answer.Length;
+        if (answers.Oldest.Count == 0)
+        {
+            _answered.Remove(caller);
+        }
+    }
+
+    /// <summary>What one caller was answered; never empty.</summary>
+    private sealed class Answers
+    {
+        public Queue<(string Key, Entry Entry)> Oldest { get; } = new();
+
+        public long Bytes { get; set; }
     }
 
     private sealed class Entry(DateTimeOffset at, byte[] bodyHash, byte[] answer)

@@ -74,12 +74,12 @@ internal sealed class IngestOptions
 /// <summary>How long answers are remembered for repeated requests (section <c>Idempotency</c>).</summary>
 internal sealed class IdempotencyOptions
 {
-    /// <summary>Keys remembered; beyond it the oldest are forgotten. Default 1,000; 1 to 100,000.</summary>
+    /// <summary>Keys remembered; beyond it the caller with most loses its oldest. Default 1,000; 1 to 100,000.</summary>
     public int MaxKeys { get; set; } = 1000;
 
     /// <summary>
-    /// Bytes of all answers remembered; beyond it the oldest are forgotten, and a longer one is not remembered. Default 64 MiB; 1 MiB to 4
-    /// GiB.
+    /// Bytes of all answers remembered; beyond it the caller with most loses its oldest, and a longer one is not remembered. Default 64
+    /// MiB; 1 MiB to 4 GiB.
     /// </summary>
     public long MaxBytes { get; set; } = 64 * 1024 * 1024;
 

@@ -562,11 +562,38 @@ public sealed class EventsApiTests
         var clock = new FakeTimeProvider(TestService.Now);
         var cache = new IdempotencyCache(new IdempotencyOptions { MaxKeys = 1 }, clock);
 
-        cache.TryClaim("k1", out _, out _);
-        cache.TryClaim("k2", out _, out _);
+        cache.TryClaim("soar", "k1", out _, out _);
+        cache.TryClaim("soar", "k2", out _, out _);
         clock.Advance(TimeSpan.FromDays(2));
 
-        Assert.Equal(IdempotencyCache.Claim.InProgress, cache.TryClaim("k1", out _, out _));
+        Assert.Equal(IdempotencyCache.Claim.InProgress, cache.TryClaim("soar", "k1", out _, out _));
+    }
+
+    [Theory]
+    [InlineData(1001, "[]", "")]
+    [InlineData(10, null, "?includeEvents=true&store=false")]
+    public async Task Nobody_pushes_out_the_answers_of_another_caller(int requests, string? body, string query)
+    {
+        using var service = new TestService(settings:
+        [
+            .. TestService.KeySettings(0, "quiet", "Q", "events:write"), .. TestService.KeySettings(1, "noisy", "N", "events:write"), ("Idempotency:MaxBytes", "1048576"),
+        ]);
+        body ??= Ecs.Batch([Ecs.NetworkAlert(), .. Enumerable.Range(0, 2000).Select(i => Ecs.SignIn(id: $"other{i}"))]);
+
+        var first = await SendAsync("Q", "k", "[]");
+        for (var i = 0; i < requests; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await SendAsync("N", $"k{i}", body, query)).Status);
+        }
+
+        // A key that is remembered refuses another body.
+        Assert.Equal(first.Text, (await SendAsync("Q", "k", "[]")).Text);
+        (await SendAsync("Q", "k", "[ ]")).Problem(422);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync("N", "k0", "[ ]")).Status);
+        (await SendAsync("N", $"k{requests - 1}", "[ ]")).Problem(422);
+
+        Task<Answer> SendAsync(string key, string idempotencyKey, string json, string parameters = "") =>
+            service.SendAsync(HttpMethod.Post, "/api/v1/events" + parameters, TestService.Content(json), idempotencyKey, ("X-API-Key", key));
     }
 
     [Fact]
@@ -574,10 +601,10 @@ public sealed class EventsApiTests
     {
         var cache = new IdempotencyCache(new IdempotencyOptions(), new FakeTimeProvider(TestService.Now));
 
-        cache.TryClaim("k1", out _, out _);
-        cache.Release("k1");
+        cache.TryClaim("soar", "k1", out _, out _);
+        cache.Release("soar", "k1");
 
-        Assert.Equal(IdempotencyCache.Claim.New, cache.TryClaim("k1", out _, out _));
+        Assert.Equal(IdempotencyCache.Claim.New, cache.TryClaim("soar", "k1", out _, out _));
     }
 
     [Theory]
