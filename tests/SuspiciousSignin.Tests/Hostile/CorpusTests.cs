@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using System.Net;
 using System.Text;
@@ -84,6 +85,30 @@ public sealed class CorpusTests
         Assert.Equal("nosniff", answer.Headers.GetValues("X-Content-Type-Options").Single());
         Assert.DoesNotContain(answer.Text, char.IsControl);
         Assert.Equal("=cmd|' /C calc'!A0<script>[x](javascript:1)\r\n\u001b[31m", (string?)answer.Json!["alerts"]![0]!["users"]![0]!["email"], ignoreCase: true);
+    }
+
+    [Fact]
+    public async Task No_text_in_an_answer_holds_characters_that_nobody_sees_or_that_turn_its_direction()
+    {
+        const string Unseen = "\u202e\u2066\u200b\u200f\u00ad\ufeff\u061c\u2028\u2029\udb40\udc41\ud834\udd73";
+        const string Seen = "O'Brien + Zoë & 李 <ada>\ud83d\ude00";
+        using var service = new TestService();
+        var dirty = $$"""{"@timestamp":"{{Ecs.Time(9)}}","source.ip":"{{Ecs.Address}}","event":{"dataset":"azure.signinlogs","outcome":"success","category":["authentication"]},"user":{"name":"x{{Unseen}}y"},"message":"x{{Unseen}}y"}""";
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), dirty, Ecs.SignIn(user: Seen)));
+
+        Answer[] answers = [await service.RunAsync("""{"includeEvents":true}"""), await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events"), await service.PostAsync(Ecs.Batch(dirty), "?includeEvents=true&store=false", key: "k")];
+
+        foreach (var answer in answers)
+        {
+            Assert.Equal(HttpStatusCode.OK, answer.Status);
+            Assert.DoesNotContain(
+                answer.Text.EnumerateRunes(),
+                rune => Rune.GetUnicodeCategory(rune) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
+        }
+
+        var messages = answers[1].Json!["events"]!.AsArray().Select(shown => (string?)shown!["message"]);
+        Assert.Contains($"x{Unseen}y", messages);
+        Assert.Contains("\"O'Brien + Zoë & 李 <ada>", answers[1].Text, StringComparison.Ordinal);
     }
 
     // Found by ReaderFuzzTests, seed 20260314: this was an exception, so 500.
