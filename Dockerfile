@@ -2,7 +2,7 @@ FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
 WORKDIR /source
 
 # What restore depends on comes first, so that a change of code reuses the layer with the packages.
-COPY global.json nuget.config Directory.Build.props Directory.Packages.props BannedSymbols.txt ./
+COPY global.json Directory.Build.props Directory.Packages.props BannedSymbols.txt ./
 COPY src/SuspiciousSignin.Core/SuspiciousSignin.Core.csproj src/SuspiciousSignin.Core/
 COPY src/SuspiciousSignin.Elasticsearch/SuspiciousSignin.Elasticsearch.csproj src/SuspiciousSignin.Elasticsearch/
 COPY src/SuspiciousSignin.Api/SuspiciousSignin.Api.csproj src/SuspiciousSignin.Api/
