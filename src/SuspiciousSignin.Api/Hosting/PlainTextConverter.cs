@@ -41,6 +41,13 @@ internal sealed class PlainTextConverter : JsonConverter<string>
         }
     }
 
+    // Names of members are ours.
+    public override string ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        reader.GetString()!;
+
+    public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
+        writer.WritePropertyName(value);
+
     private static JavaScriptEncoder NewEncoder()
     {
         var settings = new TextEncoderSettings(UnicodeRanges.All);

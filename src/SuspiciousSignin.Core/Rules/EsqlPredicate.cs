@@ -123,9 +123,9 @@ public abstract class EsqlPredicate
     /// <summary>The condition where null counts as false: below AND and OR, but not below NOT.</summary>
     internal virtual EsqlPredicate AsCondition() => this;
 
-    internal virtual bool? Test(EcsDocument document) => null;
+    internal virtual bool? Test(EcsDocument document) => throw new InvalidOperationException($"'{this}' is a condition on counts.");
 
-    internal virtual bool? Test(Measures counts) => null;
+    internal virtual bool? Test(Measures counts) => throw new InvalidOperationException($"'{this}' is a condition on documents.");
 
     internal static EsqlPredicate All(params EsqlPredicate[] terms) => new AllOf(terms);
 

@@ -5,7 +5,7 @@ using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
 
-/// <summary>The series by their addresses, and by the numbers that the evidence names them by. Not thread-safe.</summary>
+/// <summary>The series by their addresses, and by the numbers that they get. Not thread-safe.</summary>
 internal sealed class AddressTable
 {
     /// <summary>No number.</summary>

@@ -325,12 +325,6 @@ internal sealed class EventIndex
 
         var classification = record.Classification;
         var addresses = record.Addresses.Span;
-        Span<int> numbers = stackalloc int[addresses.Length];
-        for (var i = 0; i < addresses.Length; i++)
-        {
-            numbers[i] = _addresses.GetOrAdd(addresses[i], i == 0 ? touch.Address : _addresses.HashOf(addresses[i]));
-        }
-
         var traits = Hold(record.Traits, record.Timestamp);
         var account = record.Account.IsEmpty
             ? SeriesEntry.NoAccount
@@ -340,11 +334,12 @@ internal sealed class EventIndex
                 record.Timestamp,
                 static (held, fields) => fields.SequenceEqual(held.Fields),
                 static fields => new EventAccount(fields.ToArray()));
-        var header = new EvidenceHeader(record.Identity, Sequence++, record.Ingested - record.Timestamp, traits, account);
-        var place = Timeline.Add(minute, record.Timestamp, Kinds.NumberOf(classification), header, numbers, record.Payload.Span);
+        var header = new EvidenceHeader(record.Identity, Sequence++, record.Ingested - record.Timestamp, traits);
+        var place = Timeline.Add(minute, record.Timestamp, Kinds.NumberOf(classification), header, record.Payload.Span);
         var entry = new SeriesEntry(record.Timestamp, place, traits, account);
-        foreach (var number in numbers)
+        for (var i = 0; i < addresses.Length; i++)
         {
+            var number = _addresses.GetOrAdd(addresses[i], i == 0 ? touch.Address : _addresses.HashOf(addresses[i]));
             ref var series = ref _addresses[number];
             series.Add(entry, _pool, _order, _queries.Oldest);
             if ((series.Seen | classification) != series.Seen)

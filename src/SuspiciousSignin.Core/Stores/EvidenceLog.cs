@@ -55,9 +55,9 @@ internal struct EvidenceLog
         Prefetch.Load(in chunks[place >> OffsetBits][(place & ((1 << OffsetBits) - 1)) * 4]);
 
     /// <summary>Writes an event down; later places are greater.</summary>
-    public uint Add(long timestamp, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    public uint Add(long timestamp, in EvidenceHeader header, ReadOnlySpan<byte> payload)
     {
-        var length = (Evidence.LengthOf(header, addresses.Length, payload.Length) + 3) & ~3;
+        var length = (Evidence.LengthOf(header, payload.Length) + 3) & ~3;
         var tail = _count == 0 ? [] : Chunks[_count - 1];
         if (_used + length > tail.Length || _used >= MaxLength)
         {
@@ -65,7 +65,7 @@ internal struct EvidenceLog
         }
 
         var place = ((uint)(_count - 1) << OffsetBits) | (uint)(_used / 4);
-        Evidence.Write(tail.AsSpan(_used), header, addresses, payload);
+        Evidence.Write(tail.AsSpan(_used), header, payload);
         ref var head = ref HeadOf(tail);
         var ingested = timestamp + header.Delay;
         (head.Earliest, head.Latest) = (Math.Min(head.Earliest, ingested), Math.Max(head.Latest, ingested));
@@ -105,29 +105,27 @@ internal struct EvidenceLog
 /// <param name="Sequence">Its number in the order of arrival.</param>
 /// <param name="Delay">From its time to its <c>event.ingested</c>, milliseconds; may be negative.</param>
 /// <param name="Traits">The number of its traits.</param>
-/// <param name="Account">The number of its account.</param>
-internal readonly record struct EvidenceHeader(UInt128 Identity, long Sequence, long Delay, int Traits, int Account);
+internal readonly record struct EvidenceHeader(UInt128 Identity, long Sequence, long Delay, int Traits);
 
 /// <summary>
-/// One event in an <see cref="EvidenceLog"/>: 24 bytes that every event has, then only what there is of the delay (4 or 8 bytes), the
-/// identity (16), the numbers of the addresses (4 each) and the payload.
+/// One event in an <see cref="EvidenceLog"/>: 16 bytes that every event has, then only what there is of the delay (4 or 8 bytes) and the
+/// identity (16), and the payload.
 /// </summary>
 internal readonly ref struct Evidence(ReadOnlySpan<byte> bytes)
 {
-    private const int FixedLength = 24;
-    private const byte HasIdentity = 1;
-    private const byte HasDelay = 2;
-    private const byte HasLongDelay = 4;
+    private const int FixedLength = 16;
+    private const int FlagBits = 3;
+    private const int HasIdentity = 1;
+    private const int HasDelay = 2;
+    private const int HasLongDelay = 4;
 
     private readonly ReadOnlySpan<byte> _bytes = bytes;
 
     public int Traits => MemoryMarshal.Read<int>(_bytes[4..]);
 
-    public int Account => MemoryMarshal.Read<int>(_bytes[8..]);
+    public long Sequence => MemoryMarshal.Read<long>(_bytes[8..]);
 
-    public long Sequence => MemoryMarshal.Read<long>(_bytes[12..]);
-
-    public long Delay => (_bytes[21] & (HasDelay | HasLongDelay)) switch
+    public long Delay => (Flags & (HasDelay | HasLongDelay)) switch
     {
         0 => 0,
         HasDelay => MemoryMarshal.Read<int>(_bytes[FixedLength..]),
@@ -135,25 +133,21 @@ internal readonly ref struct Evidence(ReadOnlySpan<byte> bytes)
     };
 
     public UInt128 Identity =>
-        (_bytes[21] & HasIdentity) == 0 ? 0 : MemoryMarshal.Read<UInt128>(_bytes[(FixedLength + DelayLength(_bytes[21]))..]);
+        (Flags & HasIdentity) == 0 ? 0 : MemoryMarshal.Read<UInt128>(_bytes[(FixedLength + DelayLength(Flags))..]);
 
-    public ReadOnlySpan<int> Addresses => MemoryMarshal.Cast<byte, int>(_bytes.Slice(AddressesAt(_bytes[21]), _bytes[20] * sizeof(int)));
+    public ReadOnlySpan<byte> Payload => _bytes.Slice(PayloadAt(Flags), MemoryMarshal.Read<int>(_bytes) >> FlagBits);
 
-    public ReadOnlySpan<byte> Payload =>
-        _bytes.Slice(AddressesAt(_bytes[21]) + (_bytes[20] * sizeof(int)), MemoryMarshal.Read<int>(_bytes));
+    // With the length behind them.
+    private int Flags => MemoryMarshal.Read<int>(_bytes);
 
-    public static int LengthOf(in EvidenceHeader header, int addresses, int payload) =>
-        AddressesAt(FlagsOf(header)) + (addresses * sizeof(int)) + payload;
+    public static int LengthOf(in EvidenceHeader header, int payload) => PayloadAt(FlagsOf(header)) + payload;
 
-    public static void Write(Span<byte> to, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    public static void Write(Span<byte> to, in EvidenceHeader header, ReadOnlySpan<byte> payload)
     {
         var flags = FlagsOf(header);
-        MemoryMarshal.Write(to, payload.Length);
+        MemoryMarshal.Write(to, (payload.Length << FlagBits) | flags);
         MemoryMarshal.Write(to[4..], header.Traits);
-        MemoryMarshal.Write(to[8..], header.Account);
-        MemoryMarshal.Write(to[12..], header.Sequence);
-        to[20] = (byte)addresses.Length;
-        to[21] = flags;
+        MemoryMarshal.Write(to[8..], header.Sequence);
         if ((flags & HasLongDelay) != 0)
         {
             MemoryMarshal.Write(to[FixedLength..], header.Delay);
@@ -168,15 +162,13 @@ internal readonly ref struct Evidence(ReadOnlySpan<byte> bytes)
             MemoryMarshal.Write(to[(FixedLength + DelayLength(flags))..], header.Identity);
         }
 
-        var at = AddressesAt(flags);
-        addresses.CopyTo(MemoryMarshal.Cast<byte, int>(to[at..]));
-        payload.CopyTo(to[(at + (addresses.Length * sizeof(int)))..]);
+        payload.CopyTo(to[PayloadAt(flags)..]);
     }
 
-    private static byte FlagsOf(in EvidenceHeader header) => (byte)(
-        (header.Identity == 0 ? 0 : HasIdentity) | (header.Delay == 0 ? 0 : header.Delay == (int)header.Delay ? HasDelay : HasLongDelay));
+    private static int FlagsOf(in EvidenceHeader header) =>
+        (header.Identity == 0 ? 0 : HasIdentity) | (header.Delay == 0 ? 0 : header.Delay == (int)header.Delay ? HasDelay : HasLongDelay);
 
-    private static int DelayLength(byte flags) => (flags & HasLongDelay) != 0 ? sizeof(long) : (flags & HasDelay) != 0 ? sizeof(int) : 0;
+    private static int DelayLength(int flags) => (flags & HasLongDelay) != 0 ? sizeof(long) : (flags & HasDelay) != 0 ? sizeof(int) : 0;
 
-    private static int AddressesAt(byte flags) => FixedLength + DelayLength(flags) + ((flags & HasIdentity) != 0 ? 16 : 0);
+    private static int PayloadAt(int flags) => FixedLength + DelayLength(flags) + ((flags & HasIdentity) != 0 ? 16 : 0);
 }

@@ -49,10 +49,10 @@ internal sealed class Timeline(IdentitySet identities)
 
     /// <summary>Adds an event to a minute that it has, and tells where its evidence is.</summary>
     public uint Add(
-        Minute minute, long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+        Minute minute, long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<byte> payload)
     {
         var before = minute.EvidenceBytes;
-        var place = minute.Add(timestamp, kind, header, addresses, payload);
+        var place = minute.Add(timestamp, kind, header, payload);
         EvidenceBytes += minute.EvidenceBytes - before;
         return place;
     }
@@ -232,9 +232,9 @@ internal sealed class Minute(long key, Hour hour, ushort identities)
     public (long Earliest, long Latest) Ingested { get; private set; } = (long.MaxValue, long.MinValue);
 
     /// <summary>Adds an event and tells where its evidence is.</summary>
-    public uint Add(long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<int> addresses, ReadOnlySpan<byte> payload)
+    public uint Add(long timestamp, ushort kind, in EvidenceHeader header, ReadOnlySpan<byte> payload)
     {
-        var place = _evidence.Add(timestamp, header, addresses, payload);
+        var place = _evidence.Add(timestamp, header, payload);
         if (_count == _entries.Length)
         {
             Array.Resize(ref _entries, Math.Max(2, _count + (_count / 4) + 1));

@@ -25,5 +25,5 @@ public sealed class TimelineTests
         Assert.Equal([20L, 25, 30, 40, 50], minute.Entries.ToArray().Select(entry => (long)entry.At));
     }
 
-    private static void Add(Minute minute, long at) => minute.Add(at, kind: 1, new EvidenceHeader(0, at, 0, 0, SeriesEntry.NoAccount), [], []);
+    private static void Add(Minute minute, long at) => minute.Add(at, kind: 1, new EvidenceHeader(0, at, 0, 0), []);
 }
