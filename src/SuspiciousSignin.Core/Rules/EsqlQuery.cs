@@ -82,12 +82,12 @@ public sealed class EsqlQuery
         [
             $"dataset = {_revision.Dataset.Resolve(_column)}",
             .. _revision.MissingDatasetCounts ? [$"without_dataset_at = CASE(dataset IS NULL, {_timestamp})"] : Array.Empty<string>(),
-            .. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})"),
+            .. TimesOf(_legs),
         ];
         List<string> aggregates =
         [
             "total = COUNT(*)",
-            .. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})"),
+            .. CountsOf(_legs),
             "unique_datasets = COUNT_DISTINCT(dataset)",
             .. _revision.MissingDatasetCounts ? ["without_dataset = COUNT(without_dataset_at)"] : Array.Empty<string>(),
             "datasets = VALUES(dataset)",
@@ -124,10 +124,9 @@ public sealed class EsqlQuery
             .Append("| EVAL ").AppendLine(List(
                 [
                     .. keys.Select(key => $"{key.Name} = MV_MIN({key.Text})"),
-                    .. accesses.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})"),
+                    .. TimesOf(accesses),
                 ]))
-            .Append("| STATS ").AppendLine(List(
-                [.. accesses.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
+            .Append("| STATS ").AppendLine(List([.. CountsOf(accesses)]))
             .Append("  BY ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend($"source_ip = {_sourceIp}")))
             .Append("| SORT ").AppendLine(string.Join(", ", keys.Select(key => key.Name).Prepend("source_ip")))
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
@@ -145,9 +144,8 @@ public sealed class EsqlQuery
             .Append("| WHERE ").AppendLine(counted)
             .AppendLine(
                 $"| WHERE {_sourceIp} > TO_IP(?after_ip) OR ({_sourceIp} == TO_IP(?after_ip) AND {_timestamp} > TO_DATETIME(?after))")
-            .Append("| EVAL ").AppendLine(List([.. _legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})")]))
-            .Append("| STATS ").AppendLine(List(
-                [.. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})")]))
+            .Append("| EVAL ").AppendLine(List([.. TimesOf(_legs)]))
+            .Append("| STATS ").AppendLine(List([.. CountsOf(_legs)]))
             .AppendLine($"  BY source_ip = {_sourceIp}, at = {_timestamp}")
             .AppendLine("| SORT source_ip, at")
             .Append("| LIMIT ").Append(MaxRows.ToString(CultureInfo.InvariantCulture))
@@ -176,7 +174,7 @@ public sealed class EsqlQuery
                 ]));
         List<string> counts =
         [
-            .. _legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})"),
+            .. CountsOf(_legs),
             .. Misses.Select((_, i) => $"miss_{i} = COUNT(is_miss_{i})"),
         ];
         if (Addresses == 0)
@@ -200,6 +198,12 @@ public sealed class EsqlQuery
             .Append("| LIMIT 1")
             .ToString();
     }
+
+    private IEnumerable<string> TimesOf(IEnumerable<(Measure Measure, EsqlPredicate Condition)> legs) =>
+        legs.Select(leg => $"{At(leg.Measure)} = CASE({leg.Condition}, {_timestamp})");
+
+    private static IEnumerable<string> CountsOf(IEnumerable<(Measure Measure, EsqlPredicate Condition)> legs) =>
+        legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})");
 
     /// <summary>
     /// The columns of an account and the fields each is read from, first choice first; <see cref="EventUser"/> does the same.
