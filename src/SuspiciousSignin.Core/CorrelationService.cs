@@ -69,7 +69,12 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         store.AppendAsync(events, cancellationToken);
 
     /// <summary>Judges a batch: over the store that now holds it, or alone where nothing is to be kept.</summary>
-    public async Task<Evaluation> EvaluateAsync(EventBatch batch, EvaluationQuery query, CancellationToken cancellationToken = default)
+    public Task<Evaluation> EvaluateAsync(EventBatch batch, EvaluationQuery query, CancellationToken cancellationToken = default) =>
+        EvaluateAsync(batch, query, _ => { }, cancellationToken);
+
+    /// <summary>The same, and tells what became of the events before it judges: they are kept also where judging them fails.</summary>
+    public async Task<Evaluation> EvaluateAsync(
+        EventBatch batch, EvaluationQuery query, Action<AppendResult> onAppended, CancellationToken cancellationToken)
     {
         var judge = query.Store ? store : new MemoryEventStore(AloneOptions, clock);
         var appended = await judge.AppendAsync(batch.Events, cancellationToken);
@@ -78,6 +83,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             batch.RejectLater(refused);
         }
 
+        onAppended(appended);
         var warnings = appended.Warnings.ToList();
         if (batch.IncompleteEnvelopes > 0)
         {

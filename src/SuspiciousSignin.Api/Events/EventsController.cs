@@ -13,6 +13,7 @@ using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Events;
 
@@ -196,11 +197,20 @@ public sealed class EventsController(
         }
 
         var query = request.ToQuery(clock, runs.Promote);
-        var evaluation = await correlation.EvaluateAsync(batch!, query, cancellationToken) with { TimeShift = applied };
-        metrics.Evaluated(evaluation, query.Store);
+        var evaluation = await correlation.EvaluateAsync(batch!, query, CountEvents, cancellationToken) with { TimeShift = applied };
+        metrics.Evaluated(evaluation);
         // Only here, where the store is through with the events: where it failed, or the caller went away, it may not be.
         batch!.ReturnMemory();
         return (Ok(evaluation), evaluation);
+
+        // Those of trials are left out: they would look like a source that sends.
+        void CountEvents(AppendResult appended)
+        {
+            if (query.Store)
+            {
+                metrics.Appended(appended.AcceptedOf(batch!.Events), batch.RejectedTotal, appended.Duplicates.Count);
+            }
+        }
     }
 
     /// <summary>Reads a body to its end, or as far as one of a first request would be read.</summary>

@@ -59,22 +59,14 @@ public sealed class ServiceMetrics
         }
     }
 
-    /// <summary>
-    /// Counts a batch; its events only where they were to be stored, so that trials do not look like a source that sends.
-    /// </summary>
-    internal void Evaluated(Evaluation evaluation, bool isStored)
+    internal void Evaluated(Evaluation evaluation)
     {
         Count("batch", evaluation.Status);
         _alerts.Add(evaluation.Alerts.Count);
-        if (isStored)
-        {
-            Count(evaluation.Buckets);
-            _rejected.Add(evaluation.RejectedTotal);
-            _duplicates.Add(evaluation.Duplicates);
-        }
     }
 
-    internal void Ingested(IReadOnlyList<EventRecord> accepted, int rejected, int duplicates)
+    /// <summary>Counts events as soon as the store is through with them, whatever becomes of the request.</summary>
+    internal void Appended(IReadOnlyList<EventRecord> accepted, int rejected, int duplicates)
     {
         Count(BucketCounts.Of(accepted, RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!));
         _rejected.Add(rejected);

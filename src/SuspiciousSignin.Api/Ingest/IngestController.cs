@@ -78,7 +78,7 @@ public sealed partial class IngestController(
 
         var appended = await correlation.AppendAsync(batch.Events, cancellationToken);
         var results = BulkAnswer.ResultsOf(batch, appended);
-        metrics.Ingested(
+        metrics.Appended(
             appended.AcceptedOf(batch.Events),
             batch.Batch.RejectedTotal + appended.Rejected.Count,
             appended.Duplicates.Count);

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using SuspiciousSignin.Stores;
 using SuspiciousSignin.Tests.Elasticsearch;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -39,6 +40,18 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Events_that_were_stored_count_although_judging_them_failed()
+    {
+        var store = new InterceptedStore { BeforeCorrelation = _ => throw new StoreUnavailableException("away") };
+
+        var series = await SeriesAfterAsync(
+            async service => (await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "1"), Ecs.SignIn(id: "1"), "{}"))).Problem(503), store);
+
+        Assert.Equal("1", series["events_total{bucket=azureSignIn}"]);
+        Assert.Equal(("1", "1"), (series["events_duplicate_total"], series["events_rejected_total"]));
+    }
+
+    [Fact]
     public async Task Over_a_cluster_no_metric_tells_of_a_store_in_memory()
     {
         await using var cluster = await Cluster.StartAsync(Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
@@ -52,9 +65,10 @@ public sealed class MetricsTests
     }
 
     // A service each, for the exporter gives the same text to all who ask within moments. Names without the prefix, labels without those of the exporter.
-    private static async Task<Dictionary<string, string>> SeriesAfterAsync(Func<TestService, Task> act)
+    private static async Task<Dictionary<string, string>> SeriesAfterAsync(
+        Func<TestService, Task> act, IEventStore? store = null, params (string Key, string Value)[] settings)
     {
-        using var service = new TestService();
+        using var service = new TestService(store: store, settings: settings);
         await act(service);
         var metrics = (await service.GetAsync("/metrics")).Text;
         var bare = Regex.Replace(metrics, "otel_scope_name=\"SuspiciousSignin\",?|\"", "").Replace("{}", "", StringComparison.Ordinal);
