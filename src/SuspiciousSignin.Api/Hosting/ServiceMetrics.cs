@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
@@ -15,9 +16,13 @@ public sealed class ServiceMetrics
     private readonly Counter<long> _alerts;
     private readonly Histogram<double> _duration;
 
+    /// <summary>The one by which all events are counted, whichever the request judges them by: a series has one meaning.</summary>
+    private readonly RuleRevision _revision;
+
     /// <summary>Creates the instruments.</summary>
-    public ServiceMetrics(IMeterFactory factory)
+    public ServiceMetrics(IMeterFactory factory, RunOptions runs)
     {
+        _revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision, runs.Promote)!;
         var meter = factory.Create(StoreMetrics.MeterName);
         _events = meter.CreateCounter<long>(
             "suspicious_signin.events",
@@ -48,7 +53,7 @@ public sealed class ServiceMetrics
     /// <summary>Begins every series at 0: of one that is absent no increase can be asked, nor that there is none.</summary>
     internal void Begin()
     {
-        Count(BucketCounts.Of([], RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!));
+        Count(BucketCounts.Of([], _revision));
         _rejected.Add(0);
         _duplicates.Add(0);
         _alerts.Add(0);
@@ -68,7 +73,7 @@ public sealed class ServiceMetrics
     /// <summary>Counts events as soon as the store is through with them, whatever becomes of the request.</summary>
     internal void Appended(IReadOnlyList<EventRecord> accepted, int rejected, int duplicates)
     {
-        Count(BucketCounts.Of(accepted, RuleCatalogue.Find(RuleCatalogue.DefaultRevision)!));
+        Count(BucketCounts.Of(accepted, _revision));
         _rejected.Add(rejected);
         _duplicates.Add(duplicates);
     }

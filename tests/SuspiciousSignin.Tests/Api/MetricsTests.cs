@@ -39,6 +39,22 @@ public sealed class MetricsTests
         Assert.Equal("4", series["events_rejected_total"]);
     }
 
+    [Theory]
+    [InlineData("false", "other")]
+    [InlineData("true", "networkAlert")]
+    public async Task Events_count_by_the_default_revision_and_its_promotion_however_they_come(string promote, string bucket)
+    {
+        var raw = $$"""{"@timestamp":"{{Ecs.Time(1)}}","event.kind":"alert","event.dataset":"suricata.eve","event.category":["intrusion_detection"],"source.ip":"{{Ecs.Address}}"}""";
+        var setting = ("Runs:Promote", promote);
+
+        var posted = await SeriesAfterAsync(service => service.PostAsync(Ecs.Batch(raw), $"?revision=resilient&promote={promote != "true"}"), settings: setting);
+        var bulk = await SeriesAfterAsync(
+            service => service.SendAsync(HttpMethod.Post, "/_bulk", new StringContent($"{{\"create\":{{\"_index\":\"x\"}}}}\n{raw}\n", Encoding.UTF8, "application/x-ndjson")),
+            settings: setting);
+
+        Assert.All([posted, bulk], series => Assert.Equal("1", series[$"events_total{{bucket={bucket}}}"]));
+    }
+
     [Fact]
     public async Task Events_that_were_stored_count_although_judging_them_failed()
     {
