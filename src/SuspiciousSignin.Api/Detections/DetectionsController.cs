@@ -62,8 +62,6 @@ public sealed class DetectionsController(
             return this.Invalid(invalid, inBody: true);
         }
 
-        var run = await correlation.RunAsync(request.ToQuery(clock, runs.Promote), cancellationToken);
-        metrics.Ran(run);
-        return Ok(run);
+        return Ok(await metrics.CountAsync(correlation.RunAsync(request.ToQuery(clock, runs.Promote), cancellationToken)));
     }
 }

@@ -197,8 +197,8 @@ public sealed class EventsController(
         }
 
         var query = request.ToQuery(clock, runs.Promote);
-        var evaluation = await correlation.EvaluateAsync(batch!, query, CountEvents, cancellationToken) with { TimeShift = applied };
-        metrics.Evaluated(evaluation);
+        var judging = correlation.EvaluateAsync(batch!, query, CountEvents, cancellationToken);
+        var evaluation = await metrics.CountAsync(judging) with { TimeShift = applied };
         // Only here, where the store is through with the events: where it failed, or the caller went away, it may not be.
         batch!.ReturnMemory();
         return (Ok(evaluation), evaluation);

@@ -12,6 +12,7 @@ public sealed class ServiceMetrics
     private readonly Counter<long> _events;
     private readonly Counter<long> _rejected;
     private readonly Counter<long> _duplicates;
+    private readonly Counter<long> _deferred;
     private readonly Counter<long> _runs;
     private readonly Counter<long> _alerts;
     private readonly Histogram<double> _duration;
@@ -29,6 +30,9 @@ public sealed class ServiceMetrics
             description: "Accepted events by bucket, those of batches with store=false left out.");
         _rejected = meter.CreateCounter<long>("suspicious_signin.events.rejected", description: "Events not accepted.");
         _duplicates = meter.CreateCounter<long>("suspicious_signin.events.duplicate", description: "Events of an identity already known.");
+        _deferred = meter.CreateCounter<long>(
+            "suspicious_signin.events.deferred",
+            description: "Items of bulk requests answered 429: there was no room for them, and they are to be sent again.");
         _runs = meter.CreateCounter<long>(
             "suspicious_signin.runs",
             description: "Runs of the detection and judgements of batches, by status.");
@@ -43,11 +47,14 @@ public sealed class ServiceMetrics
             });
     }
 
-    internal void Ran(DetectionRun run)
+    /// <summary>Counts a run when it ends, however it does.</summary>
+    internal async Task<DetectionRun> CountAsync(Task<DetectionRun> running)
     {
-        Count("run", run.Status);
+        var run = await CountFailureAsync("run", running);
+        Count("run", StatusOf(run.Status));
         _alerts.Add(run.Alerts.Count);
         _duration.Record(run.Took.TotalSeconds);
+        return run;
     }
 
     /// <summary>Begins every series at 0: of one that is absent no increase can be asked, nor that there is none.</summary>
@@ -56,18 +63,23 @@ public sealed class ServiceMetrics
         Count(BucketCounts.Of([], _revision));
         _rejected.Add(0);
         _duplicates.Add(0);
+        _deferred.Add(0);
         _alerts.Add(0);
         foreach (var kind in new[] { "run", "batch" })
         {
-            Count(kind, RunStatus.Succeeded, 0);
-            Count(kind, RunStatus.Partial, 0);
+            Count(kind, "succeeded", 0);
+            Count(kind, "partial", 0);
+            Count(kind, "failed", 0);
         }
     }
 
-    internal void Evaluated(Evaluation evaluation)
+    /// <summary>Counts the judgement of a batch when it ends, however it does.</summary>
+    internal async Task<Evaluation> CountAsync(Task<Evaluation> judging)
     {
-        Count("batch", evaluation.Status);
+        var evaluation = await CountFailureAsync("batch", judging);
+        Count("batch", StatusOf(evaluation.Status));
         _alerts.Add(evaluation.Alerts.Count);
+        return evaluation;
     }
 
     /// <summary>Counts events as soon as the store is through with them, whatever becomes of the request.</summary>
@@ -78,10 +90,26 @@ public sealed class ServiceMetrics
         _duplicates.Add(duplicates);
     }
 
-    private void Count(string kind, RunStatus status, int runs = 1) => _runs.Add(
-        runs,
-        new KeyValuePair<string, object?>("kind", kind),
-        new KeyValuePair<string, object?>("status", status == RunStatus.Succeeded ? "succeeded" : "partial"));
+    /// <summary>Counts items of bulk requests that were put off inside an answer of 200, which no metric of HTTP shows.</summary>
+    internal void Deferred(int items) => _deferred.Add(items);
+
+    private async Task<T> CountFailureAsync<T>(string kind, Task<T> work)
+    {
+        try
+        {
+            return await work;
+        }
+        catch (Exception fault) when (fault is not OperationCanceledException)
+        {
+            Count(kind, "failed");
+            throw;
+        }
+    }
+
+    private static string StatusOf(RunStatus status) => status == RunStatus.Succeeded ? "succeeded" : "partial";
+
+    private void Count(string kind, string status, int runs = 1) => _runs.Add(
+        runs, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("status", status));
 
     private void Count(BucketCounts buckets)
     {

@@ -73,6 +73,7 @@ public sealed partial class IngestController(
         {
             // Per item: most clients send such items again, but not every client a request that was answered 429 as a whole.
             Log.TooMany(logger, batch.Items.Count);
+            metrics.Deferred(batch.Items.Count);
             return await AnswerAsync(batch, BulkAnswer.AllTooMany(batch), started, cancellationToken);
         }
 

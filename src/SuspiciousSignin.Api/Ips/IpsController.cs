@@ -114,17 +114,15 @@ public sealed class IpsController(
             return this.Refuse(StatusCodes.Status422UnprocessableEntity, message, at: "ip");
         }
 
-        var run = await correlation.RunAsync(
-            new DetectionQuery
-            {
-                Revision = request.Rule(request.Promote ?? runs.Promote),
-                Window = request.Window(clock),
-                SourceIps = [address],
-                Limit = request.Limit ?? 100,
-                IncludeEvents = request.IncludeEvents ?? true,
-            },
-            cancellationToken);
-        metrics.Ran(run);
+        var query = new DetectionQuery
+        {
+            Revision = request.Rule(request.Promote ?? runs.Promote),
+            Window = request.Window(clock),
+            SourceIps = [address],
+            Limit = request.Limit ?? 100,
+            IncludeEvents = request.IncludeEvents ?? true,
+        };
+        var run = await metrics.CountAsync(correlation.RunAsync(query, cancellationToken));
         return Ok(new AddressAlerts(address.ToString(), run.Window, run.Status, run.Total, run.Alerts, run.Warnings));
     }
 

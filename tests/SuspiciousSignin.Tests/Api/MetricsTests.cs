@@ -19,8 +19,8 @@ public sealed class MetricsTests
         string[] series =
         [
             .. new[] { "azureSignIn", "mailAccess", "networkAlert", "other" }.Select(bucket => $"events_total{{bucket={bucket}}}"),
-            "events_duplicate_total", "events_rejected_total", "alerts_total",
-            .. new[] { "batch", "run" }.SelectMany(kind => new[] { "partial", "succeeded" }.Select(status => $"runs_total{{kind={kind},status={status}}}")),
+            "events_duplicate_total", "events_rejected_total", "events_deferred_total", "alerts_total",
+            .. new[] { "batch", "run" }.SelectMany(kind => new[] { "failed", "partial", "succeeded" }.Select(status => $"runs_total{{kind={kind},status={status}}}")),
             .. new[] { "capacity", "retention" }.Select(reason => $"store_evicted_total{{reason={reason}}}"),
         ];
         Assert.All(series, name => Assert.Equal("0", start.GetValueOrDefault(name)));
@@ -65,6 +65,58 @@ public sealed class MetricsTests
 
         Assert.Equal("1", series["events_total{bucket=azureSignIn}"]);
         Assert.Equal(("1", "1"), (series["events_duplicate_total"], series["events_rejected_total"]));
+    }
+
+    [Fact]
+    public async Task Runs_and_batches_that_failed_count_as_such()
+    {
+        var store = InterceptedStore.Before(() => throw new StoreUnavailableException("away"));
+
+        var series = await SeriesAfterAsync(
+            async service =>
+            {
+                (await service.RunAsync()).Problem(503);
+                (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts")).Problem(503);
+                (await service.PostAsync(Ecs.SignIn())).Problem(503);
+            },
+            store);
+
+        Assert.Equal(("2", "1"), (series["runs_total{kind=run,status=failed}"], series["runs_total{kind=batch,status=failed}"]));
+    }
+
+    [Fact]
+    public async Task Items_of_bulk_requests_that_are_put_off_count_although_the_answer_is_200()
+    {
+        var (entered, release) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var store = new InterceptedStore
+        {
+            BeforeAppend = () =>
+            {
+                entered.SetResult();
+                return release.Task;
+            },
+        };
+
+        var series = await SeriesAfterAsync(
+            async service =>
+            {
+                var first = BulkAsync(service);
+                await entered.Task;
+                Assert.Contains("429", (await BulkAsync(service)).Text, StringComparison.Ordinal);
+                release.SetResult();
+                await first;
+            },
+            store,
+            ("Runs:MaxConcurrent", "1"),
+            ("Runs:MaxQueued", "0"));
+
+        Assert.Equal("2", series["events_deferred_total"]);
+
+        static Task<Answer> BulkAsync(TestService service)
+        {
+            const string Item = "{\"create\":{\"_index\":\"x\"}}\n{}\n";
+            return service.SendAsync(HttpMethod.Post, "/_bulk", new StringContent(Item + Item, Encoding.UTF8, "application/x-ndjson"));
+        }
     }
 
     [Fact]
