@@ -163,7 +163,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
 
     /// <summary>
     /// Carries out what reads answers of the cluster. Where one is JSON but not of the shape that its API documents, the store has failed,
-    /// not this service. These are what the reader of JSON throws then; the log has the exception, should it be a fault of ours.
+    /// not this service. These are what the reader of JSON throws then; the log has the exception at Debug, should it be a fault of ours.
     /// </summary>
     public static async Task<T> ReadingAsync<T>(Func<Task<T>> call)
     {

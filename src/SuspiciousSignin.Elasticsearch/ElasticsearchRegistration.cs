@@ -24,8 +24,8 @@ public static class ElasticsearchRegistration
     /// </summary>
     public static IServiceCollection AddElasticsearchEventStore(this IServiceCollection services)
     {
-        // At Information, Polly writes a line for every attempt.
-        services.AddLogging(logging => logging.AddFilter("Polly", LogLevel.Warning));
+        // Polly writes lines for every attempt of every request. Nodes tells which node is away, and the host which request failed.
+        services.AddLogging(logging => logging.AddFilter("Polly", LogLevel.None));
         services.AddSingleton<Nodes>();
         services.AddHttpClient(nameof(ElasticsearchClient), client =>
             {

@@ -61,9 +61,11 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
             node.Faults++;
             var rest = TimeSpan.FromSeconds(60 * Math.Pow(2, (node.Faults - 1) / 2.0));
             node.RestsUntil = clock.GetUtcNow() + (rest < LongestRest ? rest : LongestRest);
+            if (node.Faults == 1)
+            {
+                Log.NodeFailed(logger, node.Url.Authority, why);
+            }
         }
-
-        Log.NodeFailed(logger, node.Url.Authority, why);
     }
 
     private void Answered(Node node)

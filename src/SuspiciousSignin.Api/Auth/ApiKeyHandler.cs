@@ -134,7 +134,12 @@ internal sealed partial class ApiKeyHandler(
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
     {
         var scope = Access.LackingIn(properties) ?? Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
-        Log.Forbidden(Logger, Context.User.Identity?.Name, scope);
+        // Counted for the log only, which is not to be filled from outside.
+        if (failures.Counter.Add($"forbidden/{Access.CallerOf(Context.User)}/{scope}").Count <= auth.MaxFailures)
+        {
+            Log.Forbidden(Logger, Context.User.Identity?.Name, scope);
+        }
+
         return Problems.WriteAsync(Context, StatusCodes.Status403Forbidden, $"The key lacks the scope '{scope}'.");
     }
 

@@ -86,5 +86,7 @@ internal static class LogLinesSetup
         .AddConsoleFormatter<LogLines, ConsoleFormatterOptions>()
         .AddConsole(console => console.FormatterName ??= LogLines.FormName)
         // The framework tells of every refused call under this name too, twice; what is worth telling is a warning of ours, and bounded.
-        .AddFilter(typeof(ApiKeyHandler).FullName, LogLevel.Warning);
+        .AddFilter(typeof(ApiKeyHandler).FullName, LogLevel.Warning)
+        // An error at every probe that fails; ours says when that begins and ends.
+        .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
 }

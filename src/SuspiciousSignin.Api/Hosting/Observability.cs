@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -11,7 +12,7 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>Health, metrics, and the line that says where Swagger UI is.</summary>
-internal static class Observability
+internal static partial class Observability
 {
     public static IServiceCollection AddObservability(this IServiceCollection services)
     {
@@ -73,34 +74,73 @@ internal static class Observability
     }
 
     /// <summary>
-    /// Asks the store, once for all who want to know meanwhile: they need no key, and a cluster that hangs is slow to say so.
+    /// Asks the store, once for all who want to know meanwhile: they need no key, and a cluster that hangs is slow to say so. The log has
+    /// changes only; the framework would tell of every probe, and is kept from it by <see cref="LogLinesSetup"/>.
     /// </summary>
-    private sealed class StoreHealthCheck(IEventStore store, TimeProvider clock) : IHealthCheck
+    private sealed partial class StoreHealthCheck(IEventStore store, TimeProvider clock, ILogger<StoreHealthCheck> logger) : IHealthCheck
     {
         private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
 
         private readonly Lock _gate = new();
-        private Task<StoreHealth> _latest = Task.FromException<StoreHealth>(new InvalidOperationException("Nobody asked yet."));
+        private Task<StoreHealth>? _asked;
+        private bool _wasReady = true;
 
         public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        {
+            var health = await AskAsync(cancellationToken);
+            if (Interlocked.Exchange(ref _wasReady, health.IsReady) != health.IsReady)
+            {
+                if (health.IsReady)
+                {
+                    Log.Ready(logger);
+                }
+                else
+                {
+                    Log.NotReady(logger, health.Description);
+                }
+            }
+
+            return health.IsReady
+                ? HealthCheckResult.Healthy(health.Description, health.Facts)
+                : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
+        }
+
+        private async Task<StoreHealth> AskAsync(CancellationToken cancellationToken)
         {
             Task<StoreHealth> asked;
             lock (_gate)
             {
-                asked = _latest = _latest.IsCompleted ? StoreHealth.OfAsync(store, CancellationToken.None) : _latest;
+                asked = _asked = _asked is { IsCompleted: false } ? _asked : StoreHealth.OfAsync(store, CancellationToken.None);
             }
 
             try
             {
-                var health = await asked.WaitAsync(LongestWait, clock, cancellationToken);
-                return health.IsReady
-                    ? HealthCheckResult.Healthy(health.Description, health.Facts)
-                    : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
+                return await asked.WaitAsync(LongestWait, clock, cancellationToken);
             }
             catch (TimeoutException)
             {
-                return HealthCheckResult.Unhealthy($"The store did not answer within {LongestWait.TotalSeconds} seconds.");
+                return new StoreHealth(
+                    false,
+                    $"The store did not answer within {LongestWait.TotalSeconds} seconds.",
+                    ReadOnlyDictionary<string, object>.Empty);
             }
+            catch (Exception fault) when (fault is not OperationCanceledException)
+            {
+                Log.Failed(logger, fault);
+                throw;
+            }
+        }
+
+        private static partial class Log
+        {
+            [LoggerMessage(1, LogLevel.Warning, "Not ready: {Why}")]
+            public static partial void NotReady(ILogger logger, string why);
+
+            [LoggerMessage(2, LogLevel.Information, "Ready again")]
+            public static partial void Ready(ILogger logger);
+
+            [LoggerMessage(3, LogLevel.Error, "A check of the store failed for a fault of ours")]
+            public static partial void Failed(ILogger logger, Exception exception);
         }
     }
 }

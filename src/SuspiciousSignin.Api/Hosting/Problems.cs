@@ -287,7 +287,8 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 return true;
 
             case StoreUnavailableException unavailable:
-                Log.StoreUnavailable(logger, context.TraceIdentifier, exception);
+                Log.StoreUnavailable(logger, context.TraceIdentifier, ReasonOf(exception));
+                Log.StoreUnavailableAt(logger, context.TraceIdentifier, exception);
                 var seconds = Math.Max(1, Math.Ceiling((unavailable.RetryAfter ?? TimeSpan.FromSeconds(5)).TotalSeconds));
                 context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
                 await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
@@ -311,10 +312,25 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
         }
     }
 
+    /// <summary>What an exception and those inside it say. While a store is away every request fails so: stacks would fill the log.</summary>
+    private static string ReasonOf(Exception exception)
+    {
+        var reason = exception.Message;
+        for (var inner = exception.InnerException; inner is not null; inner = inner.InnerException)
+        {
+            reason += reason.Contains(inner.Message, StringComparison.Ordinal) ? "" : $" {inner.GetType().Name}: {inner.Message}";
+        }
+
+        return reason;
+    }
+
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "The store cannot answer (traceId {TraceId})")]
-        public static partial void StoreUnavailable(ILogger logger, string traceId, Exception exception);
+        [LoggerMessage(1, LogLevel.Warning, "The store cannot answer (traceId {TraceId}): {Reason}")]
+        public static partial void StoreUnavailable(ILogger logger, string traceId, string reason);
+
+        [LoggerMessage(3, LogLevel.Debug, "Where the store could not answer (traceId {TraceId})")]
+        public static partial void StoreUnavailableAt(ILogger logger, string traceId, Exception exception);
 
         [LoggerMessage(2, LogLevel.Error, "A request failed for a fault of ours (traceId {TraceId})")]
         public static partial void Failed(ILogger logger, string traceId, Exception exception);

@@ -72,7 +72,11 @@ public sealed partial class IngestController(
         if (!lease.IsAcquired)
         {
             // Per item: most clients send such items again, but not every client a request that was answered 429 as a whole.
-            Log.TooMany(logger, batch.Items.Count);
+            if (limiter.IsToTell("tooMany"))
+            {
+                Log.TooMany(logger, batch.Items.Count);
+            }
+
             metrics.Deferred(batch.Items.Count);
             return await AnswerAsync(batch, BulkAnswer.AllTooMany(batch), started, cancellationToken);
         }
@@ -85,7 +89,11 @@ public sealed partial class IngestController(
             appended.Duplicates.Count);
         foreach (var warning in appended.Warnings)
         {
-            Log.Warned(logger, warning.Code, warning.Count);
+            if (limiter.IsToTell(warning.Code))
+            {
+                Log.Warned(logger, warning.Code, warning.Count);
+            }
+
             Response.Headers.Append(
                 HeaderNames.Warning,
                 $"299 {Product} \"{Surface.HeaderText($"{warning.Code}: {warning.Count} events. {warning.Message}")}\"");
@@ -294,10 +302,10 @@ public sealed partial class IngestController(
         [LoggerMessage(1, LogLevel.Debug, "A client asked for {What} at {Path}: accepted and unused")]
         public static partial void Unused(ILogger logger, string what, PathString path);
 
-        [LoggerMessage(2, LogLevel.Warning, "A bulk request of {Items} items was put off: too many are going on")]
+        [LoggerMessage(2, LogLevel.Warning, "A bulk request of {Items} items was put off: too many are going on (told once a minute)")]
         public static partial void TooMany(ILogger logger, int items);
 
-        [LoggerMessage(3, LogLevel.Warning, "Bulk request: {Code}, {Events} events")]
+        [LoggerMessage(3, LogLevel.Warning, "Bulk request: {Code}, {Events} events (told once a minute)")]
         public static partial void Warned(ILogger logger, string code, long? events);
     }
 }

@@ -1,4 +1,5 @@
 using System.Threading.RateLimiting;
+using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Ingest;
@@ -11,9 +12,11 @@ public sealed class IngestLimiter : IDisposable
 {
     private readonly PartitionedRateLimiter<string?> _limiter;
     private readonly ConcurrencyLimiter _refused;
+    private readonly WindowCounter _told;
 
-    internal IngestLimiter(RunOptions options)
+    internal IngestLimiter(RunOptions options, TimeProvider clock)
     {
+        _told = new WindowCounter(clock, TimeSpan.FromMinutes(1));
         _limiter = PartitionedRateLimiter.CreateChained(
             PartitionedRateLimiter.Create<string?, string>(
                 caller => RateLimitPartition.GetConcurrencyLimiter(caller ?? "", _ => options.BoundOf(caller))),
@@ -31,6 +34,11 @@ public sealed class IngestLimiter : IDisposable
     /// are too many.
     /// </summary>
     public RateLimitLease AcquireToRefuse() => _refused.AttemptAcquire();
+
+    /// <summary>
+    /// Whether to log something of a request: the first in a minute. Shippers send many requests a second, and all of one cause.
+    /// </summary>
+    internal bool IsToTell(string what) => _told.Add(what).Count == 1;
 
     /// <inheritdoc/>
     public void Dispose()

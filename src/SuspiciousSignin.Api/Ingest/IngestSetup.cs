@@ -9,7 +9,8 @@ internal static class IngestSetup
     /// <summary>The ingest endpoint, where <c>Ingest:Enabled</c> or the kind of store says so.</summary>
     public static IServiceCollection AddIngest(this IServiceCollection services)
     {
-        services.AddSingleton(provider => new IngestLimiter(provider.GetRequiredService<RunOptions>()));
+        services.AddSingleton(provider => new IngestLimiter(
+            provider.GetRequiredService<RunOptions>(), provider.GetRequiredService<TimeProvider>()));
         services.AddOptions<MvcOptions>().Configure<IngestOptions, StoreOptions>((mvc, ingest, store) =>
         {
             if (!(ingest.Enabled ?? store.Kind == StoreOptions.MemoryKind))

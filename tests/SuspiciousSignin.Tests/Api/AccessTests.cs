@@ -86,6 +86,22 @@ public sealed class AccessTests : IDisposable
         Assert.DoesNotContain(service.Log, line => line.Contains("secret", StringComparison.Ordinal) || line.Contains("Injected", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Refusals_for_a_scope_are_logged_no_more_than_failed_attempts()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "key", "alerts:read"), ("Auth:MaxFailures", "2")]);
+        foreach (var path in new[] { Rule, Rule, Rule, Rule, "/metrics" })
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, (await service.SendAsync(HttpMethod.Get, path, null, null, ("X-API-Key", "key"))).Status);
+        }
+
+        Assert.Equal(2, service.Log.Count(line => line.Contains("lacks the scope rule:read", StringComparison.Ordinal)));
+        Assert.Single(service.Log, line => line.Contains("lacks the scope metrics:read", StringComparison.Ordinal));
+        service.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.Forbidden, (await GetAsync(service, "key")).Status);
+        Assert.Equal(3, service.Log.Count(line => line.Contains("lacks the scope rule:read", StringComparison.Ordinal)));
+    }
+
     // Failed attempts
 
     [Fact]

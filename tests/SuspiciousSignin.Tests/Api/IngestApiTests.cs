@@ -373,6 +373,22 @@ public sealed class IngestApiTests
     }
 
     [Fact]
+    public async Task A_warning_of_bulk_requests_is_logged_once_a_minute()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.SignIn());
+        for (var i = 0; i < 3; i++)
+        {
+            await BulkAsync(service, Lines("""{"create":{"_index":"x"}}""", Ecs.SignIn(minutesAgo: 60 * 24 * 10, id: $"{i}")));
+        }
+
+        Assert.Single(service.Log, line => line.Contains("Bulk request: outsideRetention", StringComparison.Ordinal));
+        service.Clock.Advance(TimeSpan.FromMinutes(1));
+        await BulkAsync(service, Lines("""{"create":{"_index":"x"}}""", Ecs.SignIn(minutesAgo: 60 * 24 * 10, id: "late")));
+        Assert.Equal(2, service.Log.Count(line => line.Contains("Bulk request: outsideRetention", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task A_store_that_cannot_answer_is_503_in_the_clients_words()
     {
         using var service = new TestService(store: InterceptedStore.Before(() => throw new StoreUnavailableException("The store is away.") { RetryAfter = TimeSpan.FromSeconds(7) }));

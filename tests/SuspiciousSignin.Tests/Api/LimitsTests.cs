@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
@@ -221,7 +222,7 @@ public sealed class LimitsTests : IDisposable
     [Fact]
     public async Task Of_a_single_place_another_caller_has_the_next_turn()
     {
-        using var limiter = new IngestLimiter(new RunOptions { MaxConcurrent = 1, MaxQueued = 1 });
+        using var limiter = new IngestLimiter(new RunOptions { MaxConcurrent = 1, MaxQueued = 1 }, new FakeTimeProvider());
 
         var running = await limiter.AcquireAsync("noisy", CancellationToken.None);
         var waiting = limiter.AcquireAsync("noisy", CancellationToken.None).AsTask();

@@ -121,6 +121,31 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task While_the_cluster_is_away_the_log_has_a_line_for_each_request_and_one_for_all_probes()
+    {
+        using var service = NewService(options => options.CircuitBreak = TimeSpan.FromMilliseconds(500));
+        await _cluster.Server.Node.StopAsync();
+        foreach (var _ in Enumerable.Range(0, 4))
+        {
+            (await service.RunAsync()).Problem(503);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, (await service.GetAsync("/health/ready")).Status);
+        }
+
+        Assert.Equal(4, service.Log.Count(line => line.Contains("The store cannot answer", StringComparison.Ordinal)));
+        Assert.Single(service.Log, line => line.StartsWith("Warning Not ready: ", StringComparison.Ordinal));
+        Assert.DoesNotContain(service.Log, line => line.Contains("Health check", StringComparison.Ordinal) || line.Contains("   at ", StringComparison.Ordinal));
+        Assert.Single(_cluster.Logged);
+        await _cluster.Server.Node.StartAsync();
+        // As soon as calls are no longer paused.
+        while ((await service.GetAsync("/health/ready")).Status != HttpStatusCode.OK)
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Single(service.Log, line => line.StartsWith("Information Ready again", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_connection_that_is_accepted_and_closed_is_tried_again()
     {
         using var filled = await NewServiceAsync();
