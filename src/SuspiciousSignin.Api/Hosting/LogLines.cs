@@ -82,11 +82,23 @@ internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
 
 internal static class LogLinesSetup
 {
-    public static void AddLogLines(this ILoggingBuilder logging) => logging
-        .AddConsoleFormatter<LogLines, ConsoleFormatterOptions>()
-        .AddConsole(console => console.FormatterName ??= LogLines.FormName)
-        // The framework tells of every refused call under this name too, twice; what is worth telling is a warning of ours, and bounded.
-        .AddFilter(typeof(ApiKeyHandler).FullName, LogLevel.Warning)
-        // An error at every probe that fails; ours says when that begins and ends.
-        .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
+    public static void AddLogLines(this ILoggingBuilder logging)
+    {
+        logging
+            .AddConsoleFormatter<LogLines, ConsoleFormatterOptions>()
+            .AddConsole(console => console.FormatterName ??= LogLines.FormName)
+            // The framework tells of every refused call under this name too, twice; what is worth telling is a warning of ours, and
+            // bounded.
+            .AddFilter(typeof(ApiKeyHandler).FullName, LogLevel.Warning)
+            // An error at every probe that fails; ours says when that begins and ends.
+            .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
+        logging.Services.PostConfigure<JsonConsoleFormatterOptions>(json =>
+        {
+            // .NET writes no time by default. Whoever sets a format decides on the zone too.
+            if (json.TimestampFormat is null)
+            {
+                (json.TimestampFormat, json.UseUtcTimestamp) = ("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", true);
+            }
+        });
+    }
 }

@@ -46,6 +46,17 @@ public sealed class LogLinesTests
         Assert.DoesNotContain('\u001b', service.Log);
     }
 
+    [Theory]
+    [InlineData(null, "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")]
+    [InlineData("HH", "[0-9]{2}")]
+    public async Task Json_has_the_time_in_UTC_unless_settings_say_otherwise(string? format, string time)
+    {
+        (string, string)[] settings = [("Logging__Console__FormatterName", "json"), .. format is null ? [] : new[] { ("Logging__Console__FormatterOptions__TimestampFormat", format) }];
+        await using var service = await ServiceProcess.StartAsync(environment: settings);
+
+        Assert.All(service.Log.Split('\n'), line => Assert.Matches($"^{{\"Timestamp\":\"{time}\"", line));
+    }
+
     private static string Line(string message, Exception? exception = null)
     {
         ConsoleFormatter lines = new LogLines(new FakeTimeProvider(new DateTimeOffset(2026, 3, 14, 6, 0, 0, TimeSpan.Zero)));

@@ -37,7 +37,8 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
     /// <summary>Starts the service and waits until it answers.</summary>
     /// <param name="port">The port; 0 for any free one.</param>
     /// <param name="logLevel">What it logs of its own.</param>
-    public static async Task<ServiceProcess> StartAsync(int port = 0, string logLevel = "Information")
+    /// <param name="environment">Variables of its environment.</param>
+    public static async Task<ServiceProcess> StartAsync(int port = 0, string logLevel = "Information", params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "SuspiciousSignin.Api.dll"), "--urls", $"http://127.0.0.1:{port}"])
         {
@@ -50,6 +51,11 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
         start.Environment["Auth__ApiKeys__0__Hash"] = ApiKeys.HashOf(Key, [.. Enumerable.Repeat((byte)7, 16)]);
         start.Environment["Auth__ApiKeys__0__Scopes__0"] = "events:write";
         start.Environment["Auth__ApiKeys__0__Scopes__1"] = "alerts:read";
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         var process = RunningProcess.Start(start);
         try
         {
