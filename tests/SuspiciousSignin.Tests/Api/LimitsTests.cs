@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
@@ -7,6 +6,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Settings;

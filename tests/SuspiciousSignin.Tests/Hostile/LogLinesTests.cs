@@ -46,6 +46,19 @@ public sealed class LogLinesTests
         Assert.DoesNotContain('\u001b', service.Log);
     }
 
+    [Fact]
+    public async Task The_service_writes_no_keys_to_its_home_and_warns_of_none()
+    {
+        var home = Directory.CreateTempSubdirectory();
+        await using (var service = await ServiceProcess.StartAsync(environment: ("HOME", home.FullName)))
+        {
+            Assert.DoesNotContain("DataProtection", service.Log, StringComparison.Ordinal);
+        }
+
+        Assert.Empty(home.EnumerateFileSystemInfos());
+        home.Delete();
+    }
+
     [Theory]
     [InlineData(null, "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")]
     [InlineData("HH", "[0-9]{2}")]
