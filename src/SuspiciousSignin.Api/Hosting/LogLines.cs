@@ -82,6 +82,8 @@ internal sealed class LogLines(TimeProvider clock) : ConsoleFormatter(FormName)
 
 internal static class LogLinesSetup
 {
+    private const string BadRequests = "Microsoft.AspNetCore.Server.Kestrel.BadRequests";
+
     public static void AddLogLines(this ILoggingBuilder logging)
     {
         logging
@@ -90,6 +92,10 @@ internal static class LogLinesSetup
             // The framework tells of every refused call under this name too, twice; what is worth telling is a warning of ours, and
             // bounded.
             .AddFilter(typeof(ApiKeyHandler).FullName, LogLevel.Warning)
+            // At Debug, headers that break the rules of HTTP, such as a key with a space before its colon. For the console once more: what
+            // settings say of one form of log comes before what is said of all.
+            .AddFilter(BadRequests, LogLevel.Information)
+            .AddFilter<ConsoleLoggerProvider>(BadRequests, LogLevel.Information)
             // An error at every probe that fails; ours says when that begins and ends.
             .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         logging.Services.PostConfigure<JsonConsoleFormatterOptions>(json =>

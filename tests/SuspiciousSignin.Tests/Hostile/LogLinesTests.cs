@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
@@ -57,6 +58,26 @@ public sealed class LogLinesTests
 
         Assert.Empty(home.EnumerateFileSystemInfos());
         home.Delete();
+    }
+
+    [Theory]
+    [InlineData("Logging__LogLevel__Microsoft.AspNetCore")]
+    [InlineData("Logging__Console__LogLevel__Microsoft.AspNetCore.Server.Kestrel.BadRequests")]
+    [InlineData("Logging__Console__LogLevel__Default")]
+    public async Task A_key_in_a_header_that_breaks_the_rules_is_in_no_log(string levelOf)
+    {
+        await using var service = await ServiceProcess.StartAsync(
+            environment: [("Logging__LogLevel__Microsoft.AspNetCore.Server.Kestrel.Connections", "Debug"), (levelOf, "Debug")]);
+        using var client = new TcpClient();
+        await client.ConnectAsync(service.Url.Host, service.Url.Port, TestContext.Current.CancellationToken);
+        await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\nX-API-Key : a-secret\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+
+        using var answer = new StreamReader(client.GetStream());
+        Assert.Equal("HTTP/1.1 400 Bad Request", await answer.ReadLineAsync(TestContext.Current.CancellationToken));
+        await answer.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await service.StopAsync();
+        Assert.Contains("Kestrel.Connections", service.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("a-secret", service.Log, StringComparison.Ordinal);
     }
 
     [Theory]
