@@ -96,6 +96,8 @@ internal static class LogLinesSetup
             // settings say of one form of log comes before what is said of all.
             .AddFilter(BadRequests, LogLevel.Information)
             .AddFilter<ConsoleLoggerProvider>(BadRequests, LogLevel.Information)
+            // Why the host does not start or stop ends the process, and is told there.
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)
             // An error at every probe that fails; ours says when that begins and ends.
             .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         logging.Services.PostConfigure<JsonConsoleFormatterOptions>(json =>

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Stores;
 
@@ -21,11 +20,15 @@ internal static class StartFaults
 
     private static void Tell(object sender, UnhandledExceptionEventArgs args)
     {
-        string[] faults = args.ExceptionObject switch
+        string[] faults = (Exception)args.ExceptionObject switch
         {
             OptionsValidationException settings => [.. settings.Failures],
             EventJournalException journal => [journal.Message],
-            IOException { InnerException: AddressInUseException } address => [address.Message],
+            // Where the server begins to listen and nothing of ours fails, it is for an address, a certificate, or a right to use them.
+            { StackTrace: { } stack } server when stack.Contains("KestrelServerImpl.BindAsync", StringComparison.Ordinal)
+                && !stack.Contains("at SuspiciousSignin.", StringComparison.Ordinal) =>
+                [$"The server cannot listen as 'urls' and 'Kestrel' say: {server.Message.Split('\n')[0]}"],
+            InvalidOperationException { Source: "Microsoft.Extensions.Logging.Configuration" } level => [$"Logging: {level.Message}"],
             _ => [],
         };
         if (faults.Length > 0)
