@@ -46,7 +46,7 @@ internal static class ApiDocuments
         foreach (var extension in new[] { "json", "yaml" })
         {
             // Any other name is no route at all, and so a 404 like every other.
-            app.MapOpenApi($"/openapi/{{documentName:regex(^{Current}(-[23]\\.0)?$)}}.{extension}")
+            app.MapOpenApi($"/openapi/{{documentName:regex(^{Current}(-[23]\\.0)?\\z)}}.{extension}")
                 .CacheOutput(policy => policy.AddPolicy<OncePerMinute>(), excludeDefaultPolicy: true);
         }
 

@@ -24,8 +24,8 @@ public sealed class ScopeGridTests
         ("HEAD", "/health/live", "/health/live", Anybody, 200),
         ("GET", "/health/ready", "/health/ready", Anybody, 200),
         ("HEAD", "/health/ready", "/health/ready", Anybody, 200),
-        ("GET", @"/openapi/{documentName:regex(^v1(-[23]\.0)?$)}.json", "/openapi/v1.json", Anybody, 200),
-        ("GET", @"/openapi/{documentName:regex(^v1(-[23]\.0)?$)}.yaml", "/openapi/v1-2.0.yaml", Anybody, 200),
+        ("GET", @"/openapi/{documentName:regex(^v1(-[23]\.0)?\z)}.json", "/openapi/v1.json", Anybody, 200),
+        ("GET", @"/openapi/{documentName:regex(^v1(-[23]\.0)?\z)}.yaml", "/openapi/v1-2.0.yaml", Anybody, 200),
 
         // What shippers ask for.
         ("GET", "", "/", "events:write", 200),

@@ -323,6 +323,7 @@ public sealed class ServiceApiTests
     [InlineData("v2.json")]
     [InlineData("v1-3.1.json")]
     [InlineData("v1-2x0.json")]
+    [InlineData("v1%0A.json")]
     [InlineData("v1.xml")]
     public async Task A_document_that_there_is_not_is_a_problem(string name)
     {
