@@ -118,7 +118,10 @@ internal static class Surface
     private static Task Complete(HttpContext context, HostingOptions hosting)
     {
         var headers = context.Response.Headers;
-        var isSwaggerUi = context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase);
+        // Its files are no endpoints. What is one answers with data, such as bulk requests for an index that is called so.
+        var isSwaggerUi = context.GetEndpoint() is null
+            && context.Response.StatusCode < StatusCodes.Status400BadRequest
+            && context.Request.Path.StartsWithSegments("/swagger", StringComparison.OrdinalIgnoreCase);
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
         headers.ContentSecurityPolicy = isSwaggerUi ? ForSwaggerUi : ForData;
@@ -126,7 +129,7 @@ internal static class Surface
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers["Cross-Origin-Embedder-Policy"] = "require-corp";
-        if (!isSwaggerUi || context.Response.StatusCode >= StatusCodes.Status400BadRequest)
+        if (!isSwaggerUi)
         {
             headers.CacheControl = "no-store";
         }

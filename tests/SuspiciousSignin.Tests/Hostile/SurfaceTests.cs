@@ -119,6 +119,20 @@ public sealed class SurfaceTests
         (await SendAsync("POST", "/api/v1/events", notCompressed)).Problem(400);
     }
 
+    [Theory]
+    [InlineData("POST", "/swagger/_bulk")]
+    [InlineData("GET", "/swagger/_alias/x")]
+    [InlineData("GET", "/swagger/nothing")]
+    public async Task What_is_below_swagger_and_no_file_of_it_has_the_headers_of_data(string method, string path)
+    {
+        using var service = new TestService();
+
+        var answer = await service.SendAsync(new HttpMethod(method), path, TestService.Content("{\"delete\":{\"_id\":\"1\"}}\n"));
+
+        Assert.Equal("no-store", answer.Headers.CacheControl!.ToString());
+        Assert.DoesNotContain("'self'", answer.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_file_of_swagger_ui_that_is_not_there_is_not_kept_by_caches()
     {
