@@ -79,7 +79,8 @@ internal sealed partial class ApiKeyHandler(
                 return Success(
                     Printable(named?.Value ?? "unnamed"),
                     Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes($"{named?.Type}={named?.Value}"))),
-                    claims.Where(claim => ScopeClaims.Contains(claim.Type))
+                    // Of texts and lists of texts only: the value of any other is its JSON, in which words have another meaning.
+                    claims.Where(claim => ScopeClaims.Contains(claim.Type) && claim.ValueType == ClaimValueTypes.String)
                         .SelectMany(claim => claim.Value.Split(' '))
                         .Intersect(Scopes.All, StringComparer.Ordinal),
                     JwtBearerDefaults.AuthenticationScheme);

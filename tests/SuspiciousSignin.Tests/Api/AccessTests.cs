@@ -293,7 +293,11 @@ public sealed class AccessTests : IDisposable
         { "good", 200 },
         { "good, scp", 200 },
         { "good, roles", 200 },
+        { "good, list", 200 },
         { "no scope", 403 },
+        { "scope in an object", 403 },
+        { "scope in an object of a list", 403 },
+        { "scope in a list of a list", 403 },
         { "other scope", 403 },
         { "expired", 401 },
         { "expired within the skew", 200 },
@@ -432,15 +436,20 @@ public sealed class AccessTests : IDisposable
         {
             "good, scp" => ("scp", "openid rule:read"),
             "good, roles" => ("roles", "rule:read"),
+            "good, list" => ("scope", """["openid","rule:read"]"""),
             "no scope" => ("scope", ""),
+            "scope in an object" => ("scope", """{"a":"x rule:read y"}"""),
+            "scope in an object of a list" => ("scope", """[{"a":"x rule:read y"}]"""),
+            "scope in a list of a list" => ("scope", """[["x rule:read y"]]"""),
             "other scope" => ("scope", "alerts:read rule:readable"),
             _ => ("scope", "rule:read"),
         };
+        var ofScopes = scopes.FirstOrDefault() switch { '{' => JsonClaimValueTypes.Json, '[' => JsonClaimValueTypes.JsonArray, _ => ClaimValueTypes.String };
         var description = new SecurityTokenDescriptor
         {
             Issuer = kind == "wrong issuer" ? "https://evil.example" : Issuer,
             Audience = kind switch { "wrong audience" => "api://other", "audience and a slash" => Audience + "/", "no audience" => null, _ => Audience },
-            Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", client), new Claim(scopeClaim, scopes)]),
+            Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", client), new Claim(scopeClaim, scopes, ofScopes)]),
             NotBefore = kind == "not yet" ? now.AddMinutes(2) : now.AddHours(-1),
             IssuedAt = now.AddHours(-1),
             AdditionalHeaderClaims = kind == "critical header" ? new Dictionary<string, object>(StringComparer.Ordinal) { ["crit"] = new[] { "exp" } } : null,
