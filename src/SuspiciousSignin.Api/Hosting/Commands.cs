@@ -101,8 +101,9 @@ internal static class Commands
         try
         {
             var (damaged, kept) = DurableEventStore.Mend(folder);
-            output.WriteLine(damaged.Count == 0
-                ? "No file is damaged or missing."
+            output.WriteLine(damaged.Count == 0 ? "No file is damaged or missing."
+                : !damaged.Any(name => File.Exists(Path.Combine(folder, name + ".damaged")))
+                    ? $"Missing: {string.Join(", ", damaged)}. The events in them are lost; no file is damaged."
                 : string.Create(
                     CultureInfo.InvariantCulture,
                     $"Damaged or missing: {string.Join(", ", damaged)}. {kept} intact events of them are in a new file; ")
