@@ -152,7 +152,7 @@ public sealed partial class IngestController(
                 ["number_of_pending_tasks"] = 0,
                 ["number_of_in_flight_fetch"] = 0,
                 ["task_max_waiting_in_queue_millis"] = 0,
-                ["active_shards_percent_as_number"] = 100.0,
+                ["active_shards_percent_as_number"] = isReady ? 100.0 : 0.0,
             },
             isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
     }
