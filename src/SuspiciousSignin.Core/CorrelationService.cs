@@ -219,8 +219,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         {
             warnings.Add(new Warning(
                 "evidenceCut",
-                $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer) and {EventPage.MaxBytes >> 20} MiB "
-                + "of evidence: these alerts show none. Ask for the events of their addresses.",
+                $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer), and "
+                + $"{EventPage.MaxBytes >> 20} MiB of evidence: these alerts show none. Ask for the events of their addresses.",
                 cut));
         }
 

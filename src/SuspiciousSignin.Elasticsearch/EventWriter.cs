@@ -21,8 +21,9 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
     /// <summary>What no document may have at its root, as exports of searches do: Elasticsearch refuses it, or counts by it.</summary>
     private static readonly HashSet<string> MetadataFields = new(StringComparer.Ordinal)
     {
-        "_id", "_index", "_type", "_source", "_routing", "_version", "_seq_no", "_primary_term", "_field_names", "_ignored", "_ignored_source",
-        "_doc_count", "_nested_path", "_tier", "_size", "_feature", "_data_stream_timestamp", "_tsid", "_ts_routing_hash", "_inference_fields",
+        "_id", "_index", "_type", "_source", "_routing", "_version", "_seq_no", "_primary_term", "_field_names", "_ignored",
+        "_ignored_source", "_doc_count", "_nested_path", "_tier", "_size", "_feature", "_data_stream_timestamp", "_tsid",
+        "_ts_routing_hash", "_inference_fields",
     };
 
     private static readonly JsonDocumentOptions ReadOptions = new() { MaxDepth = 1000 };

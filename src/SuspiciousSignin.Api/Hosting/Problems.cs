@@ -312,7 +312,9 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
         }
     }
 
-    /// <summary>What an exception and those inside it say. While a store is away every request fails so: stacks would fill the log.</summary>
+    /// <summary>
+    /// What an exception and those inside it say. While a store is away every request fails so: stacks would fill the log.
+    /// </summary>
     private static string ReasonOf(Exception exception)
     {
         var reason = exception.Message;
