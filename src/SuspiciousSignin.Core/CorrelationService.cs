@@ -9,8 +9,8 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin;
 
 /// <summary>
-/// The product's main path: run the rule over a window, show the alerts and events of an address, judge a batch. Everything that the
-/// controllers offer passes here; what needs data is asked of the store, whose <see cref="StoreUnavailableException"/> passes through.
+/// The product's main path: run the rule over a window, show the alerts and events of an address, judge a batch. What controllers offer of
+/// events and alerts passes here; what needs data is asked of the store, whose <see cref="StoreUnavailableException"/> passes through.
 /// </summary>
 public sealed class CorrelationService(IEventStore store, TimeProvider clock, AlertOptions alerts)
 {

@@ -56,7 +56,10 @@ public sealed class ElasticsearchOptions
     /// </summary>
     public TimeSpan PollWait { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How often a call is repeated that the cluster was too busy for (429). Default 3; 1 to 10.</summary>
+    /// <summary>
+    /// How often a call is repeated that the cluster was too busy for (429), and events of a bulk request that failed for no fault of
+    /// theirs. Default 3; 1 to 10.
+    /// </summary>
     public int MaxRetries { get; set; } = 3;
 
     /// <summary>The size of one bulk request, bytes. Default 5 MiB; 64 KiB to 90 MiB (the cluster's own bound is 100 MB).</summary>

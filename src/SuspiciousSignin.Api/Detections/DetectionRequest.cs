@@ -35,13 +35,13 @@ public sealed record DetectionRequest : IWindowRequest
     /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool? IncludeEvents { get; init; }
 
-    internal DetectionQuery ToQuery(TimeProvider clock, bool promote) => new()
+    internal DetectionQuery ToQuery(TimeProvider clock, RunOptions runs) => new()
     {
-        Revision = this.Rule(Promote ?? promote),
+        Revision = this.Rule(runs),
         Window = this.Window(clock),
         IngestedAfter = RequestRules.Milliseconds(IngestedAfter, clock, roundUp: false),
         SourceIps = SourceIps is null ? null : [.. SourceIps.Select(SourceAddress.Parse).Distinct()],
-        Limit = Limit ?? 100,
+        Limit = Limit ?? RequestRules.DefaultLimit,
         IncludeEvents = IncludeEvents ?? false,
     };
 }
@@ -56,7 +56,7 @@ internal sealed class DetectionRequestValidator : AbstractValidator<DetectionReq
         this.AddWindowRules(clock);
         this.AddWindowLimit(clock, runs);
         RuleFor(request => request.IngestedAfter).IsTime(clock);
-        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage("'limit' is 1 to 10000.");
+        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
         RuleFor(request => request.SourceIps)
             .Must(addresses => addresses is null || addresses.Count <= runs.MaxAddresses)
             .WithMessage($"At most {runs.MaxAddresses} addresses. Ask in several requests.");

@@ -62,6 +62,6 @@ public sealed class DetectionsController(
             return this.Invalid(invalid, inBody: true);
         }
 
-        return Ok(await metrics.CountAsync(correlation.RunAsync(request.ToQuery(clock, runs.Promote), cancellationToken)));
+        return Ok(await metrics.CountAsync(correlation.RunAsync(request.ToQuery(clock, runs), cancellationToken)));
     }
 }

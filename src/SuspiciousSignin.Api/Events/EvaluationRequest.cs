@@ -1,5 +1,6 @@
 using FluentValidation;
 using SuspiciousSignin.Api.Requests;
+using SuspiciousSignin.Api.Settings;
 using Replay = SuspiciousSignin.Events.TimeShift;
 
 namespace SuspiciousSignin.Api.Events;
@@ -38,9 +39,9 @@ public sealed record EvaluationRequest : IWindowRequest
     /// </summary>
     public bool? IncludeEvents { get; init; }
 
-    internal EvaluationQuery ToQuery(TimeProvider clock, bool promote) => new()
+    internal EvaluationQuery ToQuery(TimeProvider clock, RunOptions runs) => new()
     {
-        Revision = this.Rule(Promote ?? promote),
+        Revision = this.Rule(runs),
         Store = Store ?? true,
         From = RequestRules.Milliseconds(From, clock, roundUp: false),
         To = RequestRules.Milliseconds(To, clock, roundUp: true),

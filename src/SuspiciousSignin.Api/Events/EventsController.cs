@@ -196,7 +196,7 @@ public sealed class EventsController(
             batch!.Identify(ofRequest);
         }
 
-        var query = request.ToQuery(clock, runs.Promote);
+        var query = request.ToQuery(clock, runs);
         var judging = correlation.EvaluateAsync(batch!, query, CountEvents, cancellationToken);
         var evaluation = await metrics.CountAsync(judging) with { TimeShift = applied };
         // Only here, where the store is through with the events: where it failed, or the caller went away, it may not be.

@@ -167,11 +167,10 @@ internal static partial class Problems
         cancellationToken.ThrowIfCancellationRequested();
         context.HttpContext.Response.Headers.RetryAfter = "1";
         var policy = context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName;
-        var what = policy == Composition.BatchesPolicy ? "batches" : "runs";
         await WriteAsync(
             context.HttpContext,
             StatusCodes.Status429TooManyRequests,
-            $"Too many {what} are going on. Try again after the time in Retry-After.");
+            $"Too many {policy} are going on. Try again after the time in Retry-After.");
     }
 
     /// <summary>Writes a problem.</summary>

@@ -59,7 +59,7 @@ internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressA
     {
         this.AddWindowRules(clock);
         this.AddWindowLimit(clock, runs);
-        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage("'limit' is 1 to 1000.");
+        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
         RuleFor(request => request.Cursor)
             .Null()
             .WithErrorCode(RequestRules.Malformed)
@@ -74,6 +74,6 @@ internal sealed class AddressEventsRequestValidator : AbstractValidator<AddressE
     public AddressEventsRequestValidator(TimeProvider clock)
     {
         this.AddWindowRules(clock, endsNow: false);
-        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage("'limit' is 1 to 10000.");
+        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
     }
 }

@@ -116,10 +116,10 @@ public sealed class IpsController(
 
         var query = new DetectionQuery
         {
-            Revision = request.Rule(request.Promote ?? runs.Promote),
+            Revision = request.Rule(runs),
             Window = request.Window(clock),
             SourceIps = [address],
-            Limit = request.Limit ?? 100,
+            Limit = request.Limit ?? RequestRules.DefaultLimit,
             IncludeEvents = request.IncludeEvents ?? true,
         };
         var run = await metrics.CountAsync(correlation.RunAsync(query, cancellationToken));
@@ -171,8 +171,8 @@ public sealed class IpsController(
             {
                 Address = address,
                 Window = window,
-                Revision = request.Rule(request.Promote ?? runs.Promote),
-                Limit = request.Limit ?? 100,
+                Revision = request.Rule(runs),
+                Limit = request.Limit ?? RequestRules.DefaultLimit,
                 Cursor = request.Cursor,
             },
             cancellationToken);

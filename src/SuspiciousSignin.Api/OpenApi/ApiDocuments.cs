@@ -290,7 +290,7 @@ internal static class ApiDocuments
         }
 
         var address = SourceAddress.Parse("89.160.20.156");
-        var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock, promote: false);
+        var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock, new RunOptions());
         if (operation == "getEventsOfAddress")
         {
             var page = await correlation.EventsOfAsync(

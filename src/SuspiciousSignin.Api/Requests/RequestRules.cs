@@ -18,6 +18,9 @@ internal interface IWindowRequest
 
     /// <summary>The name of the revision, or null.</summary>
     string? Revision { get; }
+
+    /// <summary>Whether raw network alerts count, or null for what the settings say.</summary>
+    bool? Promote { get; }
 }
 
 /// <summary>The rules that requests share.</summary>
@@ -25,6 +28,9 @@ internal static class RequestRules
 {
     /// <summary>The error code of what cannot be read at all, answered 400; every other fault is 422.</summary>
     public const string Malformed = "malformed";
+
+    /// <summary>How many alerts or events an answer has where the request does not say.</summary>
+    public const int DefaultLimit = 100;
 
     private static readonly string Revisions = string.Join(", ", RuleCatalogue.RevisionNames);
 
@@ -60,8 +66,8 @@ internal static class RequestRules
         .WithMessage(TimeExpression.Expected);
 
     /// <summary>The revision asked for.</summary>
-    public static RuleRevision Rule(this IWindowRequest request, bool promote) =>
-        RuleCatalogue.Find(request.Revision ?? RuleCatalogue.DefaultRevision, promote)!;
+    public static RuleRevision Rule(this IWindowRequest request, RunOptions runs) =>
+        RuleCatalogue.Find(request.Revision ?? RuleCatalogue.DefaultRevision, request.Promote ?? runs.Promote)!;
 
     /// <summary>The window of a valid request: by default the rule's look-back until now.</summary>
     public static TimeWindow Window(this IWindowRequest request, TimeProvider clock) => request.WindowOrNull(clock)!.Value;

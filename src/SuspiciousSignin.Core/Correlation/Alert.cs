@@ -202,7 +202,7 @@ public sealed record Alert
         }.OfType<string>());
         var when = order switch
         {
-            AlertOrder.AlertFirst => "after the network alerts began",
+            AlertOrder.AlertFirst => "after the last network alert",
             AlertOrder.SignInFirst => "before the first network alert",
             _ => "interleaved with the network alerts",
         };

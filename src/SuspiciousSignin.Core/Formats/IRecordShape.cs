@@ -12,7 +12,7 @@ internal interface IRecordShape
     /// <summary>The name under which documents of this shape are counted; part of the contract.</summary>
     string Name { get; }
 
-    /// <summary>Whether the record, a JSON object, is of this shape. Looks at top-level members only.</summary>
+    /// <summary>Whether the record, a JSON object, is of this shape.</summary>
     bool Matches(JsonElement record);
 
     /// <summary>Sets the ECS fields of the record, as Elastic's ingest pipeline of that source would; or refuses it.</summary>

@@ -119,7 +119,7 @@ public static class RuleCatalogue
 
     private static RuleRevision Original(bool promote) => new()
     {
-        Name = "2025-04-29",
+        Name = DefaultRevision,
         Promote = promote,
         Description = "The rule as first published, reproduced exactly.",
         Differences =

@@ -70,9 +70,9 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
-    [InlineData(1, 1, 0, "1 successful Entra ID sign-in by 1 account from 81.2.69.144, which has 1 network alert; after the network alerts began, closest 20 minutes apart.")]
-    [InlineData(2, 0, 1, "1 mail access by 1 account from 81.2.69.144, which has 2 network alerts; after the network alerts began, closest 25 minutes apart.")]
-    [InlineData(1, 2, 2, "2 successful Entra ID sign-ins and 2 mail accesses by 2 accounts from 81.2.69.144, which has 1 network alert; after the network alerts began, closest 20 minutes apart.")]
+    [InlineData(1, 1, 0, "1 successful Entra ID sign-in by 1 account from 81.2.69.144, which has 1 network alert; after the last network alert, closest 20 minutes apart.")]
+    [InlineData(2, 0, 1, "1 mail access by 1 account from 81.2.69.144, which has 2 network alerts; after the last network alert, closest 25 minutes apart.")]
+    [InlineData(1, 2, 2, "2 successful Entra ID sign-ins and 2 mail accesses by 2 accounts from 81.2.69.144, which has 1 network alert; after the last network alert, closest 20 minutes apart.")]
     public async Task The_reason_says_in_one_sentence_who_did_what_after_what(int alerts, int signIns, int mailAccesses, string reason)
     {
         using var service = new TestService();
