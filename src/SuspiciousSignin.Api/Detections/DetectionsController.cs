@@ -32,8 +32,6 @@ public sealed class DetectionsController(
     /// </remarks>
     /// <param name="request">What to run; an empty body runs the default revision over the last 8 hours.</param>
     /// <response code="200">The alerts, the data each leg had, and warnings.</response>
-    /// <response code="401">No key, or an unknown one.</response>
-    /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The request cannot be read.</response>
     /// <response code="413">The body is longer than 1 MiB.</response>
     /// <response code="415">The body is not JSON in UTF-8.</response>
@@ -45,8 +43,6 @@ public sealed class DetectionsController(
     [RequestSizeLimit(MaxBodyBytes)]
     [TakesJson]
     [ProducesResponseType<DetectionRun>(200, "application/json")]
-    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
-    [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(413, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(415, Problems.ContentType)]

@@ -45,7 +45,6 @@ public sealed class EventsController(
     /// <param name="request">How the batch is judged.</param>
     /// <param name="idempotencyKey">The same key, caller and body get the first answer again. 1 to 255 characters.</param>
     /// <response code="200">What became of the events, and the alerts of their addresses.</response>
-    /// <response code="401">No key, or an unknown one.</response>
     /// <response code="403">The key lacks the scope, or alerts:read for the events (includeEvents) of a stored batch.</response>
     /// <response code="400">The body is not JSON, or a parameter cannot be read. Nothing was stored.</response>
     /// <response code="409">A request with this Idempotency-Key is still being carried out.</response>
@@ -57,7 +56,6 @@ public sealed class EventsController(
     [HttpPost(Name = "evaluateEvents")]
     [EnableRateLimiting(Composition.BatchesPolicy)]
     [ProducesResponseType<Evaluation>(200, "application/json")]
-    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(409, Problems.ContentType)]

@@ -79,8 +79,6 @@ public sealed class IpsController(
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which alerts.</param>
     /// <response code="200">The alerts with their events.</response>
-    /// <response code="401">No key, or an unknown one.</response>
-    /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The text is no IP address, or a parameter cannot be read.</response>
     /// <response code="422">The address is private or reserved, or a parameter is out of range.</response>
     /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
@@ -88,8 +86,6 @@ public sealed class IpsController(
     [HttpGet("alerts", Name = "getAlertsOfAddress")]
     [EnableRateLimiting(Composition.RunsPolicy)]
     [ProducesResponseType<AddressAlerts>(200, "application/json")]
-    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
-    [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]
@@ -136,8 +132,6 @@ public sealed class IpsController(
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which events.</param>
     /// <response code="200">A page of events.</response>
-    /// <response code="401">No key, or an unknown one.</response>
-    /// <response code="403">The key lacks the scope.</response>
     /// <response code="400">The text is no IP address, or a parameter cannot be read.</response>
     /// <response code="422">A parameter is out of range.</response>
     /// <response code="429">Too many runs are going on, or too many requests; Retry-After says when to try again.</response>
@@ -145,8 +139,6 @@ public sealed class IpsController(
     [HttpGet("events", Name = "getEventsOfAddress")]
     [EnableRateLimiting(Composition.RunsPolicy)]
     [ProducesResponseType<AddressEvents>(200, "application/json")]
-    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
-    [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(400, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(422, Problems.ContentType)]
     [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]

@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Detections;
-using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
@@ -118,11 +117,7 @@ public sealed class LimitsController(ServiceLimits limits) : ControllerBase
     /// whatever its scopes. The answers to all calls say in <c>RateLimit</c> how many requests are left.
     /// </remarks>
     /// <response code="200">The bounds.</response>
-    /// <response code="401">No key, or an unknown one.</response>
-    /// <response code="429">Too many requests; Retry-After says when to try again.</response>
     [HttpGet(Name = "getLimits")]
     [ProducesResponseType<ServiceLimits>(200, "application/json")]
-    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
-    [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]
     public IActionResult Get() => Ok(limits);
 }

@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using SuspiciousSignin.Api.Auth;
-using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Rules;
 
@@ -158,13 +157,7 @@ public sealed class RuleController : ControllerBase
     /// Metadata, revisions with their differences and blind spots, investigation guide, and the ES|QL text of each revision.
     /// </remarks>
     /// <response code="200">The rule.</response>
-    /// <response code="401">No key, or an unknown one.</response>
-    /// <response code="403">The key lacks the scope.</response>
-    /// <response code="429">Too many requests; Retry-After says when to try again.</response>
     [HttpGet(Name = "getRule")]
     [ProducesResponseType<RuleDescription>(200, "application/json")]
-    [ProducesResponseType<ProblemDetails>(401, Problems.ContentType)]
-    [ProducesResponseType<ProblemDetails>(403, Problems.ContentType)]
-    [ProducesResponseType<ProblemDetails>(429, Problems.ContentType)]
     public IActionResult Get() => Ok(Description);
 }
