@@ -64,7 +64,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
     /// <summary>Which cluster this is; asked once in a while.</summary>
     public async Task<ClusterInfo> InfoAsync(CancellationToken cancellationToken)
     {
-        if (_known is { } known && known.Until > clock.GetUtcNow())
+        if (_known is { } known && clock.GetElapsedTime(known.Since) < options.MappingLifetime)
         {
             return known.Info;
         }
@@ -84,7 +84,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
             throw new StoreUnavailableException($"The cluster runs Elasticsearch {info.Version}; the rule needs 8.17 or later.");
         }
 
-        _known = new Known(info, clock.GetUtcNow() + options.MappingLifetime);
+        _known = new Known(info, clock.GetTimestamp());
         return info;
     }
 
@@ -281,7 +281,7 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         return compressed.ToArray();
     }
 
-    private sealed record Known(ClusterInfo Info, DateTimeOffset Until);
+    private sealed record Known(ClusterInfo Info, long Since);
 
     /// <summary>A successful answer.</summary>
     /// <param name="document">Its JSON.</param>

@@ -27,7 +27,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
         {
             lock (_gate)
             {
-                return _nodes.Count(node => node.RestsUntil <= clock.GetUtcNow());
+                return _nodes.Count(node => LeftOut(node) <= TimeSpan.Zero);
             }
         }
     }
@@ -43,16 +43,19 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
             for (var i = 0; i < _nodes.Length; i++)
             {
                 var node = _nodes[(_next + i) % _nodes.Length];
-                if (node.RestsUntil <= clock.GetUtcNow())
+                if (LeftOut(node) <= TimeSpan.Zero)
                 {
                     _next = (_next + i + 1) % _nodes.Length;
                     return node;
                 }
             }
 
-            return _nodes.MinBy(node => node.RestsUntil)!;
+            return _nodes.MinBy(LeftOut)!;
         }
     }
+
+    /// <summary>How much longer a node is left out, whatever the clock is set to meanwhile; not above zero where it is not.</summary>
+    private TimeSpan LeftOut(Node node) => node.Rest - clock.GetElapsedTime(node.RestsSince);
 
     private void Failed(Node node, string why)
     {
@@ -60,7 +63,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
         {
             node.Faults++;
             var rest = TimeSpan.FromSeconds(60 * Math.Pow(2, (node.Faults - 1) / 2.0));
-            node.RestsUntil = clock.GetUtcNow() + (rest < LongestRest ? rest : LongestRest);
+            (node.RestsSince, node.Rest) = (clock.GetTimestamp(), rest < LongestRest ? rest : LongestRest);
             if (node.Faults == 1)
             {
                 Log.NodeFailed(logger, node.Url.Authority, why);
@@ -77,7 +80,7 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
                 Log.NodeIsBack(logger, node.Url.Authority);
             }
 
-            (node.Faults, node.RestsUntil) = (0, DateTimeOffset.MinValue);
+            (node.Faults, node.Rest) = (0, TimeSpan.Zero);
         }
     }
 
@@ -87,7 +90,9 @@ internal sealed partial class Nodes(ElasticsearchOptions options, TimeProvider c
 
         public int Faults { get; set; }
 
-        public DateTimeOffset RestsUntil { get; set; } = DateTimeOffset.MinValue;
+        public long RestsSince { get; set; }
+
+        public TimeSpan Rest { get; set; }
     }
 
     /// <summary>One attempt at a call: addressed to a node, bounded in time, its answer read to the end.</summary>

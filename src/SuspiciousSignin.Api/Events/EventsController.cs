@@ -107,53 +107,57 @@ public sealed class EventsController(
                 return this.Refuse(StatusCodes.Status409Conflict, "A request with this Idempotency-Key is still being carried out.");
 
             case IdempotencyCache.Claim.Answered:
-                await using (var again = HashingBody(out var hashAgain))
-                {
-                    if (!await IsWithinBoundAsync(again, cancellationToken))
-                    {
-                        var refusal = BodyRefusal.TooLong(readerOptions.MaxBodyBytes);
-                        return this.Refuse(refusal.Status, refusal.Detail);
-                    }
-
-                    return HashOf(hashAgain, format).AsSpan().SequenceEqual(firstHash)
-                        ? File(firstAnswer, AnswerType)
-                        : this.Refuse(
-                            StatusCodes.Status422UnprocessableEntity,
-                            "This Idempotency-Key was used with another request. Use a new key for a new request.",
-                            at: "Idempotency-Key");
-                }
+                return await AnswerAgainAsync(firstHash, firstAnswer, format, cancellationToken);
 
             default:
-                var isRemembered = false;
-                var body = PipeReader.Create(HashingBody(out var hash));
-                try
-                {
-                    // Where the answer is lost behind the store, by a fault or since the caller went away, the request sent again finds its
-                    // events known.
-                    var (result, answer) = await EvaluateBodyAsync(
-                        body,
-                        format,
-                        request,
-                        () => BinaryPrimitives.ReadUInt128LittleEndian(
-                            SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes($"{caller}\n{key}")])),
-                        cancellationToken);
-                    if (answer is null)
-                    {
-                        return result;
-                    }
+                return await EvaluateFirstAsync(caller, key, format, request, cancellationToken);
+        }
+    }
 
-                    isRemembered = idempotency.TryComplete(
-                        caller, key, HashOf(hash, format), answer, json.Value.JsonSerializerOptions, out var written);
-                    return isRemembered ? File(written, AnswerType) : result;
-                }
-                finally
-                {
-                    await body.CompleteAsync();
-                    if (!isRemembered)
-                    {
-                        idempotency.Release(caller, key);
-                    }
-                }
+    private async Task<IActionResult> AnswerAgainAsync(
+        byte[] firstHash, byte[] firstAnswer, BatchFormat format, CancellationToken cancellationToken)
+    {
+        await using var body = HashingBody(out var hash);
+        return !await IsWithinBoundAsync(body, cancellationToken) ? Refuse(BodyRefusal.TooLong(readerOptions.MaxBodyBytes))
+            : HashOf(hash, format).AsSpan().SequenceEqual(firstHash) ? File(firstAnswer, AnswerType)
+            : this.Refuse(
+                StatusCodes.Status422UnprocessableEntity,
+                "This Idempotency-Key was used with another request. Use a new key for a new request.",
+                at: "Idempotency-Key");
+    }
+
+    private async Task<IActionResult> EvaluateFirstAsync(
+        string caller, string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+    {
+        var isRemembered = false;
+        var body = PipeReader.Create(HashingBody(out var hash));
+        try
+        {
+            // Where the answer is lost behind the store, by a fault or since the caller went away, the request sent again finds its events
+            // known.
+            var (result, answer) = await EvaluateBodyAsync(
+                body,
+                format,
+                request,
+                () => BinaryPrimitives.ReadUInt128LittleEndian(
+                    SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes($"{caller}\n{key}")])),
+                cancellationToken);
+            if (answer is null)
+            {
+                return result;
+            }
+
+            isRemembered = idempotency.TryComplete(
+                caller, key, HashOf(hash, format), answer, json.Value.JsonSerializerOptions, out var written);
+            return isRemembered ? File(written, AnswerType) : result;
+        }
+        finally
+        {
+            await body.CompleteAsync();
+            if (!isRemembered)
+            {
+                idempotency.Release(caller, key);
+            }
         }
     }
 
@@ -167,11 +171,7 @@ public sealed class EventsController(
         var (batch, refusal) = await EventBatchReader.ReadAsync(body, format, readerOptions, cancellationToken);
         if (refusal is not null)
         {
-            return (
-                refusal.Status == StatusCodes.Status400BadRequest
-                    ? this.Refuse(refusal.Status, refusal.Detail, at: "")
-                    : this.Refuse(refusal.Status, refusal.Detail),
-                null);
+            return (Refuse(refusal), null);
         }
 
         var identity = identityOfRequest?.Invoke();
@@ -211,6 +211,10 @@ public sealed class EventsController(
         }
     }
 
+    private ObjectResult Refuse(BodyRefusal refusal) => refusal.Status == StatusCodes.Status400BadRequest
+        ? this.Refuse(refusal.Status, refusal.Detail, at: "")
+        : this.Refuse(refusal.Status, refusal.Detail);
+
     /// <summary>Reads a body to its end, or as far as one of a first request would be read.</summary>
     private async Task<bool> IsWithinBoundAsync(Stream body, CancellationToken cancellationToken)
     {
@@ -238,7 +242,7 @@ public sealed class EventsController(
         var parameters = Request.Query
             .Select(parameter => $"{parameter.Key.ToUpperInvariant()}={parameter.Value}")
             .Order(StringComparer.Ordinal);
-        return SHA256.HashData([.. bodyHash.Hash ?? [], .. Encoding.UTF8.GetBytes($"{string.Join('&', parameters)}|{format}")]);
+        return SHA256.HashData([.. bodyHash.Hash!, .. Encoding.UTF8.GetBytes($"{string.Join('&', parameters)}|{format}")]);
     }
 
     /// <summary>How the body sets its events apart, or null where it is of another type or charset.</summary>

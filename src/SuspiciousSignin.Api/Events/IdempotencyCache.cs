@@ -70,7 +70,7 @@ public sealed class IdempotencyCache
 
         lock (_gate)
         {
-            var entry = new Entry(_clock.GetUtcNow(), bodyHash, written);
+            var entry = new Entry(_clock.GetTimestamp(), bodyHash, written);
             _entries[(caller, key)] = entry;
             if (!_answered.TryGetValue(caller, out var answers))
             {
@@ -104,19 +104,18 @@ public sealed class IdempotencyCache
 
         while (_count > _options.MaxKeys)
         {
-            ForgetFirst(_answered.MaxBy(held => (held.Value.Oldest.Count, -held.Value.Oldest.Peek().Entry.At.Ticks)).Key);
+            ForgetFirst(_answered.MaxBy(held => (held.Value.Oldest.Count, -held.Value.Oldest.Peek().Entry.At)).Key);
         }
 
         while (_bytes > _options.MaxBytes)
         {
-            ForgetFirst(_answered.MaxBy(held => (held.Value.Bytes, -held.Value.Oldest.Peek().Entry.At.Ticks)).Key);
+            ForgetFirst(_answered.MaxBy(held => (held.Value.Bytes, -held.Value.Oldest.Peek().Entry.At)).Key);
         }
     }
 
     private void ForgetOld(string caller)
     {
-        var oldest = _clock.GetUtcNow() - _options.Lifetime;
-        while (_answered.TryGetValue(caller, out var answers) && answers.Oldest.Peek().Entry.At < oldest)
+        while (_answered.TryGetValue(caller, out var answers) && _clock.GetElapsedTime(answers.Oldest.Peek().Entry.At) > _options.Lifetime)
         {
             ForgetFirst(caller);
         }
@@ -144,11 +143,11 @@ public sealed class IdempotencyCache
         public long Bytes { get; set; }
     }
 
-    private sealed class Entry(DateTimeOffset at, byte[] bodyHash, byte[] answer)
+    private sealed class Entry(long at, byte[] bodyHash, byte[] answer)
     {
         public static readonly Entry InProgress = new(default, [], []);
 
-        public DateTimeOffset At => at;
+        public long At => at;
 
         public byte[] BodyHash => bodyHash;
 
