@@ -1,7 +1,22 @@
 using System.Text.Json;
-using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Events;
+
+/// <summary>How long answers are remembered for repeated requests (section <c>Idempotency</c>).</summary>
+internal sealed class IdempotencyOptions
+{
+    /// <summary>Keys remembered; beyond it the caller with most loses its oldest. Default 1,000; 1 to 100,000.</summary>
+    public int MaxKeys { get; set; } = 1000;
+
+    /// <summary>
+    /// Bytes of all answers remembered; beyond it the caller with most loses its oldest, and a longer one is not remembered. Default 64
+    /// MiB; 1 MiB to 4 GiB.
+    /// </summary>
+    public long MaxBytes { get; set; } = 64 * 1024 * 1024;
+
+    /// <summary>How long a key is remembered. Default 1 day; 1 minute to 30 days.</summary>
+    public TimeSpan Lifetime { get; set; } = TimeSpan.FromDays(1);
+}
 
 /// <summary>
 /// The first answers to requests with an <c>Idempotency-Key</c>, so that a request may be sent again without being carried out again.

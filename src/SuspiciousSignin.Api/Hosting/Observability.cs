@@ -153,12 +153,6 @@ internal sealed partial class Greeting(
     {
         if (store is DurableEventStore durable)
         {
-            Log.Restored(logger, durable.Restored, durable.RestoreTook.TotalMilliseconds);
-            if (durable.TornAt is not null)
-            {
-                Log.Torn(logger, durable.TornAt, durable.TornBytes);
-            }
-
             // Whatever supervises the process starts it anew; until then nothing would be stored.
             _ = durable.OutOfStep.ContinueWith(_ => lifetime.StopApplication(), TaskScheduler.Default);
         }
@@ -199,14 +193,6 @@ internal sealed partial class Greeting(
 
         [LoggerMessage(2, LogLevel.Information, "Events are held in memory only and are lost when the service stops")]
         public static partial void Volatile(ILogger logger);
-
-        [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} events back in {Milliseconds:0} ms")]
-        public static partial void Restored(ILogger logger, int events, double milliseconds);
-
-        [LoggerMessage(4, LogLevel.Warning,
-            "The previous process stopped during a write: {Bytes} bytes of an incomplete batch were removed from {Place}. "
-            + "They were never acknowledged, unless the disk damaged them later")]
-        public static partial void Torn(ILogger logger, string place, long bytes);
 
         [LoggerMessage(5, LogLevel.Information, "Stopped; {Events} events held in memory are forgotten")]
         public static partial void Forgotten(ILogger logger, int events);

@@ -2,12 +2,18 @@ using System.IO.Pipelines;
 using System.Text;
 using System.Text.RegularExpressions;
 using SuspiciousSignin.Api.Requests;
-using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
 using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Hosting;
+
+/// <summary>The sample scenario (section <c>Samples</c>).</summary>
+internal sealed class SampleOptions
+{
+    /// <summary>Whether a small scenario is loaded at start. Default false; true in Development.</summary>
+    public bool Enabled { get; set; }
+}
 
 /// <summary>A small scenario of our own, dated relative to now, so that the first run of a newcomer shows an alert.</summary>
 internal sealed partial class SampleScenario(

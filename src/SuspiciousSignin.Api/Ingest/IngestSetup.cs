@@ -4,6 +4,13 @@ using SuspiciousSignin.Api.Settings;
 
 namespace SuspiciousSignin.Api.Ingest;
 
+/// <summary>The endpoint that shippers with an Elasticsearch output send to (section <c>Ingest</c>).</summary>
+internal sealed class IngestOptions
+{
+    /// <summary>Whether there is one. Default: with the in-memory store, since who has Elasticsearch sends there.</summary>
+    public bool? Enabled { get; set; }
+}
+
 internal static class IngestSetup
 {
     /// <summary>The ingest endpoint, where <c>Ingest:Enabled</c> or the kind of store says so.</summary>

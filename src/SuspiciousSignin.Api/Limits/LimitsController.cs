@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;

@@ -9,6 +9,7 @@ using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Limits;

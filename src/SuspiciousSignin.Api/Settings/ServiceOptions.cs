@@ -2,7 +2,9 @@ using System.Threading.RateLimiting;
 using FluentValidation;
 using Microsoft.Extensions.Options;
 using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Elasticsearch;
@@ -62,36 +64,6 @@ public sealed class RunOptions
 
     /// <summary>Whether raw network alerts count as External Alerts where a request does not say. Default false.</summary>
     public bool Promote { get; set; }
-}
-
-/// <summary>The endpoint that shippers with an Elasticsearch output send to (section <c>Ingest</c>).</summary>
-internal sealed class IngestOptions
-{
-    /// <summary>Whether there is one. Default: with the in-memory store, since who has Elasticsearch sends there.</summary>
-    public bool? Enabled { get; set; }
-}
-
-/// <summary>How long answers are remembered for repeated requests (section <c>Idempotency</c>).</summary>
-internal sealed class IdempotencyOptions
-{
-    /// <summary>Keys remembered; beyond it the caller with most loses its oldest. Default 1,000; 1 to 100,000.</summary>
-    public int MaxKeys { get; set; } = 1000;
-
-    /// <summary>
-    /// Bytes of all answers remembered; beyond it the caller with most loses its oldest, and a longer one is not remembered. Default 64
-    /// MiB; 1 MiB to 4 GiB.
-    /// </summary>
-    public long MaxBytes { get; set; } = 64 * 1024 * 1024;
-
-    /// <summary>How long a key is remembered. Default 1 day; 1 minute to 30 days.</summary>
-    public TimeSpan Lifetime { get; set; } = TimeSpan.FromDays(1);
-}
-
-/// <summary>The sample scenario (section <c>Samples</c>).</summary>
-internal sealed class SampleOptions
-{
-    /// <summary>Whether a small scenario is loaded at start. Default false; true in Development.</summary>
-    public bool Enabled { get; set; }
 }
 
 internal static class ServiceOptionsSetup

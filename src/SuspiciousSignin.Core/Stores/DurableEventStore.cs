@@ -48,18 +48,6 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     /// <summary>How many events the journal held at the start.</summary>
     public int Restored { get; private init; }
 
-    /// <summary>How long it took to take them back.</summary>
-    public TimeSpan RestoreTook { get; private init; }
-
-    /// <summary>
-    /// Where a write of the process before was cut short, for the log; null where none was. Nothing acknowledged was in it, unless the disk
-    /// changed it later.
-    /// </summary>
-    public string? TornAt => _journal.TornAt;
-
-    /// <summary>How many bytes that write had left.</summary>
-    public long TornBytes => _journal.TornBytes;
-
     /// <summary>
     /// Ends when events that are on the disk could not be taken into memory, as for want of it. The store takes no more then, because the
     /// two are not the same any more: the process has to end, and the next one loads all from the disk.
@@ -107,8 +95,13 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         var store = new DurableEventStore(memory, journal, clock, metrics, logger)
         {
             Restored = memory.Count,
-            RestoreTook = clock.GetElapsedTime(started),
         };
+        Log.Restored(store._logger, memory.Count, clock.GetElapsedTime(started).TotalMilliseconds);
+        if (journal.TornAt is not null)
+        {
+            Log.Torn(store._logger, journal.TornBytes, journal.TornAt);
+        }
+
         store._writer.Start();
         return store;
     }
@@ -370,6 +363,15 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     {
         [LoggerMessage(1, LogLevel.Warning, "Files of evicted events cannot be deleted; each batch tries again")]
         public static partial void NotPruned(ILogger logger, Exception fault);
+
+        [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} events back in {Milliseconds:0} ms")]
+        public static partial void Restored(ILogger logger, int events, double milliseconds);
+
+        // Nothing acknowledged was in it, unless the disk changed it later.
+        [LoggerMessage(4, LogLevel.Warning,
+            "The previous process stopped during a write: {Bytes} bytes of an incomplete batch were removed from {Place}. "
+            + "They were never acknowledged, unless the disk damaged them later")]
+        public static partial void Torn(ILogger logger, long bytes, string place);
 
         [LoggerMessage(2, LogLevel.Critical, "Events on the disk could not be loaded into memory; a restart loads them")]
         public static partial void OutOfStep(ILogger logger, Exception fault);

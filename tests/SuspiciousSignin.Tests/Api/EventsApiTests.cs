@@ -3,7 +3,6 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Events;
-using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Stores;
 
