@@ -197,21 +197,21 @@ internal sealed class ElasticsearchEventStore : IEventStore
 
     private static AddressFinding FindingOf(EsqlTable.Row row)
     {
-        (long First, long Last) Span(params ReadOnlySpan<string> legs)
+        (long First, long Last) Span(params ReadOnlySpan<Measure> legs)
         {
             var span = (First: long.MaxValue, Last: long.MinValue);
             foreach (var leg in legs)
             {
                 span = (
-                    Math.Min(span.First, row.Time($"first_{leg}") ?? long.MaxValue),
-                    Math.Max(span.Last, row.Time($"last_{leg}") ?? long.MinValue));
+                    Math.Min(span.First, row.Time(EsqlQuery.FirstOf(leg)) ?? long.MaxValue),
+                    Math.Max(span.Last, row.Time(EsqlQuery.LastOf(leg)) ?? long.MinValue));
             }
 
             return span;
         }
 
         // No revision reports an address without both legs, and none begins after its end.
-        var (alerts, accesses) = (Span("network_alert"), Span("azure_sign_in", "mail_access"));
+        var (alerts, accesses) = (Span(Measure.NetworkAlert), Span(Measure.AzureSignIn, Measure.MailAccess));
         if (!IsSpan(alerts) || !IsSpan(accesses))
         {
             throw ElasticsearchClient.Misshapen();
@@ -221,11 +221,11 @@ internal sealed class ElasticsearchEventStore : IEventStore
         {
             Address = row.Address("source_ip"),
             Counts = new Measures(
-                row.Count("total"),
-                row.Count("azure_sign_in"),
-                row.Count("mail_access"),
-                row.Count("network_alert"),
-                row.Count("unique_datasets")),
+                row.Count(Measure.Total),
+                row.Count(Measure.AzureSignIn),
+                row.Count(Measure.MailAccess),
+                row.Count(Measure.NetworkAlert),
+                row.Count(Measure.Datasets)),
             Datasets = row.Texts("datasets"),
             RuleNames = row.Texts("rule_names"),
             Categories = row.Texts("categories"),
@@ -249,14 +249,9 @@ internal sealed class ElasticsearchEventStore : IEventStore
         using var table = await RunAsync(run, query.Coverage(), addresses, null, cancellationToken);
         foreach (var row in table.Rows)
         {
-            foreach (var (leg, name) in new[]
+            foreach (var leg in new[] { Measure.AzureSignIn, Measure.MailAccess, Measure.NetworkAlert })
             {
-                (Measure.AzureSignIn, "azure_sign_in"),
-                (Measure.MailAccess, "mail_access"),
-                (Measure.NetworkAlert, "network_alert"),
-            })
-            {
-                summary.Add(leg, row.Count(name), row.Time($"first_{name}") ?? 0, row.Time($"last_{name}") ?? 0);
+                summary.Add(leg, row.Count(leg), row.Time(EsqlQuery.FirstOf(leg)) ?? 0, row.Time(EsqlQuery.LastOf(leg)) ?? 0);
             }
 
             for (var i = 0; i < query.Misses.Count; i++)
@@ -288,7 +283,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
                 };
                 if (accounts.TryGetValue(row.Address("source_ip"), out var ofAddress))
                 {
-                    ofAddress.Add(user, row.Count("azure_sign_in"), row.Count("mail_access"));
+                    ofAddress.Add(user, row.Count(Measure.AzureSignIn), row.Count(Measure.MailAccess));
                 }
             }
 
@@ -331,8 +326,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
                     }
 
                     at = row.TimeIn("at");
-                    alert = row.Count("network_alert") > 0 ? at : alert;
-                    access = row.Count("azure_sign_in") + row.Count("mail_access") > 0 ? at : access;
+                    alert = row.Count(Measure.NetworkAlert) > 0 ? at : alert;
+                    access = row.Count(Measure.AzureSignIn) + row.Count(Measure.MailAccess) > 0 ? at : access;
                     if (alert is not null && access is not null)
                     {
                         gaps[address] = Math.Min(gaps.GetValueOrDefault(address, long.MaxValue), Math.Abs(alert.Value - access.Value));

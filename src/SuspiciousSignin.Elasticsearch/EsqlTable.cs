@@ -1,6 +1,7 @@
 using System.Text.Json;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
 
 namespace SuspiciousSignin.Elasticsearch;
 
@@ -38,6 +39,9 @@ internal sealed class EsqlTable : IDisposable
     {
         /// <summary>A count; 0 for null.</summary>
         public long Count(string column) => this[column] is { ValueKind: JsonValueKind.Number } value ? value.GetInt64() : 0;
+
+        /// <inheritdoc cref="Count(string)"/>
+        public long Count(Measure measure) => Count(EsqlPredicate.ColumnOf(measure));
 
         /// <summary>A text; null for null and for empty text.</summary>
         public string? Text(string column) =>

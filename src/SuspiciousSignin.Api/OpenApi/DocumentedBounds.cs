@@ -120,7 +120,9 @@ internal static class DocumentedBounds
         answers.TryAdd("401", Problem("No key, or an unknown one.", document));
         answers.TryAdd(
             "403",
-            Problem("The key lacks the scope; or no key is configured, and the caller is another machine or a page of another site.", document));
+            Problem(
+                "The key lacks the scope; or no key is configured, and the caller is another machine or a page of another site.",
+                document));
         answers.TryAdd("415", Problem("The body has a Content-Encoding that is not taken.", document));
         answers.TryAdd("408", Problem("The request was sent too slowly.", document));
         answers.TryAdd("429", Problem("Too many requests; Retry-After says when to try again.", document));

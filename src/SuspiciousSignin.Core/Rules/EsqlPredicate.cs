@@ -150,7 +150,7 @@ public abstract class EsqlPredicate
     internal static EsqlPredicate AtMost(Measure measure, long bound) => new Comparison(measure, "<=", bound);
 
     /// <summary>The column that holds a count in the ES|QL text.</summary>
-    internal static string ColumnOf(Measure measure) => measure switch
+    public static string ColumnOf(Measure measure) => measure switch
     {
         Measure.Total => "total",
         Measure.AzureSignIn => "azure_sign_in",

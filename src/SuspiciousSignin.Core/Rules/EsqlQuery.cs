@@ -66,6 +66,12 @@ public sealed class EsqlQuery
     /// <summary>The near misses that <see cref="Coverage"/> counts, in the order of its columns <c>miss_0</c>, <c>miss_1</c>, ...</summary>
     public IReadOnlyList<(NearMiss Miss, EsqlPredicate Condition)> Misses { get; }
 
+    /// <summary>The column of the time of a leg's first event.</summary>
+    public static string FirstOf(Measure leg) => "first_" + EsqlPredicate.ColumnOf(leg);
+
+    /// <summary>The column of the time of a leg's last event.</summary>
+    public static string LastOf(Measure leg) => "last_" + EsqlPredicate.ColumnOf(leg);
+
     /// <summary>The text for documentation: the detection of a revision over indices that map everything.</summary>
     public static string Text(RuleRevision revision) => new EsqlQuery(revision).Detection();
 
@@ -192,8 +198,8 @@ public sealed class EsqlQuery
                     .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure))
                         .Concat(Misses.Select((_, i) => $"miss_{i}"))
                         .Select(name => $"{name} = SUM({name})"),
-                    .. _legs.Select(leg => EsqlPredicate.ColumnOf(leg.Measure))
-                        .Select(name => $"first_{name} = MIN(first_{name}), last_{name} = MAX(last_{name})"),
+                    .. _legs.Select(leg =>
+                        $"{FirstOf(leg.Measure)} = MIN({FirstOf(leg.Measure)}), {LastOf(leg.Measure)} = MAX({LastOf(leg.Measure)})"),
                 ]))
             .Append("| LIMIT 1")
             .ToString();
@@ -239,8 +245,7 @@ public sealed class EsqlQuery
             : null;
 
     private IEnumerable<string> FirstsAndLasts => _legs.Select(leg =>
-        $"first_{EsqlPredicate.ColumnOf(leg.Measure)} = MIN({At(leg.Measure)}), "
-        + $"last_{EsqlPredicate.ColumnOf(leg.Measure)} = MAX({At(leg.Measure)})");
+        $"{FirstOf(leg.Measure)} = MIN({At(leg.Measure)}), {LastOf(leg.Measure)} = MAX({At(leg.Measure)})");
 
     private string AddressList =>
         string.Join(", ", Enumerable.Range(0, Addresses).Select(i => string.Create(CultureInfo.InvariantCulture, $"TO_IP(?ip{i})")));
