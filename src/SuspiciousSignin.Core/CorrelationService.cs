@@ -105,16 +105,18 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         }
 
         var correlation = new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue };
-        var result = await judge.CorrelateAsync(correlation, cancellationToken);
-        warnings.AddRange(result.Warnings);
-        if (appended.Kept is { } kept && (window.To <= kept.From || window.From >= kept.To))
+        if (appended.Kept is { } all && (window.To <= all.From || window.From >= all.To))
         {
             // The store keeps nothing of that window, so all that is known of it is the batch.
             judge = new MemoryEventStore(AloneOptions, clock);
-            await judge.AppendAsync(batch.Events, cancellationToken);
-            var alone = await judge.CorrelateAsync(correlation, cancellationToken);
-            warnings.AddRange(alone.Warnings);
-            result = alone with { IsPartial = result.IsPartial };
+            appended = appended with { Kept = (await judge.AppendAsync(batch.Events, cancellationToken)).Kept };
+        }
+
+        var result = await judge.CorrelateAsync(correlation, cancellationToken);
+        warnings.AddRange(result.Warnings);
+        if (appended.Kept is { } kept && batch.Events.Any(record => window.Contains(record.Timestamp) && !kept.Contains(record.Timestamp)))
+        {
+            result = result with { IsPartial = true };
         }
 
         var (found, isPartial) = await ToAlertsAsync(judge, correlation, result, query.IncludeEvents, warnings, cancellationToken);

@@ -288,7 +288,7 @@ internal static partial class Access
         public static partial void Expires(ILogger logger, string name, DateTimeOffset expires);
 
         [LoggerMessage(4, LogLevel.Warning,
-            "AllowedHosts is not set: a web page whose own name is made to lead here can read and add events through a user's browser")]
+            "AllowedHosts names no hosts: a web page whose own name is made to lead here can read and add events through a user's browser")]
         public static partial void AnyHost(ILogger logger);
     }
 }

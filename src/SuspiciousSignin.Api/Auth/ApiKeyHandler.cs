@@ -61,7 +61,7 @@ internal sealed partial class ApiKeyHandler(
             _hint = "The token is not valid here, or no longer.";
             if (!new JsonWebTokenHandler().CanReadToken(keys[0].Key))
             {
-                return Refuse(() => Log.BadToken(Logger, "it is none"));
+                return Refuse(() => Log.BadToken(Logger, "it is not a JWT"));
             }
 
             if (!await provider.AreKnownAsync(Context.RequestAborted))

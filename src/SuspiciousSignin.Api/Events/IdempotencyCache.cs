@@ -21,7 +21,7 @@ internal sealed class IdempotencyOptions
 /// <summary>
 /// The first answers to requests with an <c>Idempotency-Key</c>, so that a request may be sent again without being carried out again.
 /// Bounded by number, size and age; kept in this process only. Where there are too many, the caller who holds most loses its oldest: nobody
-/// pushes out the answers of others.
+/// pushes out the answers of those who hold fewer.
 /// </summary>
 public sealed class IdempotencyCache
 {

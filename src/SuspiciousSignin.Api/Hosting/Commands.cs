@@ -103,7 +103,7 @@ internal static class Commands
             var (damaged, kept) = DurableEventStore.Mend(folder);
             output.WriteLine(damaged.Count == 0 ? "No file is damaged or missing."
                 : !damaged.Any(name => File.Exists(Path.Combine(folder, name + ".damaged")))
-                    ? $"Missing: {string.Join(", ", damaged)}. The events in them are lost; no file is damaged."
+                    ? $"Missing: {string.Join(", ", damaged)}. What was in them is lost; no file is damaged, and all others are kept."
                 : string.Create(
                     CultureInfo.InvariantCulture,
                     $"Damaged or missing: {string.Join(", ", damaged)}. {kept} intact events of them are in a new file; ")

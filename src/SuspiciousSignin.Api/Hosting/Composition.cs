@@ -87,7 +87,7 @@ internal static class Composition
             {
                 json.AllowInputFormatterExceptionMessages = false;
                 Configure(json.JsonSerializerOptions);
-                // Only here: the OpenAPI document does not look into converters, and problems have nothing that was sent.
+                // Only here: the OpenAPI document does not look into converters.
                 json.JsonSerializerOptions.Converters.Add(new PlainTextConverter());
             });
         // The OpenAPI document reads these options, MVC the others: they have to say the same.

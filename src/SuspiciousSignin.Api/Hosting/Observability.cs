@@ -12,7 +12,7 @@ using SuspiciousSignin.Stores;
 namespace SuspiciousSignin.Api.Hosting;
 
 /// <summary>Health, metrics, and the line that says where Swagger UI is.</summary>
-internal static partial class Observability
+internal static class Observability
 {
     public static IServiceCollection AddObservability(this IServiceCollection services)
     {
@@ -72,76 +72,78 @@ internal static partial class Observability
             }),
         });
     }
+}
 
-    /// <summary>
-    /// Asks the store, once for all who want to know meanwhile: they need no key, and a cluster that hangs is slow to say so. The log has
-    /// changes only; the framework would tell of every probe, and is kept from it by <see cref="LogLinesSetup"/>.
-    /// </summary>
-    private sealed partial class StoreHealthCheck(IEventStore store, TimeProvider clock, ILogger<StoreHealthCheck> logger) : IHealthCheck
+/// <summary>
+/// Asks the store, once for all who want to know meanwhile: they need no key, and a cluster that hangs is slow to say so. The log has
+/// changes only; the framework would tell of every probe, and is kept from it by <see cref="LogLinesSetup"/>.
+/// </summary>
+public sealed partial class StoreHealthCheck(IEventStore store, TimeProvider clock, ILogger<StoreHealthCheck> logger) : IHealthCheck
+{
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _gate = new();
+    private Task<StoreHealth>? _asked;
+    private bool _wasReady = true;
+
+    /// <inheritdoc/>
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
-
-        private readonly Lock _gate = new();
-        private Task<StoreHealth>? _asked;
-        private bool _wasReady = true;
-
-        public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+        var health = await AskAsync(cancellationToken);
+        if (Interlocked.Exchange(ref _wasReady, health.IsReady) != health.IsReady)
         {
-            var health = await AskAsync(cancellationToken);
-            if (Interlocked.Exchange(ref _wasReady, health.IsReady) != health.IsReady)
+            if (health.IsReady)
             {
-                if (health.IsReady)
-                {
-                    Log.Ready(logger);
-                }
-                else
-                {
-                    Log.NotReady(logger, health.Description);
-                }
+                Log.Ready(logger);
             }
-
-            return health.IsReady
-                ? HealthCheckResult.Healthy(health.Description, health.Facts)
-                : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
-        }
-
-        private async Task<StoreHealth> AskAsync(CancellationToken cancellationToken)
-        {
-            Task<StoreHealth> asked;
-            lock (_gate)
+            else
             {
-                asked = _asked = _asked is { IsCompleted: false } ? _asked : StoreHealth.OfAsync(store, CancellationToken.None);
-            }
-
-            try
-            {
-                return await asked.WaitAsync(LongestWait, clock, cancellationToken);
-            }
-            catch (TimeoutException)
-            {
-                return new StoreHealth(
-                    false,
-                    $"The store did not answer within {LongestWait.TotalSeconds} seconds.",
-                    ReadOnlyDictionary<string, object>.Empty);
-            }
-            catch (Exception fault) when (fault is not OperationCanceledException)
-            {
-                Log.Failed(logger, fault);
-                throw;
+                Log.NotReady(logger, health.Description);
             }
         }
 
-        private static partial class Log
+        return health.IsReady
+            ? HealthCheckResult.Healthy(health.Description, health.Facts)
+            : HealthCheckResult.Unhealthy(health.Description, data: health.Facts);
+    }
+
+    /// <summary>The health of the store; one that does not answer within 5 seconds is not ready.</summary>
+    public async Task<StoreHealth> AskAsync(CancellationToken cancellationToken)
+    {
+        Task<StoreHealth> asked;
+        lock (_gate)
         {
-            [LoggerMessage(1, LogLevel.Warning, "Not ready: {Why}")]
-            public static partial void NotReady(ILogger logger, string why);
-
-            [LoggerMessage(2, LogLevel.Information, "Ready again")]
-            public static partial void Ready(ILogger logger);
-
-            [LoggerMessage(3, LogLevel.Error, "A check of the store failed for a fault of ours")]
-            public static partial void Failed(ILogger logger, Exception exception);
+            asked = _asked = _asked is { IsCompleted: false } ? _asked : StoreHealth.OfAsync(store, CancellationToken.None);
         }
+
+        try
+        {
+            return await asked.WaitAsync(LongestWait, clock, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            return new StoreHealth(
+                false,
+                $"The store did not answer within {LongestWait.TotalSeconds} seconds.",
+                ReadOnlyDictionary<string, object>.Empty);
+        }
+        catch (Exception fault) when (fault is not OperationCanceledException)
+        {
+            Log.Failed(logger, fault);
+            throw;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "Not ready: {Why}")]
+        public static partial void NotReady(ILogger logger, string why);
+
+        [LoggerMessage(2, LogLevel.Information, "Ready again")]
+        public static partial void Ready(ILogger logger);
+
+        [LoggerMessage(3, LogLevel.Error, "A check of the store failed for a fault of ours")]
+        public static partial void Failed(ILogger logger, Exception exception);
     }
 }
 

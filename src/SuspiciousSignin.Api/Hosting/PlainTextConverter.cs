@@ -30,8 +30,7 @@ internal sealed class PlainTextConverter : JsonConverter<string>
 
     public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options)
     {
-        // None of them is ASCII, which most texts are and which is told much faster.
-        if (!Ascii.IsValid(value) && value.AsSpan().ContainsAny(Suspects))
+        if (IsSuspect(value))
         {
             writer.WriteRawValue($"\"{Encoder.Encode(value)}\"", skipInputValidation: true);
         }
@@ -41,12 +40,23 @@ internal sealed class PlainTextConverter : JsonConverter<string>
         }
     }
 
-    // Names of members are ours.
     public override string ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         reader.GetString()!;
 
-    public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
-        writer.WritePropertyName(value);
+    public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options)
+    {
+        if (IsSuspect(value))
+        {
+            writer.WritePropertyName(JsonEncodedText.Encode(value, Encoder));
+        }
+        else
+        {
+            writer.WritePropertyName(value);
+        }
+    }
+
+    // None of them is ASCII, which most texts are and which is told much faster.
+    private static bool IsSuspect(string value) => !Ascii.IsValid(value) && value.AsSpan().ContainsAny(Suspects);
 
     private static JavaScriptEncoder NewEncoder()
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Net.Http.Headers;
 using SuspiciousSignin.Events;
@@ -54,6 +55,8 @@ internal static class Surface
 
     public static IServiceCollection AddSurface(this IServiceCollection services)
     {
+        // It is told before all else, without our headers: so it is to be empty, not a page.
+        services.Configure<HostFilteringOptions>(filtering => filtering.IncludeFailureMessage = false);
         services.AddOptions<ForwardedHeadersOptions>().PostConfigure<HostingOptions>((forwarded, hosting) =>
         {
             // ASPNETCORE_FORWARDEDHEADERS_ENABLED would believe everybody: only what is configured here is.

@@ -7,7 +7,6 @@ using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Events;
-using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Ingest;
 
@@ -22,7 +21,7 @@ public sealed partial class IngestController(
     CorrelationService correlation,
     EventReaderOptions readerOptions,
     IngestLimiter limiter,
-    IEventStore store,
+    StoreHealthCheck health,
     ServiceMetrics metrics,
     TimeProvider clock,
     ILogger<IngestController> logger) : ControllerBase
@@ -133,7 +132,7 @@ public sealed partial class IngestController(
     [HttpHead("_cluster/health")]
     public async Task<ContentResult> Health(CancellationToken cancellationToken)
     {
-        var isReady = (await StoreHealth.OfAsync(store, cancellationToken)).IsReady;
+        var isReady = (await health.AskAsync(cancellationToken)).IsReady;
         var nodes = isReady ? 1 : 0;
         return Answer(
             new JsonObject
@@ -162,7 +161,7 @@ public sealed partial class IngestController(
     [HttpHead("_cat/health")]
     public async Task<ContentResult> HealthInALine(CancellationToken cancellationToken)
     {
-        var isReady = (await StoreHealth.OfAsync(store, cancellationToken)).IsReady;
+        var isReady = (await health.AskAsync(cancellationToken)).IsReady;
         return new ContentResult
         {
             Content = $"{Product} {(isReady ? "green" : "red")}\n",

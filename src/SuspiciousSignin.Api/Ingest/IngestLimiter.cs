@@ -10,6 +10,8 @@ namespace SuspiciousSignin.Api.Ingest;
 /// </summary>
 public sealed class IngestLimiter : IDisposable
 {
+    private readonly PartitionedRateLimiter<string?> _ofCallers;
+    private readonly PartitionedRateLimiter<string?> _ofAll;
     private readonly PartitionedRateLimiter<string?> _limiter;
     private readonly ConcurrencyLimiter _refused;
     private readonly WindowCounter _told;
@@ -17,11 +19,11 @@ public sealed class IngestLimiter : IDisposable
     internal IngestLimiter(RunOptions options, TimeProvider clock)
     {
         _told = new WindowCounter(clock, TimeSpan.FromMinutes(1));
-        _limiter = PartitionedRateLimiter.CreateChained(
-            PartitionedRateLimiter.Create<string?, string>(
-                caller => RateLimitPartition.GetConcurrencyLimiter(caller ?? "", _ => options.BoundOf(caller))),
-            PartitionedRateLimiter.Create<string?, string>(
-                _ => RateLimitPartition.GetConcurrencyLimiter("", _ => options.BoundOfAll())));
+        _ofCallers = PartitionedRateLimiter.Create<string?, string>(
+            caller => RateLimitPartition.GetConcurrencyLimiter(caller ?? "", _ => options.BoundOf(caller)));
+        _ofAll = PartitionedRateLimiter.Create<string?, string>(
+            _ => RateLimitPartition.GetConcurrencyLimiter("", _ => options.BoundOfAll()));
+        _limiter = PartitionedRateLimiter.CreateChained(_ofCallers, _ofAll);
         _refused = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = options.MaxConcurrent, QueueLimit = 0 });
     }
 
@@ -44,6 +46,8 @@ public sealed class IngestLimiter : IDisposable
     public void Dispose()
     {
         _limiter.Dispose();
+        _ofCallers.Dispose();
+        _ofAll.Dispose();
         _refused.Dispose();
     }
 }

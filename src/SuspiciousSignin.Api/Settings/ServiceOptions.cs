@@ -198,6 +198,7 @@ internal static class ServiceOptionsSetup
         }
 
         faults.AddRange(MisspeltSections(configuration, [.. services.GetServices<Section>().Select(section => section.Name)]));
+        faults.AddRange(FaultsOfPorts(configuration));
         if (LogLines.FaultOf(configuration) is { } formOfLog)
         {
             faults.Add(formOfLog);
@@ -206,6 +207,40 @@ internal static class ServiceOptionsSetup
         if (faults.Count > 0)
         {
             throw new OptionsValidationException("Settings", typeof(ServiceOptionsSetup), faults);
+        }
+    }
+
+    /// <summary>
+    /// Ports that are no numbers. The server takes them for a part of the name, and listens on port 80 of all interfaces; addresses that it
+    /// cannot read otherwise it tells by itself.
+    /// </summary>
+    private static IEnumerable<string> FaultsOfPorts(IConfiguration configuration)
+    {
+        const StringSplitOptions Each = StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries;
+        foreach (var key in new[] { "HTTP_PORTS", "HTTPS_PORTS" })
+        {
+            if (!Array.TrueForAll((configuration[key] ?? "").Split(';', Each), static port => ushort.TryParse(port, out _)))
+            {
+                yield return $"{key}: must be port numbers, with ';' between them.";
+            }
+        }
+
+        if (Array.Exists((configuration["URLS"] ?? "").Split(';', Each), HasOddPort))
+        {
+            yield return "URLS: a port is no number.";
+        }
+
+        static bool HasOddPort(string url)
+        {
+            try
+            {
+                var address = BindingAddress.Parse(url);
+                return !address.IsUnixPipe && !address.IsNamedPipe && address.Host.Contains(':') && !address.Host.StartsWith('[');
+            }
+            catch (FormatException)
+            {
+                return false;
+            }
         }
     }
 

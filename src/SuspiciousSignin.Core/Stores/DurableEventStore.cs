@@ -16,6 +16,9 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     /// <summary>How long a write may take before the store is called not ready.</summary>
     private static readonly TimeSpan LongestWrite = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a question about the health waits for the disk.</summary>
+    private static readonly TimeSpan LongestProbe = TimeSpan.FromSeconds(2);
+
     private readonly MemoryEventStore _memory;
     private readonly EventJournal _journal;
     private readonly TimeProvider _clock;
@@ -169,7 +172,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             // Nobody may send to a store that is not ready, so it has to find out by itself when the disk takes writes again.
             try
             {
-                await AppendAsync([], cancellationToken);
+                await AppendAsync([], cancellationToken).WaitAsync(LongestProbe, _clock, cancellationToken);
             }
             catch (Exception fault) when (fault is not OperationCanceledException)
             {
@@ -287,7 +290,12 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            var cause = fault is UnauthorizedAccessException ? "may the service write there?" : "is it full?";
+            var cause = fault switch
+            {
+                UnauthorizedAccessException => "may the service write there?",
+                FileNotFoundException => "files of the journal were removed.",
+                _ => "is it full?",
+            };
             _fault = $"Events cannot be written to the disk; {cause}";
             return new StoreUnavailableException(
                 $"The disk did not take the events; {cause} Nothing of this batch was stored. Send it again later.",

@@ -142,11 +142,7 @@ internal sealed class EventIndex
         for (var i = 0; i < events.Length; i++)
         {
             outcome.Earliest = Math.Min(outcome.Earliest, events[i].Timestamp);
-            if (events[i].Timestamp > latest)
-            {
-                outcome.TooFarAhead++;
-            }
-            else if (!Append(events[i], _touches[i], outcome))
+            if (!(events[i].Timestamp > latest ? PassOver(events[i].Identity, outcome) : Append(events[i], _touches[i], outcome)))
             {
                 outcome.Duplicates.Add(position + i);
             }
@@ -288,6 +284,18 @@ internal sealed class EventIndex
         }
     }
 
+    /// <summary>Notes an event that is dated too far after now; false where one of its identity is held or was passed over.</summary>
+    private bool PassOver(UInt128 identity, AppendOutcome outcome)
+    {
+        if (identity != 0 && (_identities.Contains(identity) || !outcome.GoneAtOnce.Add(identity)))
+        {
+            return false;
+        }
+
+        outcome.TooFarAhead++;
+        return true;
+    }
+
     private bool Append(in EventRecord record, in Touched touch, AppendOutcome outcome)
     {
         if (outcome.GoneAtOnce.Count > 0 && outcome.GoneAtOnce.Contains(record.Identity))
@@ -393,7 +401,11 @@ internal sealed class EventIndex
     }
 
     /// <summary>The earliest time that is not too old to be kept, milliseconds since the epoch.</summary>
-    public long Cutoff() => Math.Min(Newest, _clock.GetUtcNow().ToUnixTimeMilliseconds()) - (long)_options.Retention.TotalMilliseconds;
+    public long Cutoff()
+    {
+        var now = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+        return (Newest == long.MinValue ? now : Math.Min(Newest, now)) - (long)_options.Retention.TotalMilliseconds;
+    }
 
     /// <summary>
     /// The time before which nothing is held for want of room, milliseconds since the epoch; the least there is where there is room.
@@ -643,7 +655,7 @@ internal sealed class AppendOutcome
     public HashSet<int> Duplicates { get; } = [];
 
     /// <summary>
-    /// The identities of those that were let go at once: whoever comes again in the same batch is a duplicate all the same.
+    /// The identities of those that were let go at once or never taken: whoever comes again in the same batch is a duplicate all the same.
     /// </summary>
     public HashSet<UInt128> GoneAtOnce { get; } = [];
 

@@ -15,7 +15,8 @@ public sealed class EventJournalException(string message, Exception? inner = nul
         $"The journal is damaged: '{path}' was written as '{name}'. Give it that name back, or remove the copy; nothing was changed.");
 
     internal static EventJournalException Unusable(string folder, Exception fault) => new(
-        $"Store:Memory:Path: the journal in '{folder}' cannot be used: {fault.Message} Give all its files to the user the service runs as.",
+        $"Store:Memory:Path: the journal in '{folder}' cannot be used: {fault.Message}"
+        + (fault is UnauthorizedAccessException ? " Give all its files to the user the service runs as." : ""),
         fault);
 
     internal static EventJournalException Missing(string path, string why) => new(
@@ -173,7 +174,6 @@ internal sealed class EventJournal : IDisposable
             return;
         }
 
-        _hasBegunFile = false;
         var gone = _closed.FindAll(segment => segment.ShareLetGo(evictions) >= 1);
         var worn = _closed.Find(segment => segment.ShareLetGo(evictions) is >= WornShare and < 1);
         if (worn is not null)
@@ -183,7 +183,7 @@ internal sealed class EventJournal : IDisposable
 
         if (gone.Count == 0)
         {
-            _prunedThrough = evictions.Timestamp;
+            (_prunedThrough, _hasBegunFile) = (evictions.Timestamp, false);
             return;
         }
 
@@ -191,7 +191,7 @@ internal sealed class EventJournal : IDisposable
             ? []
             : Read(worn).Where(entry => !evictions.Include(entry.Event.Timestamp, entry.Sequence)).Select(JournalSegment.Copy).ToList();
         Replace(gone, evictions, left);
-        _prunedThrough = worn is null ? evictions.Timestamp : _prunedThrough;
+        (_prunedThrough, _hasBegunFile) = worn is null ? (evictions.Timestamp, false) : (_prunedThrough, true);
         _replaced.AddRange(gone.Select(segment => segment.FilePath));
         DeleteReplaced();
     }
@@ -378,8 +378,20 @@ internal sealed class EventJournal : IDisposable
         RandomAccess.FlushToDisk(writable);
     }
 
+    /// <summary>Nothing is to be acknowledged that the next start would refuse for what is missing before it.</summary>
+    private void CheckFilesAreThere()
+    {
+        if (!File.Exists(_lock.Name) || !_closed.TrueForAll(IsThere) || (_current is not null && !IsThere(_current)))
+        {
+            throw new FileNotFoundException("Files of the journal were removed while it was in use.");
+        }
+
+        static bool IsThere(JournalSegment segment) => File.Exists(segment.FilePath);
+    }
+
     private JournalSegment Writable()
     {
+        CheckFilesAreThere();
         if (_current is null || _mustStartAnew || _current.Length >= _segmentLength || !_current.HasTodaysFields)
         {
             var next = JournalSegment.Create(
@@ -420,10 +432,7 @@ internal sealed class EventJournal : IDisposable
             BeforeFlush?.Invoke();
             RandomAccess.FlushToDisk(_file!);
             Flushes++;
-            if (!File.Exists(segment.FilePath) || !File.Exists(_lock.Name))
-            {
-                throw new IOException("Files of the journal were removed while it was in use.");
-            }
+            CheckFilesAreThere();
         }
         catch (Exception fault)
         {

@@ -125,7 +125,7 @@ public sealed class MemoryEventStore : IEventStore
             warnings.Add(new Warning(
                 "outsideRetention",
                 $"Events older than the retention of {XmlConvert.ToString(_options.Retention)} were not stored. "
-                + "A batch of only such events is judged alone. To judge them with newer ones, use POST /api/v1/events?store=false.",
+                + "A batch whose whole window is older is judged alone; to judge others with them, use POST /api/v1/events?store=false.",
                 tooOld));
         }
 
@@ -134,16 +134,16 @@ public sealed class MemoryEventStore : IEventStore
             warnings.Add(TooFarAhead(outcome.TooFarAhead));
         }
 
-        if (CountOlder(events, outcome, cutoff, fullBefore) is > 0 and var withoutRoom)
+        if (CountOlder(events, outcome, cutoff, Math.Min(fullBefore, latest)) is > 0 and var withoutRoom)
         {
             warnings.Add(new Warning(
                 "outsideCapacity",
-                $"The store holds {_options.MaxEvents} events, the most it may, and these are older than all of them: they were not stored."
+                $"The store holds {_options.MaxEvents} events, the most it may, and these events are older than all of those: they were not stored."
                 + " Raise Store:Memory:MaxEvents.",
                 withoutRoom));
         }
 
-        return new AppendResult(outcome.Duplicates, [], warnings) { Kept = new TimeWindow(cutoff - 1, latest) };
+        return new AppendResult(outcome.Duplicates, [], warnings) { Kept = new TimeWindow(Math.Max(cutoff, fullBefore) - 1, latest) };
     }
 
     /// <inheritdoc/>
@@ -236,13 +236,21 @@ public sealed class MemoryEventStore : IEventStore
     /// <param name="latest">Events of later times are not added, milliseconds since the epoch.</param>
     internal HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events, HashSet<UInt128> coming, long latest)
     {
-        var duplicates = new HashSet<int>();
+        var (duplicates, passedOver) = (new HashSet<int>(), new HashSet<UInt128>());
         lock (_gate)
         {
             for (var i = 0; i < events.Count; i++)
             {
                 var identity = events[i].Identity;
-                if (identity != 0 && events[i].Timestamp <= latest && (_index.Contains(identity) || !coming.Add(identity)))
+                if (identity == 0)
+                {
+                    continue;
+                }
+
+                var isKnown = _index.Contains(identity) || passedOver.Contains(identity);
+                if (isKnown || (events[i].Timestamp > latest
+                    ? coming.Contains(identity) || !passedOver.Add(identity)
+                    : !coming.Add(identity)))
                 {
                     duplicates.Add(i);
                 }
@@ -596,14 +604,10 @@ public sealed class MemoryEventStore : IEventStore
                 break;
             }
 
-            bytes += evidence.Payload.Length;
+            var (trait, account) = (traits[entry.Traits], entry.Account == SeriesEntry.NoAccount ? null : accounts[entry.Account]);
+            bytes += evidence.Payload.Length + trait.Fields.Length + (account?.Fields.Length ?? 0);
             documents.Add(EventDocument.From(
-                entry.Timestamp,
-                entry.Timestamp + evidence.Delay,
-                traits[entry.Traits],
-                entry.Account == SeriesEntry.NoAccount ? null : accounts[entry.Account].User,
-                evidence.Payload,
-                query.Revision));
+                entry.Timestamp, entry.Timestamp + evidence.Delay, trait, account?.User, evidence.Payload, query.Revision));
         }
 
         var warnings = evictions.Tell(query.Window, _options.MaxEvents);

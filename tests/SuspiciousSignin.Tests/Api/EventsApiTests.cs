@@ -702,12 +702,18 @@ public sealed class EventsApiTests
     }
 
     [Theory]
-    [InlineData(-200, "outsideRetention", "partial")]
-    [InlineData(200, "tooFarAhead", "succeeded")]
-    public async Task A_batch_of_days_that_the_store_does_not_keep_is_judged_alone(int daysFromNow, string warning, string status)
+    [InlineData(-200, "outsideRetention", true)]
+    [InlineData(200, "tooFarAhead", true)]
+    [InlineData(200, "tooFarAhead", false)]
+    [InlineData(-1, "outsideCapacity", true)]
+    public async Task A_batch_of_days_that_the_store_does_not_keep_is_judged_alone(int daysFromNow, string warning, bool holdsEvents)
     {
-        using var service = new TestService();
-        await service.PostAsync(Ecs.Batch(Ecs.SignIn(ip: "81.2.69.1")));
+        using var service = new TestService(settings: ("Store:Memory:MaxEvents", "1000"));
+        if (holdsEvents)
+        {
+            await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 1_000).Select(i => Ecs.SignIn(minutesAgo: i / 100.0, ip: "81.2.69.1"))]));
+        }
+
         var minutes = -daysFromNow * 24 * 60;
         var batch = Ecs.Batch(Ecs.NetworkAlert(minutesAgo: minutes + 5), Ecs.SignIn(minutesAgo: minutes), Ecs.SignIn(minutesAgo: minutes + (9 * 60), ip: "81.2.69.2"));
 
@@ -716,8 +722,21 @@ public sealed class EventsApiTests
         Assert.Equal([Ecs.Address], answer.Addresses);
         Assert.Equal(2, answer.Json!["alerts"]![0]!["events"]!.AsArray().Count);
         Assert.Equal(3, (int)answer.Json["warnings"]!.AsArray().Single(each => (string?)each!["code"] == warning)!["count"]!);
-        Assert.Equal((3, 0, status), (answer.Number("accepted"), answer.Number("duplicates"), (string?)answer.Json["status"]));
+        Assert.Equal((3, 0, "succeeded"), (answer.Number("accepted"), answer.Number("duplicates"), (string?)answer.Json["status"]));
+        var alone = await service.PostAsync(batch, "?store=false");
+        Assert.Equal(alone.Warnings.Append(warning).Order(StringComparer.Ordinal), answer.Warnings.Order(StringComparer.Ordinal));
         Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task An_answer_whose_window_has_events_that_were_not_stored_is_partial()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: -25 * 60), Ecs.SignIn(minutesAgo: -(25 * 60) + 1)));
+
+        Assert.Equal(("partial", 2), ((string?)answer.Json!["status"], answer.Number("accepted")));
+        Assert.Contains("tooFarAhead", answer.Warnings);
     }
 
     [Fact]

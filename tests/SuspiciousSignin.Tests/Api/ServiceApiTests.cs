@@ -470,6 +470,7 @@ public sealed class ServiceApiTests
     [InlineData("Logging:Console:FormatterName", "jsom", "must be 'lines' or 'json'.")]
     [InlineData("Logging:Console:FormatterName", "", "must be 'lines' or 'json'.")]
     [InlineData("Logging:Console:FormatterName", "simple", "must be 'lines' or 'json'.")]
+    [InlineData("HTTP_PORTS", "8080;abc", "must be port numbers, with ';' between them.")]
     public void A_setting_that_cannot_be_read_is_told_by_its_key_with_what_it_should_be(string key, string value, string told)
     {
         var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: (key, value)));

@@ -106,6 +106,9 @@ public sealed class CorpusTests
                 rune => Rune.GetUnicodeCategory(rune) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
         }
 
+        var refused = await service.GetAsync("/api/v1/rule?x%E2%80%AEy=1");
+        refused.Problem(400);
+        Assert.DoesNotContain(refused.Text.EnumerateRunes(), rune => Rune.GetUnicodeCategory(rune) is UnicodeCategory.Format);
         var messages = answers[1].Json!["events"]!.AsArray().Select(shown => (string?)shown!["message"]);
         Assert.Contains($"x{Unseen}y", messages);
         Assert.Contains("\"O'Brien + Zoë & 李 <ada>", answers[1].Text, StringComparison.Ordinal);
