@@ -138,8 +138,8 @@ public sealed class MemoryEventStore : IEventStore
         {
             warnings.Add(new Warning(
                 "outsideCapacity",
-                $"The store holds {_options.MaxEvents} events, the most it may, and these events are older than all of those: they were not stored."
-                + " Raise Store:Memory:MaxEvents.",
+                $"The store holds {_options.MaxEvents} events, the most it may, and these events are older than all of those: they were not "
+                + "stored. Raise Store:Memory:MaxEvents.",
                 withoutRoom));
         }
 
