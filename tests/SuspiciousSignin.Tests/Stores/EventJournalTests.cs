@@ -359,6 +359,21 @@ public sealed class EventJournalTests : IDisposable
         Assert.Equal(5_000, answer.Warnings.Where(warning => warning.Code is "evictedByCapacity" or "windowBeyondRetention").Sum(warning => warning.Count));
     }
 
+    [Fact]
+    public async Task Files_of_events_let_go_leave_the_disk_though_all_events_are_of_one_minute()
+    {
+        var options = new MemoryStoreOptions { MaxEvents = 1_000, Path = Image("minute") };
+        var journal = EventJournal.Open(options.Path, segmentLength: 16 * 1024);
+        using var store = DurableEventStore.Open(journal, options, new EventReaderOptions(), Engine.ClockAt(Now));
+        for (var i = 0; i < 100; i++)
+        {
+            await store.AppendAsync(await BatchAsync(100, Now - 10_000 + (i * 100)), default);
+        }
+
+        // All 10,000 events take ten times what the 1,000 that are held do.
+        Assert.True(journal.Length < 4 * 1_000 * 258, $"{journal.Length} bytes are kept of {store.Count} events");
+    }
+
     [Theory]
     [InlineData(typeof(IOException))]
     [InlineData(typeof(UnauthorizedAccessException))]
