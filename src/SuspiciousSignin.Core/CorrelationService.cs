@@ -105,20 +105,23 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         }
 
         var correlation = new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue };
-        if (appended.Kept is { } all && (window.To <= all.From || window.From >= all.To))
+        var isCut = false;
+        if (appended.Kept is { } kept && (window.From < kept.From || window.To > kept.To))
         {
-            // The store keeps nothing of that window, so all that is known of it is the batch.
-            judge = new MemoryEventStore(AloneOptions, clock);
-            appended = appended with { Kept = (await judge.AppendAsync(batch.Events, cancellationToken)).Kept };
+            if (window.To <= kept.From || window.From >= kept.To)
+            {
+                // The store keeps nothing of that window, so all that is known of it is the batch.
+                judge = new MemoryEventStore(AloneOptions, clock);
+                await judge.AppendAsync(batch.Events, cancellationToken);
+            }
+            else
+            {
+                isCut = batch.Events.Any(record => window.Contains(record.Timestamp) && !kept.Contains(record.Timestamp));
+            }
         }
 
         var result = await judge.CorrelateAsync(correlation, cancellationToken);
         warnings.AddRange(result.Warnings);
-        if (appended.Kept is { } kept && batch.Events.Any(record => window.Contains(record.Timestamp) && !kept.Contains(record.Timestamp)))
-        {
-            result = result with { IsPartial = true };
-        }
-
         var (found, isPartial) = await ToAlertsAsync(judge, correlation, result, query.IncludeEvents, warnings, cancellationToken);
         var accepted = appended.AcceptedOf(batch.Events);
         return new Evaluation
@@ -131,7 +134,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Shapes = batch.Shapes,
             Buckets = BucketCounts.Of(accepted, query.Revision),
             Ignored = IgnoredCounts.Of(accepted, query.Revision, window),
-            Status = isPartial ? RunStatus.Partial : RunStatus.Succeeded,
+            Status = isPartial || isCut ? RunStatus.Partial : RunStatus.Succeeded,
             Window = WindowBounds.Of(window),
             Alerts = found,
             Warnings = warnings,
