@@ -32,7 +32,7 @@ public sealed record Evaluation
     /// <summary>How many events the body held.</summary>
     public required int Received { get; init; }
 
-    /// <summary>How many were new and well-formed.</summary>
+    /// <summary>How many were new and well-formed; warnings say of how many the store keeps nothing.</summary>
     public required int Accepted { get; init; }
 
     /// <summary>How many had the identity of an earlier event; they change nothing.</summary>

@@ -8,7 +8,10 @@ namespace SuspiciousSignin.Api.Events;
 /// <summary>How a batch is judged.</summary>
 public sealed record EvaluationRequest : IWindowRequest
 {
-    /// <summary>Whether the events are kept for later runs. Default true; with false the batch alone is judged.</summary>
+    /// <summary>
+    /// Whether the events are kept for later runs. Default true; with false the batch alone is judged, as is one whose whole window the
+    /// store does not keep.
+    /// </summary>
     public bool? Store { get; init; }
 
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
