@@ -308,7 +308,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
                 if (_events.Count > _settled + (2 * (query.Limit + 1)) || _latestBytes > 2 * query.MaxBytes)
                 {
                     SortLatest();
-                    _events.RemoveRange(Math.Min(_length + 1, _events.Count), Math.Max(0, _events.Count - (_length + 1)));
+                    var kept = Math.Min(_length + 1, _events.Count);
+                    _events.RemoveRange(kept, _events.Count - kept);
                 }
             }
         }

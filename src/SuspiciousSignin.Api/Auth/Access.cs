@@ -123,7 +123,7 @@ internal static partial class Access
         if (!auth.HasCredentials)
         {
             app.Use((context, next) =>
-                context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null && IsOfForeignPage(context.Request)
+                IsNeededFor(context) && IsOfForeignPage(context.Request)
                     ? Problems.WriteAsync(
                         context,
                         StatusCodes.Status403Forbidden,
@@ -213,6 +213,9 @@ internal static partial class Access
         return (context.Connection.RemoteIpAddress is not { } address || IPAddress.IsLoopback(address))
             && (host is "[::1]" or "127.0.0.1" or "" || host.Equals("localhost", StringComparison.OrdinalIgnoreCase));
     }
+
+    /// <summary>Whether the endpoint that was found is open to callers with a right only; health and documents are to all.</summary>
+    public static bool IsNeededFor(HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null;
 
     // A browser sends some requests for any page without asking first. It says for whom in headers that no page can set; programs send
     // neither. Behind a proxy only the first is sure to fit the name that the page was opened under, but browsers send it over HTTPS and

@@ -40,7 +40,7 @@ internal sealed partial class ApiKeyHandler(
     {
         var keys = KeysOf(Request);
         // Whoever needs no credential is not to cost a check of one.
-        if (keys.Count == 0 || !auth.HasCredentials || Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null)
+        if (keys.Count == 0 || !auth.HasCredentials || !Access.IsNeededFor(Context))
         {
             return AuthenticateResult.NoResult();
         }

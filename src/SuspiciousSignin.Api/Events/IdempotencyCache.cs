@@ -119,13 +119,17 @@ public sealed class IdempotencyCache
 
         while (_count > _options.MaxKeys)
         {
-            ForgetFirst(_answered.MaxBy(held => (held.Value.Oldest.Count, -held.Value.Oldest.Peek().Entry.At)).Key);
+            ForgetFirst(WhoHoldsMost(answers => answers.Oldest.Count));
         }
 
         while (_bytes > _options.MaxBytes)
         {
-            ForgetFirst(_answered.MaxBy(held => (held.Value.Bytes, -held.Value.Oldest.Peek().Entry.At)).Key);
+            ForgetFirst(WhoHoldsMost(answers => answers.Bytes));
         }
+
+        // Of several, whoever has held the oldest answer for longest.
+        string WhoHoldsMost(Func<Answers, long> measure) =>
+            _answered.MaxBy(held => (measure(held.Value), -held.Value.Oldest.Peek().Entry.At)).Key;
     }
 
     private void ForgetOld(string caller)

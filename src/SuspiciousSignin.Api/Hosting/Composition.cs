@@ -55,6 +55,10 @@ internal static class Composition
     /// <summary>Opens the store before the host starts, which would log a stack of why it cannot be opened.</summary>
     public static IEventStore OpenStore(this IServiceProvider services) => services.GetRequiredService<IEventStore>();
 
+    /// <summary>Which bound of requests going on holds for one: <see cref="RunsPolicy"/>, <see cref="BatchesPolicy"/> or none.</summary>
+    public static string? PolicyOf(HttpContext context) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName;
+
     public static IServiceCollection AddCorrelation(this IServiceCollection services) => services
         .AddSingleton<CorrelationService>()
         .AddSingleton(provider => new IdempotencyCache(
@@ -102,7 +106,7 @@ internal static class Composition
             // First that of the caller: what one caller sends beyond it waits in a queue of its own, before nobody else.
             limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, (string? Policy, string? Caller)>(context =>
             {
-                var policy = context.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName;
+                var policy = PolicyOf(context);
                 return policy is null
                     ? RateLimitPartition.GetNoLimiter<(string? Policy, string? Caller)>(default)
                     : RateLimitPartition.GetConcurrencyLimiter(

@@ -166,11 +166,10 @@ internal static partial class Problems
     {
         cancellationToken.ThrowIfCancellationRequested();
         context.HttpContext.Response.Headers.RetryAfter = "1";
-        var policy = context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName;
         await WriteAsync(
             context.HttpContext,
             StatusCodes.Status429TooManyRequests,
-            $"Too many {policy} are going on. Try again after the time in Retry-After.");
+            $"Too many {Composition.PolicyOf(context.HttpContext)} are going on. Try again after the time in Retry-After.");
     }
 
     /// <summary>Writes a problem.</summary>

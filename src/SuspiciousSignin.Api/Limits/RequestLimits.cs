@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -118,7 +117,7 @@ internal static class RequestLimits
             CultureInfo.InvariantCulture, $"\"requests\";q={requests.PerCaller};w={(int)requests.Window.TotalSeconds}");
         app.Use((context, next) =>
         {
-            if (context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null)
+            if (!Access.IsNeededFor(context))
             {
                 return next(context);
             }

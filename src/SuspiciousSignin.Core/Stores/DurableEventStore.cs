@@ -372,6 +372,9 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         [LoggerMessage(1, LogLevel.Warning, "Files of evicted events cannot be deleted; each batch tries again")]
         public static partial void NotPruned(ILogger logger, Exception fault);
 
+        [LoggerMessage(2, LogLevel.Critical, "Events on the disk could not be loaded into memory; a restart loads them")]
+        public static partial void OutOfStep(ILogger logger, Exception fault);
+
         [LoggerMessage(3, LogLevel.Information, "Events are kept on the disk: took {Events} events back in {Milliseconds:0} ms")]
         public static partial void Restored(ILogger logger, int events, double milliseconds);
 
@@ -380,9 +383,6 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             "The previous process stopped during a write: {Bytes} bytes of an incomplete batch were removed from {Place}. "
             + "They were never acknowledged, unless the disk damaged them later")]
         public static partial void Torn(ILogger logger, long bytes, string place);
-
-        [LoggerMessage(2, LogLevel.Critical, "Events on the disk could not be loaded into memory; a restart loads them")]
-        public static partial void OutOfStep(ILogger logger, Exception fault);
     }
 
     /// <summary>A batch that waits to be written. Either the writer takes it or its caller abandons it, whoever is first.</summary>

@@ -138,8 +138,8 @@ public sealed class MemoryEventStore : IEventStore
         {
             warnings.Add(new Warning(
                 "outsideCapacity",
-                $"The store holds {_options.MaxEvents} events, the most it may, and these events are older than all of those: they were not "
-                + "stored. Raise Store:Memory:MaxEvents.",
+                $"The store holds {_options.MaxEvents} events, the most it may, and these events are older than all of those: they were "
+                + "not stored. Raise Store:Memory:MaxEvents.",
                 withoutRoom));
         }
 
@@ -247,10 +247,8 @@ public sealed class MemoryEventStore : IEventStore
                     continue;
                 }
 
-                var isKnown = _index.Contains(identity) || passedOver.Contains(identity);
-                if (isKnown || (events[i].Timestamp > latest
-                    ? coming.Contains(identity) || !passedOver.Add(identity)
-                    : !coming.Add(identity)))
+                var (own, other) = events[i].Timestamp > latest ? (passedOver, coming) : (coming, passedOver);
+                if (_index.Contains(identity) || other.Contains(identity) || !own.Add(identity))
                 {
                     duplicates.Add(i);
                 }
