@@ -115,7 +115,15 @@ internal struct AddressSeries
         if (_start < _count && pool.At(_block, _start).Timestamp <= order.Gone.Timestamp)
         {
             var entries = pool[_block].Span[_start.._count];
-            var gone = FirstAfter(entries, order.Gone.Timestamp - 1);
+
+            // What went is a small part in front, so it is not looked for in the middle of all.
+            var bound = 1;
+            while (bound < entries.Length && entries[bound].Timestamp < order.Gone.Timestamp)
+            {
+                bound *= 2;
+            }
+
+            var gone = FirstAfter(entries[..Math.Min(bound, entries.Length)], order.Gone.Timestamp - 1);
             while (gone < entries.Length && order.IsGone(entries[gone]))
             {
                 gone++;

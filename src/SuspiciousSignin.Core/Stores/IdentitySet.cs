@@ -192,20 +192,17 @@ internal sealed class IdentitySet
                 }
             }
 
-            keys[gap] = 0;
+            (keys[gap], groups[gap]) = (0, Ungrouped);
             Count--;
         }
 
         /// <summary>Frees the places of groups that are gone.</summary>
         public void Sweep(bool[]? gone)
         {
-            var (keys, groups) = (Keys ?? [], Groups ?? []);
-            for (var place = 0; gone is not null && place < keys.Length; place++)
+            var keys = Keys ?? [];
+            if (keys.Length > 0 && gone is not null && Array.IndexOf(gone, true) is >= 0 and var low)
             {
-                while (keys[place] != 0 && gone[groups[place]])
-                {
-                    RemoveAt(place);
-                }
+                RemoveGone(keys, gone, (ushort)low, (ushort)Array.LastIndexOf(gone, true));
             }
 
             if (keys.Length > 4 * FirstCapacity && Count < keys.Length / 4)
@@ -228,6 +225,32 @@ internal sealed class IdentitySet
                 Resize(length < SmallCapacity ? Math.Max(FirstCapacity, length * 3 / 2) : length + (length / 8));
             }
         }
+
+        // Groups are given out in turn, so those that are gone are close to each other, and most places are passed over many at once.
+        private void RemoveGone(ulong[] keys, bool[] gone, ushort low, ushort high)
+        {
+            for (var place = NextOf(0, low, high); place < keys.Length; place = NextOf(place + 1, low, high))
+            {
+                Prefetch.Load(in keys[place]);
+                Prefetch.Load(in keys[Math.Min(place + Vector512<ulong>.Count, keys.Length - 1)]);
+            }
+
+            for (var place = NextOf(0, low, high); place < keys.Length; place = NextOf(place, low, high))
+            {
+                if (gone[Groups![place]])
+                {
+                    RemoveAt(place);
+                }
+                else
+                {
+                    place++;
+                }
+            }
+        }
+
+        /// <summary>The first place, at or behind one, of a group between two; the length where there is none.</summary>
+        private readonly int NextOf(int place, ushort low, ushort high) =>
+            Groups.AsSpan(place).IndexOfAnyInRange(low, high) is >= 0 and var next ? place + next : Groups!.Length;
 
         private void Resize(int capacity)
         {
