@@ -100,8 +100,11 @@ internal static partial class Access
                     context => !auth.HasCredentials || context.User.HasClaim("scope", scope)));
             }
         });
-        services.AddSingleton(provider => new FailedAttempts(new WindowCounter(
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<AuthOptions>().FailureWindow)));
+        services.AddSingleton(provider =>
+        {
+            var (clock, window) = (provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<AuthOptions>().FailureWindow);
+            return new FailedAttempts(new WindowCounter(clock, window), new WindowCounter(clock, window));
+        });
         services.AddSingleton<IValidateOptions<AuthOptions>, CredentialsValidator>();
         return services.AddRequestLimits();
     }

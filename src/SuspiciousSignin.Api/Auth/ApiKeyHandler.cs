@@ -136,7 +136,7 @@ internal sealed partial class ApiKeyHandler(
     {
         var scope = Access.LackingIn(properties) ?? Context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
         // Counted for the log only, which is not to be filled from outside.
-        if (failures.Counter.Add($"forbidden/{Access.CallerOf(Context.User)}/{scope}").Count <= auth.MaxFailures)
+        if (failures.OfCallers.Add($"{Access.CallerOf(Context.User)}/{scope}").Count <= auth.MaxFailures)
         {
             Log.Forbidden(Logger, Context.User.Identity?.Name, scope);
         }
@@ -178,7 +178,7 @@ internal sealed partial class ApiKeyHandler(
     private AuthenticateResult Refuse(Action log)
     {
         var address = Context.Connection.RemoteIpAddress;
-        var (count, left) = failures.Counter.Add(Access.CounterKeyOf(address));
+        var (count, left) = failures.OfAddresses.Add(Access.CounterKeyOf(address));
         if (count <= auth.MaxFailures)
         {
             log();

@@ -51,5 +51,7 @@ internal sealed class WindowCounter(TimeProvider clock, TimeSpan window)
     }
 }
 
-/// <summary>Failed attempts to show who one is, by address.</summary>
-internal sealed record FailedAttempts(WindowCounter Counter);
+/// <summary>What was refused. Apart, so that strangers, who may have many addresses, use up no count of those whom we know.</summary>
+/// <param name="OfAddresses">Attempts to show who one is.</param>
+/// <param name="OfCallers">Requests for which a known caller has no right.</param>
+internal sealed record FailedAttempts(WindowCounter OfAddresses, WindowCounter OfCallers);

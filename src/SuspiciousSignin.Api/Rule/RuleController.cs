@@ -20,6 +20,15 @@ public sealed record RuleDescription
         "A successful Entra ID sign-in, or a successful access to Microsoft 365 mail items, "
         + "from a public address that a network security sensor has flagged within the same hours.";
 
+    /// <summary>Who wrote the original.</summary>
+    public IReadOnlyList<string> Author { get; init; } = ["Elastic"];
+
+    /// <summary>The licence of the original, of which nothing was copied; this service has its own.</summary>
+    public string License { get; init; } = "Elastic License v2";
+
+    /// <summary>How mature Elastic calls the original.</summary>
+    public string Maturity { get; init; } = "production";
+
     /// <summary>The type of the rule in Elastic's terms.</summary>
     public string Type { get; init; } = "esql";
 

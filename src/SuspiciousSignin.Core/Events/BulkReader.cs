@@ -183,7 +183,7 @@ public sealed class BulkReader
         {
             _pending = null;
             ReadDocument(pending.Action, pending.Index, pending.Id, line, isTooLong);
-            return _batch.Received > _options.MaxEvents ? BodyRefusal.TooManyEvents(_options.MaxEvents) : null;
+            return CheckCounts();
         }
 
         if (isTooLong)
@@ -193,7 +193,8 @@ public sealed class BulkReader
 
         if (JsonBytes.IsBlank(line))
         {
-            return ++_blankLines > _options.MaxEvents ? BodyRefusal.TooManyBlankLines(_options.MaxEvents) : null;
+            _blankLines++;
+            return CheckCounts();
         }
 
         if (_items.Count == _options.MaxEvents)
@@ -203,6 +204,11 @@ public sealed class BulkReader
 
         return ReadAction(line);
     }
+
+    private BodyRefusal? CheckCounts() =>
+        _batch.Received > _options.MaxEvents ? BodyRefusal.TooManyEvents(_options.MaxEvents)
+        : _blankLines + _batch.EmptyEnvelopes > _options.MaxEvents ? BodyRefusal.TooManyBlankLines(_options.MaxEvents)
+        : null;
 
     private void ReadDocument(BulkAction action, string index, string? id, in ReadOnlySequence<byte> line, bool isTooLong)
     {

@@ -224,7 +224,7 @@ public sealed class EventBatch
     {
         Received++;
         RejectLater(rejected);
-        MalformedTotal += rejected.Code is RejectionCodes.MalformedJson or RejectionCodes.InvalidText ? 1 : 0;
+        MalformedTotal += rejected.Code == RejectionCodes.MalformedJson || rejected.Message == EventReader.NotUtf8 ? 1 : 0;
     }
 
     /// <summary>Adds a rejection of an event that was read and counted already.</summary>

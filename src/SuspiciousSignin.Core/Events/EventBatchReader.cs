@@ -22,13 +22,20 @@ public enum BatchFormat
 /// </summary>
 public sealed class EventBatchReader
 {
-    /// <summary>A JSON token has to be in the buffer whole; one of this many times the longest event ends the request.</summary>
+    /// <summary>
+    /// A JSON token has to be in the buffer whole, unless it is a text within an event; another of this many times the longest event ends
+    /// the request.
+    /// </summary>
     private const int MaxTokenFactor = 8;
 
     /// <summary>From how many bytes on lines are read by several cores.</summary>
     private const int ParallelBytes = 512 * 1024;
 
     private const int PieceBytes = 64 * 1024;
+
+    /// <summary>What may end the text of a string, or must not be in it.</summary>
+    private static readonly SearchValues<byte> EndsOfText =
+        SearchValues.Create([(byte)'"', (byte)'\\', .. Enumerable.Range(0, ' ').Select(character => (byte)character)]);
 
     private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
 
@@ -45,6 +52,8 @@ public sealed class EventBatchReader
     private int _blankLines;
     private bool _inOverlongLine;
     private int _overlongDepth;
+    private byte[]? _beforeLongText;
+    private bool _isEscaped;
     private bool _hasActions;
     private int _parallelBytes = int.MaxValue;
 
@@ -341,17 +350,15 @@ public sealed class EventBatchReader
 
     private BodyRefusal? ReadJson(ref ReadOnlySequence<byte> buffer, bool isCompleted)
     {
-        var reader = new Utf8JsonReader(buffer, isCompleted, _json);
         try
         {
-            var (state, consumed) = (reader.CurrentState, reader.Position);
-            BodyRefusal? refusal = null;
-            while (refusal is null && _batch.Received <= _options.MaxEvents && Step(ref reader, buffer, out refusal))
+            BodyRefusal? refusal;
+            do
             {
-                (state, consumed) = (reader.CurrentState, reader.Position);
+                PassLongText(ref buffer);
+                refusal = ReadTokens(ref buffer, isCompleted);
             }
-
-            (_json, buffer) = (state, buffer.Slice(consumed));
+            while (refusal is null && TryBeginLongText(ref buffer));
             if (refusal is null && isCompleted && _phase == Phase.Start)
             {
                 refusal = new BodyRefusal(
@@ -376,6 +383,83 @@ public sealed class EventBatchReader
                 400,
                 "The name of a member escapes half of a surrogate pair, which is no character. Nothing of the body was stored.");
         }
+    }
+
+    private BodyRefusal? ReadTokens(ref ReadOnlySequence<byte> buffer, bool isCompleted)
+    {
+        var reader = new Utf8JsonReader(buffer, isCompleted, _json);
+        var (state, consumed) = (reader.CurrentState, reader.Position);
+        BodyRefusal? refusal = null;
+        while (refusal is null && _batch.Received <= _options.MaxEvents && Step(ref reader, buffer, out refusal))
+        {
+            (state, consumed) = (reader.CurrentState, reader.Position);
+        }
+
+        (_json, buffer) = (state, buffer.Slice(consumed));
+        return refusal;
+    }
+
+    /// <summary>
+    /// Whether what is left begins with a text that is longer than an event may be, in an event that is too long anyway.
+    /// </summary>
+    private bool TryBeginLongText(ref ReadOnlySequence<byte> buffer)
+    {
+        if (_phase != Phase.OverlongEvent || buffer.Length <= _options.MaxEventBytes)
+        {
+            return false;
+        }
+
+        var bytes = new SequenceReader<byte>(buffer);
+        PassSpace(ref bytes);
+        var hasComma = bytes.IsNext((byte)',', advancePast: true);
+        PassSpace(ref bytes);
+        byte[] before = hasComma ? [(byte)',', (byte)'"'] : [(byte)'"'];
+        var reader = new Utf8JsonReader([.. before, (byte)'"'], isFinalBlock: false, _json);
+        if (!bytes.IsNext((byte)'"', advancePast: true) || !reader.Read() || reader.TokenType != JsonTokenType.String)
+        {
+            // The name of a member, for one, is no text.
+            return false;
+        }
+
+        (_beforeLongText, buffer) = (before, bytes.UnreadSequence);
+        return true;
+
+        static void PassSpace(ref SequenceReader<byte> bytes) => bytes.AdvancePastAny((byte)' ', (byte)'\t', (byte)'\r', (byte)'\n');
+    }
+
+    /// <summary>
+    /// Passes over what there is of a long text that has begun, so that it is never held as a whole. What ends it is given to the JSON
+    /// reader, for which the text was empty.
+    /// </summary>
+    private void PassLongText(ref ReadOnlySequence<byte> buffer)
+    {
+        var bytes = new SequenceReader<byte>(buffer);
+        while (_beforeLongText is not null && !bytes.End)
+        {
+            if (_isEscaped)
+            {
+                _isEscaped = false;
+                bytes.Advance(1);
+            }
+            else if (bytes.UnreadSpan.IndexOfAny(EndsOfText) is >= 0 and var end)
+            {
+                bytes.Advance(end);
+                bytes.TryRead(out var found);
+                _isEscaped = found == '\\';
+                if (!_isEscaped)
+                {
+                    var reader = new Utf8JsonReader([.. _beforeLongText, found], isFinalBlock: false, _json);
+                    reader.Read();
+                    (_json, _beforeLongText) = (reader.CurrentState, null);
+                }
+            }
+            else
+            {
+                bytes.Advance(bytes.UnreadSpan.Length);
+            }
+        }
+
+        buffer = bytes.UnreadSequence;
     }
 
     /// <summary>Goes one event or one structural token further; false where more bytes are needed first, or nothing is left.</summary>

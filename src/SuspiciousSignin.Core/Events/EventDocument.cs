@@ -10,7 +10,7 @@ public sealed record EventDocument
     /// <summary>When it happened: <c>@timestamp</c>, UTC.</summary>
     public DateTime Timestamp { get; init; }
 
-    /// <summary>When Elasticsearch took it in: <c>event.ingested</c>, UTC.</summary>
+    /// <summary>When Elasticsearch took it in: <c>event.ingested</c>, UTC. Absent where it is not known, or the same as the time.</summary>
     public DateTime? Ingested { get; init; }
 
     /// <summary>Its identity: <c>_id</c>, else <c>kibana.alert.uuid</c>, else <c>event.id</c>.</summary>
@@ -215,7 +215,10 @@ public sealed record EventDevice
         : null;
 }
 
-/// <summary>Where the address is: <c>source.geo.*</c> of GeoIP, else Microsoft's <c>geo.*</c>.</summary>
+/// <summary>
+/// Where the address is: <c>source.geo.*</c> of GeoIP, else Microsoft's <c>geo.*</c>; never some of either, which may be a place that
+/// neither means.
+/// </summary>
 public sealed record EventGeo
 {
     /// <summary>ISO 3166-1 alpha-2 country code.</summary>
@@ -230,17 +233,14 @@ public sealed record EventGeo
     /// <summary>City.</summary>
     public string? CityName { get; init; }
 
-    internal static EventGeo? From(Texts text)
-    {
-        var geo = new EventGeo
-        {
-            CountryIsoCode = text.Any(EcsField.SourceCountry, EcsField.Country),
-            CountryName = text.Any(EcsField.SourceCountryName, EcsField.CountryName),
-            RegionName = text.Any(EcsField.SourceRegion, EcsField.Region),
-            CityName = text.Any(EcsField.SourceCity, EcsField.City),
-        };
-        return geo == new EventGeo() ? null : geo;
-    }
+    internal static EventGeo? From(Texts text) =>
+        From(text, EcsField.SourceCountry, EcsField.SourceCountryName, EcsField.SourceRegion, EcsField.SourceCity)
+        ?? From(text, EcsField.Country, EcsField.CountryName, EcsField.Region, EcsField.City);
+
+    private static EventGeo? From(Texts text, EcsField code, EcsField country, EcsField region, EcsField city) =>
+        text.HasAny(code, country, region, city)
+            ? new EventGeo { CountryIsoCode = text[code], CountryName = text[country], RegionName = text[region], CityName = text[city] }
+            : null;
 }
 
 /// <summary>The autonomous system that announces the address: <c>source.as.*</c>.</summary>

@@ -15,6 +15,12 @@ namespace SuspiciousSignin.Events;
 /// </summary>
 public sealed class EventReader
 {
+    /// <summary>What is said of bytes that are no text, hence no JSON either.</summary>
+    internal const string NotUtf8 = "The text is not valid UTF-8.";
+
+    /// <summary>What is said of JSON for which System.Text.Json throws <see cref="InvalidOperationException"/>.</summary>
+    internal const string HalfSurrogate = "A string escapes half of a surrogate pair, which is no character.";
+
     // Drawn once per process: nobody outside can prepare two documents of the same hash.
     private static readonly long IdentitySeed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
 
@@ -186,7 +192,7 @@ public sealed class EventReader
         Begin(id, index);
         if (!IsValidUtf8 && !Utf8.IsValid(utf8))
         {
-            return Refuse(RejectionCodes.InvalidText, "", "The text is not valid UTF-8.");
+            return Refuse(RejectionCodes.InvalidText, "", NotUtf8);
         }
 
         if (IsTokensOnly)
@@ -255,7 +261,7 @@ public sealed class EventReader
         catch (InvalidOperationException)
         {
             // What Utf8JsonReader throws for an escaped lone surrogate.
-            return Refuse(RejectionCodes.InvalidText, "", "A string escapes half of a surrogate pair, which is no character.");
+            return Refuse(RejectionCodes.InvalidText, "", HalfSurrogate);
         }
 
         return RequireTimestamp();
@@ -457,7 +463,9 @@ public sealed class EventReader
 
         if (IsGiven(EcsField.EventId))
         {
-            return Identify("event"u8, _document.First(EcsField.EventId), _document.All(DatasetField), _document.All(EcsField.Kind));
+            // An alert copies the event.id of the event behind it, most often its dataset and kind as well, and is not its duplicate.
+            var kind = _document.IsKibanaAlert ? "alert"u8 : "event"u8;
+            return Identify(kind, _document.First(EcsField.EventId), _document.All(DatasetField), _document.All(EcsField.Kind));
         }
 
         return 0;

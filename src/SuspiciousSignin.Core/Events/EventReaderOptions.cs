@@ -17,7 +17,9 @@ public sealed class EventReaderOptions
     /// <summary>The longest body after decompression, in bytes. Default 134,217,728 (128 MiB); 1 KiB to 2 GiB.</summary>
     public long MaxBodyBytes { get; set; } = 128L * 1024 * 1024;
 
-    /// <summary>The most events in one body, and the most blank lines. Default 250,000; 1 to 10,000,000.</summary>
+    /// <summary>
+    /// The most events in one body, and the most blank lines and empty envelopes, together. Default 250,000; 1 to 10,000,000.
+    /// </summary>
     public int MaxEvents { get; set; } = 250_000;
 
     /// <summary>The longest single event, in bytes. Default 1,048,576 (1 MiB); 1 KiB to 64 MiB.</summary>

@@ -71,7 +71,7 @@ internal sealed class DocumentReader(EventReaderOptions options, EventBatch batc
         catch (InvalidOperationException)
         {
             // What System.Text.Json throws for an escaped lone surrogate.
-            Reject(place, RejectionCodes.InvalidText, "", "A string escapes half of a surrogate pair, which is no character.");
+            Reject(place, RejectionCodes.InvalidText, "", EventReader.HalfSurrogate);
             return;
         }
 

@@ -59,11 +59,8 @@ internal sealed class EventJournal : IDisposable
     private bool _mustStartAnew;
     private bool _isSealed = true;
 
-    private EventJournal(string folder, long segmentLength, FileStream held)
-    {
+    private EventJournal(string folder, long segmentLength, FileStream held) =>
         (_folder, _segmentLength, _lock) = (folder, segmentLength, held);
-        _newestNumber = JournalFiles.ReadNewest(held.SafeFileHandle);
-    }
 
     /// <summary>What the store had let go when it wrote last.</summary>
     public Evictions Evictions { get; private set; } = Evictions.None;
@@ -230,7 +227,8 @@ internal sealed class EventJournal : IDisposable
         using var journal = new EventJournal(folder, DefaultSegmentLength, JournalFiles.Hold(folder));
         var files = JournalFiles.Segments(folder);
         var salvage = JournalSalvage.Of(files);
-        var (last, newest) = (files.Select(file => file.Number).DefaultIfEmpty().Max(), journal._newestNumber);
+        var newest = JournalFiles.ReadNewest(journal._lock.SafeFileHandle);
+        var last = files.Select(file => file.Number).DefaultIfEmpty().Max();
         (journal._closed, journal._lastNumber) = (salvage.Whole, Math.Max(last, newest));
         journal.Append(salvage.Evictions, salvage.Events);
         foreach (var path in salvage.Damaged)
@@ -273,6 +271,7 @@ internal sealed class EventJournal : IDisposable
     /// <summary>Finds the newest list of files, and checks every record of them.</summary>
     private void Check()
     {
+        _newestNumber = JournalFiles.ReadNewest(_lock.SafeFileHandle);
         var files = JournalFiles.Segments(_folder);
         if (_newestNumber > files.Select(file => file.Number).DefaultIfEmpty().Max())
         {

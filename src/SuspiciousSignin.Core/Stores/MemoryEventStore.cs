@@ -163,6 +163,7 @@ public sealed class MemoryEventStore : IEventStore
     /// <inheritdoc/>
     public Task<EventPage?> ReadEventsAsync(EventQuery query, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         var start = EventPlace.Beginning;
         if (query.Cursor is not null && !(EventCursor.TryRead(ref query, out var place) && EventPlace.TryParse(place, out start)))
         {

@@ -150,6 +150,45 @@ public sealed class EventsApiTests
     }
 
     [Fact]
+    public async Task An_alert_that_says_nothing_but_the_event_id_of_the_event_behind_it_is_no_duplicate_of_it()
+    {
+        using var service = new TestService();
+        var behind = $$"""{"@timestamp":"{{Ecs.Time(1)}}","source.ip":"{{Ecs.Address}}","event.dataset":"zeek.notice","event.id":"e"}""";
+        var alert = behind.Replace("{\"", "{\"kibana.alert.rule.name\":\"External Alerts\",\"", StringComparison.Ordinal);
+
+        var answer = await service.PostAsync(Ecs.Batch(behind, alert, Ecs.SignIn(), alert));
+
+        Assert.Equal((3, 1), (answer.Number("accepted"), answer.Number("duplicates")));
+        Assert.Equal([Ecs.Address], answer.Addresses);
+    }
+
+    [Theory]
+    [InlineData("{\"@timestamp\":\"2026-01-01\",\"message\":\"\\ud800\"}\n", 200)]
+    [InlineData("\u00ff\n", 400)]
+    public async Task A_line_of_json_that_cannot_be_taken_is_rejected_alone_even_where_it_is_the_only_one(string line, int status)
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Encoding.Latin1.GetBytes(line), type: "application/x-ndjson");
+
+        Assert.Equal(status, (int)answer.Status);
+        Assert.Equal(status == 200 ? "invalidText" : null, (string?)answer.Json!["rejected"]?[0]?["code"]);
+    }
+
+    [Theory]
+    [InlineData("\"source.geo\":{\"country_iso_code\":\"DE\"},\"geo\":{\"country_iso_code\":\"FR\",\"city_name\":\"Champs-sur-Marne\"},", """{"countryIsoCode":"DE"}""")]
+    [InlineData("\"geo\":{\"country_iso_code\":\"FR\",\"city_name\":\"Champs-sur-Marne\"},", """{"countryIsoCode":"FR","cityName":"Champs-sur-Marne"}""")]
+    public async Task A_place_is_that_of_one_source_and_never_of_some_of_either(string members, string expected)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.SignIn().Replace("{ ", "{" + members, StringComparison.Ordinal)));
+
+        var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events");
+
+        Assert.Equal(expected, answer.Json!["events"]![0]!["geo"]!.ToJsonString());
+    }
+
+    [Fact]
     public async Task A_decompression_bomb_is_too_large()
     {
         using var service = new TestService(settings: [("Events:MaxBodyBytes", "100000")]);

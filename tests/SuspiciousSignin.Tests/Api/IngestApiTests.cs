@@ -39,6 +39,18 @@ public sealed class IngestApiTests
         Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
     }
 
+    [Theory]
+    [InlineData("\n", 3)]
+    [InlineData("{\"create\":{\"_index\":\"x\"}}\n{\"records\":[{\"records\":[]},{\"records\":[]},{\"records\":[]}]}\n", 1)]
+    public async Task What_says_nothing_is_bounded_as_events_are(string part, int times)
+    {
+        using var service = new TestService(settings: [("Events:MaxEvents", "2")]);
+
+        var answer = await BulkAsync(service, string.Concat(Enumerable.Repeat(part, times)) + Lines("""{"create":{"_index":"x"}}""", Document));
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, answer.Status);
+    }
+
     [Fact]
     public async Task Every_item_is_answered_in_order_whatever_becomes_of_the_others()
     {

@@ -210,6 +210,43 @@ public sealed class EventReaderTests
     }
 
     [Theory]
+    [InlineData("\"message\": \"TEXT\"")]
+    [InlineData("\"message\" :\n\t\"TEXT\",\"x\":[1,{}]")]
+    [InlineData("\"message\":{\"x\":[\"TEXT\",\"TEXT\"]}")]
+    [InlineData("\"message\":\"TEXT\",\"other\":\"TEXT\"")]
+    public async Task A_text_of_any_length_is_passed_over_in_whatever_pieces_it_arrives(string members)
+    {
+        var options = new EventReaderOptions { MaxEventBytes = 256 };
+        var text = string.Concat(Enumerable.Repeat("]} \\\" \\\\ , ü", 300));
+        var tooLong = "{\"@timestamp\":1," + members.Replace("TEXT", text, StringComparison.Ordinal) + "}";
+        var body = Encoding.UTF8.GetBytes($"[{Good},{tooLong},{Good}]");
+        foreach (var size in new[] { 1, 7, 64, 300, body.Length })
+        {
+            var (batch, refusal) = await ReadInPiecesAsync(body, size, options);
+
+            Assert.Null(refusal);
+            Assert.Equal((3, 2, 1, RejectionCodes.TooLarge), (batch!.Received, batch.Events.Count, Assert.Single(batch.Rejected).Index, batch.Rejected[0].Code));
+        }
+    }
+
+    [Theory]
+    [InlineData("TEXT\n\"}]")]
+    [InlineData("TEXT\0\"}]")]
+    [InlineData("TEXT")]
+    [InlineData("TEXT\\")]
+    [InlineData("TEXT\"")]
+    [InlineData("TEXT\" \"x\"}]")]
+    [InlineData("TEXT\"]")]
+    public async Task A_body_that_breaks_within_or_behind_a_long_text_is_no_json(string rest)
+    {
+        var body = Encoding.UTF8.GetBytes($"[{Good},{{\"@timestamp\":1,\"message\":\"" + rest.Replace("TEXT", new string('x', 5_000), StringComparison.Ordinal));
+        foreach (var size in new[] { 1, 64, 300, body.Length })
+        {
+            Assert.Equal(400, (await ReadInPiecesAsync(body, size, new EventReaderOptions { MaxEventBytes = 256 })).Refusal?.Status);
+        }
+    }
+
+    [Theory]
     [InlineData(1024, "\n", 2)]
     [InlineData(1024, "\r\n", 2)]
     [InlineData(1024, "\r\r\n", 1)]
@@ -288,6 +325,19 @@ public sealed class EventReaderTests
         {
             return false;
         }
+    }
+
+    private static async Task<(EventBatch? Batch, BodyRefusal? Refusal)> ReadInPiecesAsync(byte[] body, int size, EventReaderOptions options)
+    {
+        var pipe = new Pipe(new PipeOptions(readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline, pauseWriterThreshold: 0));
+        var reading = EventBatchReader.ReadAsync(pipe.Reader, BatchFormat.Json, options, TestContext.Current.CancellationToken);
+        for (var at = 0; at < body.Length && !reading.IsCompleted; at += size)
+        {
+            await pipe.Writer.WriteAsync(body.AsMemory(at, Math.Min(size, body.Length - at)), TestContext.Current.CancellationToken);
+        }
+
+        await pipe.Writer.CompleteAsync();
+        return await reading;
     }
 
     private static Task<EventBatch> OneAsync(string document) => Engine.ReadAsync($"[{document}]");

@@ -335,6 +335,16 @@ public abstract class EventStoreContract
         Assert.Equal(6, read);
     }
 
+    [Fact]
+    public async Task Whoever_has_left_is_not_answered()
+    {
+        var store = Create();
+        await AppendAsync(store, SignIn(Now));
+        var query = new EventQuery { Address = SourceAddress.Parse(Ip), Window = LastEightHours, Revision = Engine.Revision(), Limit = 10 };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await store.ReadEventsAsync(query, new CancellationToken(canceled: true)));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("x")]
