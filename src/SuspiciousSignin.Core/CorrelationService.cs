@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
@@ -95,16 +93,13 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         }
 
         var window = WindowOf(batch, query, warnings);
-        var addresses = new HashSet<SourceAddress>();
-        foreach (ref readonly var record in batch.Events.InPlace())
+        var correlation = new CorrelationQuery
         {
-            foreach (var address in record.Addresses.Span)
-            {
-                addresses.Add(address);
-            }
-        }
-
-        var correlation = new CorrelationQuery { Revision = query.Revision, Window = window, Addresses = addresses, Limit = int.MaxValue };
+            Revision = query.Revision,
+            Window = window,
+            Addresses = AddressesOf(batch),
+            Limit = int.MaxValue,
+        };
         var isCut = false;
         if (appended.Kept is { } kept && (window.From < kept.From || window.To > kept.To))
         {
@@ -139,6 +134,20 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
             Alerts = found,
             Warnings = warnings,
         };
+    }
+
+    private static HashSet<SourceAddress> AddressesOf(EventBatch batch)
+    {
+        var addresses = new HashSet<SourceAddress>();
+        foreach (ref readonly var record in batch.Events.InPlace())
+        {
+            foreach (var address in record.Addresses.Span)
+            {
+                addresses.Add(address);
+            }
+        }
+
+        return addresses;
     }
 
     /// <summary>
@@ -232,14 +241,13 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         return (found, isPartial);
     }
 
-    /// <summary>The first 128 bits of SHA-256 over everything that decides which alerts there are, in hexadecimal.</summary>
+    /// <summary>Of everything that decides which alerts there are.</summary>
     private static string IdOf(DetectionQuery query)
     {
         var addresses = query.SourceIps is null ? "*" : string.Join(',', query.SourceIps.Order());
-        var text = string.Create(
+        return DerivedId.Of(string.Create(
             CultureInfo.InvariantCulture,
             $"{RuleCatalogue.RuleId}|{query.Revision.Name}|{query.Revision.Promote}|"
-            + $"{query.Window.From}|{query.Window.To}|{query.IngestedAfter}|{addresses}|{query.Limit}");
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));
+            + $"{query.Window.From}|{query.Window.To}|{query.IngestedAfter}|{addresses}|{query.Limit}"));
     }
 }

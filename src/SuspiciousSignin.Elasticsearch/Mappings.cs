@@ -106,7 +106,7 @@ internal sealed class Mappings(
     }
 
     /// <summary>Whether the patterns may be read; null where the cluster does not say, as without security.</summary>
-    public async Task<bool?> MayReadAsync(IEnumerable<string> patterns, CancellationToken cancellationToken) =>
+    private async Task<bool?> MayReadAsync(IEnumerable<string> patterns, CancellationToken cancellationToken) =>
         (await PrivilegesAsync([(patterns.ToArray(), ["read"])], cancellationToken))?.Values.All(privilege => privilege);
 
     /// <summary>Which privileges there are, by index pattern and privilege; null where the cluster does not say.</summary>

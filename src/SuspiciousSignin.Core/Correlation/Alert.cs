@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using System.Xml;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
@@ -184,13 +182,12 @@ public sealed record Alert
         };
     }
 
-    /// <summary>The first 128 bits of SHA-256 over rule, revision, address and the number of the period, in hexadecimal.</summary>
+    /// <summary>Of rule, revision, address and the number of the period.</summary>
     private static string IdOf(RuleRevision revision, string sourceIp, long completedAt, TimeSpan period)
     {
         var number = EcsTime.ToDateTime(completedAt).Ticks / period.Ticks;
-        var text = string.Create(
-            CultureInfo.InvariantCulture, $"{RuleCatalogue.RuleId}|{revision.Name}|{sourceIp}|{period.Ticks}|{number}");
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));
+        return DerivedId.Of(string.Create(
+            CultureInfo.InvariantCulture, $"{RuleCatalogue.RuleId}|{revision.Name}|{sourceIp}|{period.Ticks}|{number}"));
     }
 
     private static string ReasonOf(AddressFinding finding, string sourceIp, AlertOrder order)

@@ -19,7 +19,7 @@ public enum EventBucket
 }
 
 /// <summary>Why a revision does not keep an event.</summary>
-public enum IgnoredReason
+internal enum IgnoredReason
 {
     /// <summary>The event is kept.</summary>
     None,
@@ -56,29 +56,29 @@ public readonly record struct Classification(ulong Bits)
     public bool IsKeptBy(RuleRevision revision) => Has(revision, KeptBit);
 
     /// <summary>Whether the revision holds it for a successful Entra ID sign-in.</summary>
-    public bool IsAzureSignIn(RuleRevision revision) => Has(revision, AzureSignInBit);
+    internal bool IsAzureSignIn(RuleRevision revision) => Has(revision, AzureSignInBit);
 
     /// <summary>Whether the revision holds it for a successful mail access.</summary>
-    public bool IsMailAccess(RuleRevision revision) => Has(revision, MailAccessBit);
+    internal bool IsMailAccess(RuleRevision revision) => Has(revision, MailAccessBit);
 
     /// <summary>Whether the revision holds it for a network alert.</summary>
-    public bool IsNetworkAlert(RuleRevision revision) => Has(revision, NetworkAlertBit);
+    internal bool IsNetworkAlert(RuleRevision revision) => Has(revision, NetworkAlertBit);
 
     /// <summary>Whether these verdicts, or the union of those of several events, hold both legs that the revision correlates.</summary>
-    public bool HasBothLegs(RuleRevision revision) => IsNetworkAlert(revision) && (IsAzureSignIn(revision) || IsMailAccess(revision));
+    internal bool HasBothLegs(RuleRevision revision) => IsNetworkAlert(revision) && (IsAzureSignIn(revision) || IsMailAccess(revision));
 
     /// <summary>Whether the event is one of those the near miss warns of.</summary>
     public bool Is(NearMiss miss) => (Bits & (1UL << (NearMissBase + miss.Slot))) != 0;
 
     /// <summary>The bucket of the event.</summary>
-    public EventBucket BucketOf(RuleRevision revision) =>
+    internal EventBucket BucketOf(RuleRevision revision) =>
         IsAzureSignIn(revision) ? EventBucket.AzureSignIn
         : IsMailAccess(revision) ? EventBucket.MailAccess
         : IsNetworkAlert(revision) ? EventBucket.NetworkAlert
         : EventBucket.Other;
 
     /// <summary>Why the revision does not keep the event.</summary>
-    public IgnoredReason WhyIgnoredBy(RuleRevision revision) =>
+    internal IgnoredReason WhyIgnoredBy(RuleRevision revision) =>
         IsKeptBy(revision) ? IgnoredReason.None
         : (Bits & NoSourceIp) != 0 ? IgnoredReason.NoSourceIp
         : (Bits & SeveralSourceIps) != 0 ? IgnoredReason.MultiValued

@@ -68,13 +68,13 @@ public sealed class EventReader
     }
 
     /// <summary>How much deeper than the bound a document may nest.</summary>
-    public int Deeper
+    internal int Deeper
     {
         init => _jsonOptions = new JsonReaderOptions { MaxDepth = _options.MaxDepth + value };
     }
 
     /// <summary>Whether the last document is ECS beyond doubt, so that no other shape need be tried.</summary>
-    public bool IsEcs =>
+    internal bool IsEcs =>
         IsKibanaAlert
         || (_document.Timestamp is not null && (_document.Marks.HasFlag(DocumentMarks.EventField) || _document.HasSourceIpText));
 
@@ -99,7 +99,7 @@ public sealed class EventReader
     }
 
     /// <summary>Whether the last document is a Kibana alert.</summary>
-    public bool IsKibanaAlert => _document.IsKibanaAlert;
+    internal bool IsKibanaAlert => _document.IsKibanaAlert;
 
     /// <summary>Reads a document.</summary>
     /// <param name="utf8">The JSON text of one document.</param>
@@ -144,7 +144,7 @@ public sealed class EventReader
     /// Reads an event again from what was kept of it: verdicts and identity are taken anew, by the rule, the settings and the seed of this
     /// process.
     /// </summary>
-    public EventRecord ReadAgain(in EventRecord kept)
+    internal EventRecord ReadAgain(in EventRecord kept)
     {
         _document.Clear();
         (_document.Timestamp, _document.Ingested) = (kept.Timestamp, kept.Ingested);

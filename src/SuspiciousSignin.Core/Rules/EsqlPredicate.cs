@@ -57,7 +57,7 @@ public sealed class EsqlColumn
 
     /// <summary>The column as a cluster can read it, without the fields that it cannot; null where none is left.</summary>
     /// <param name="column">The ES|QL expression that reads a dotted path, or null where the path is no usable column.</param>
-    public EsqlColumn? Resolve(Func<string, string?> column)
+    internal EsqlColumn? Resolve(Func<string, string?> column)
     {
         var left = Array.FindAll(_fields, field => column(EcsFields.Path(field)) is not null);
         return left.Length == 0 ? null : new EsqlColumn(left, Array.ConvertAll(left, field => column(EcsFields.Path(field))!));
@@ -107,10 +107,10 @@ public abstract class EsqlPredicate
     /// with it. As for <c>WHERE</c> and <c>CASE</c>, null then counts as false, so that no null is left in the text.
     /// </summary>
     /// <param name="column">The ES|QL expression that reads a dotted path, or null where the path is no usable column.</param>
-    public EsqlPredicate Resolve(Func<string, string?> column) => Fold(column).AsCondition();
+    internal EsqlPredicate Resolve(Func<string, string?> column) => Fold(column).AsCondition();
 
     /// <summary>Whether the condition is known to hold for no document.</summary>
-    public bool IsNever => this is Constant { Value: not true };
+    internal bool IsNever => this is Constant { Value: not true };
 
     internal virtual EsqlPredicate Fold(Func<string, string?> column) => this;
 

@@ -41,8 +41,8 @@ internal sealed class AddressAggregator(
         long total = 0, azureSignIn = 0, mailAccess = 0, networkAlert = 0;
         foreach (var (number, count, _, _) in memory.ByTraits)
         {
-            var kind = traits[number];
-            var legs = LegsOf(kind.Classification);
+            var common = traits[number];
+            var legs = LegsOf(common.Classification);
             _legs.Add(legs);
             if (legs == Legs.None)
             {
@@ -53,7 +53,7 @@ internal sealed class AddressAggregator(
             azureSignIn += legs.HasFlag(Legs.AzureSignIn) ? count : 0;
             mailAccess += legs.HasFlag(Legs.MailAccess) ? count : 0;
             networkAlert += legs.HasFlag(Legs.NetworkAlert) ? count : 0;
-            var hasDataset = AddDatasets(kind);
+            var hasDataset = AddDatasets(common);
             alertWithoutDataset |= !hasDataset && revision.MissingDatasetCounts && legs.HasFlag(Legs.NetworkAlert);
         }
 
@@ -187,11 +187,11 @@ internal sealed class AddressAggregator(
                 | (verdicts.IsNetworkAlert(revision) ? Legs.NetworkAlert : Legs.None)
             : Legs.None;
 
-    private bool AddDatasets(EventTraits kind)
+    private bool AddDatasets(EventTraits common)
     {
         foreach (var field in _datasetFields)
         {
-            if (_datasets.AddAll(kind, field))
+            if (_datasets.AddAll(common, field))
             {
                 return true;
             }

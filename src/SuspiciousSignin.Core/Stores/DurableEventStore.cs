@@ -48,8 +48,8 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     /// <summary>How many events are held.</summary>
     public int Count => _memory.Count;
 
-    /// <summary>How many events the journal held at the start.</summary>
-    public int Restored { get; private init; }
+    /// <summary>How many events were taken back at the start.</summary>
+    internal int Restored { get; private init; }
 
     /// <summary>
     /// Ends when events that are on the disk could not be taken into memory, as for want of it. The store takes no more then, because the

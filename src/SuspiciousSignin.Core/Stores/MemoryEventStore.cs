@@ -119,6 +119,19 @@ public sealed class MemoryEventStore : IEventStore
             (cutoff, fullBefore) = (_index.Cutoff(), _index.FullBefore(outcome.Earliest));
         }
 
+        return new AppendResult(outcome.Duplicates, [], WarningsOf(events, outcome, cutoff, Math.Min(fullBefore, latest)))
+        {
+            Kept = new TimeWindow(Math.Max(cutoff, fullBefore) - 1, latest),
+        };
+    }
+
+    /// <summary>What to tell of events that were not stored.</summary>
+    /// <param name="events">All events.</param>
+    /// <param name="outcome">What became of them.</param>
+    /// <param name="cutoff">Those before are too old.</param>
+    /// <param name="fullBefore">Before this there is no room.</param>
+    private List<Warning> WarningsOf(IReadOnlyList<EventRecord> events, AppendOutcome outcome, long cutoff, long fullBefore)
+    {
         var warnings = new List<Warning>();
         if (CountOlder(events, outcome, long.MinValue, cutoff) is > 0 and var tooOld)
         {
@@ -134,7 +147,7 @@ public sealed class MemoryEventStore : IEventStore
             warnings.Add(TooFarAhead(outcome.TooFarAhead));
         }
 
-        if (CountOlder(events, outcome, cutoff, Math.Min(fullBefore, latest)) is > 0 and var withoutRoom)
+        if (CountOlder(events, outcome, cutoff, fullBefore) is > 0 and var withoutRoom)
         {
             warnings.Add(new Warning(
                 "outsideCapacity",
@@ -143,7 +156,7 @@ public sealed class MemoryEventStore : IEventStore
                 withoutRoom));
         }
 
-        return new AppendResult(outcome.Duplicates, [], warnings) { Kept = new TimeWindow(Math.Max(cutoff, fullBefore) - 1, latest) };
+        return warnings;
     }
 
     /// <inheritdoc/>
@@ -404,7 +417,7 @@ public sealed class MemoryEventStore : IEventStore
             }
         }
 
-        Summarise(cut, query, summary, traits);
+        SummariseCut(cut, query, summary, traits);
 
         var (findings, total, hidden) = Judge(query, memory, summary, traits, accounts, filter, cancellationToken);
         slices.Clear();
@@ -538,7 +551,7 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    private void Summarise(List<MinuteSlice> cut, CorrelationQuery query, WindowSummary summary, InternTable<EventTraits>.Reader traits)
+    private void SummariseCut(List<MinuteSlice> cut, CorrelationQuery query, WindowSummary summary, InternTable<EventTraits>.Reader traits)
     {
         if (cut.Count == 0)
         {

@@ -686,13 +686,9 @@ public sealed class EventsApiTests
         await caller.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
         store.BeforeCorrelation = _ => Task.CompletedTask;
+        // The service learns a moment later that the caller went away.
         var again = await service.PostAsync(body, key: "k1");
-        while (again.Status == HttpStatusCode.Conflict)
-        {
-            // The service learns a moment later that the caller went away.
-            await Task.Delay(10);
-            again = await service.PostAsync(body, key: "k1");
-        }
+        await Eventually.IsAsync(async () => (again = await service.PostAsync(body, key: "k1")).Status != HttpStatusCode.Conflict);
 
         Assert.Equal((0, 3), (again.Number("accepted"), again.Number("duplicates")));
         Assert.Equal(3, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));

@@ -137,11 +137,7 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Single(_cluster.Logged);
         await _cluster.Server.Node.StartAsync();
         // As soon as calls are no longer paused.
-        while ((await service.GetAsync("/health/ready")).Status != HttpStatusCode.OK)
-        {
-            await Task.Delay(100, TestContext.Current.CancellationToken);
-        }
-
+        await Eventually.IsAsync(async () => (await service.GetAsync("/health/ready")).Status == HttpStatusCode.OK);
         Assert.Single(service.Log, line => line.StartsWith("Information Ready again", StringComparison.Ordinal));
     }
 
@@ -633,6 +629,7 @@ public sealed class FaultTests : IAsyncLifetime
         var answer = await service.RunAsync();
         answer.Problem(503);
         Assert.Contains("The query was stopped after", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+        Assert.NotEmpty(_cluster.Fake.AsyncQueries);
         Assert.All(_cluster.Fake.AsyncQueries, query => Assert.True(query.Deleted));
     }
 
@@ -645,11 +642,7 @@ public sealed class FaultTests : IAsyncLifetime
         using var caller = new CancellationTokenSource();
         var run = store.CorrelateAsync(
             new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 10 }, caller.Token);
-        while (_cluster.Fake.AsyncQueries.Count == 0 || _cluster.Fake.AsyncQueries[0].Polls == 0)
-        {
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        }
-
+        await Eventually.IsAsync(() => _cluster.Fake.AsyncQueries.Count > 0 && _cluster.Fake.AsyncQueries[0].Polls > 0);
         await caller.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
         Assert.True(Assert.Single(_cluster.Fake.AsyncQueries).Deleted);
@@ -665,17 +658,10 @@ public sealed class FaultTests : IAsyncLifetime
         using var caller = new CancellationTokenSource();
         var run = store.CorrelateAsync(
             new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 10 }, caller.Token);
-        while (hang.Fired == 0)
-        {
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        }
-
+        await Eventually.IsAsync(() => hang.Fired > 0);
         await caller.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
-        while (!_cluster.Fake.AsyncQueries.Any(query => query.Deleted))
-        {
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        }
+        await Eventually.IsAsync(() => _cluster.Fake.AsyncQueries.Any(query => query.Deleted));
     }
 
     [Fact]

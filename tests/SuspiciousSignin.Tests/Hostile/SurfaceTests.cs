@@ -134,14 +134,6 @@ public sealed class SurfaceTests
     }
 
     [Fact]
-    public async Task A_file_of_swagger_ui_that_is_not_there_is_not_kept_by_caches()
-    {
-        using var service = new TestService();
-
-        Assert.Equal("no-store", (await service.GetAsync("/swagger/nothing")).Headers.CacheControl!.ToString());
-    }
-
-    [Fact]
     public void Sockets_are_read_into_blocks_of_64_KiB_or_as_much_more_as_is_asked_for()
     {
         using var service = new TestService();

@@ -346,9 +346,16 @@ public sealed class MemoryEventStoreTests : EventStoreContract
                 }
             },
             Cancellation)).ToArray();
-        await Task.WhenAll(writers);
-        Volatile.Write(ref isDone, true);
-        await Task.WhenAll(readers);
+        try
+        {
+            await Task.WhenAll(writers);
+        }
+        finally
+        {
+            Volatile.Write(ref isDone, true);
+            await Task.WhenAll(readers);
+        }
+
         Assert.Equal((3_000, 3_000), (store.Count, (await PageAsync(store, limit: 1, window: Ever)).Total + (await store.ReadEventsAsync(new EventQuery { Address = SourceAddress.Parse("8.8.8.8"), Window = Ever, Revision = Engine.Revision(), Limit = 1 }, Cancellation))!.Total));
     }
 
