@@ -106,7 +106,6 @@ internal sealed class ElasticsearchEventStore : IEventStore
             ["cluster"] = info.Name,
             ["version"] = info.IsServerless ? "serverless" : info.Version,
             ["nodes"] = _options.Nodes.Count,
-            ["livingNodes"] = _nodes.Living,
         };
         var patterns = RuleCatalogue.Revisions.SelectMany(_mappings.PatternsOf)
             .Where(pattern => !RemoteClusters.IsOfRemote(pattern))
@@ -114,6 +113,8 @@ internal sealed class ElasticsearchEventStore : IEventStore
             .ToArray();
         var privileges = await _mappings.PrivilegesAsync(
             [(patterns, ["read"]), ([_options.DataStream], ["create_doc", "auto_configure", "maintenance"])], cancellationToken);
+        // After the calls, which find out.
+        facts["livingNodes"] = _nodes.Living;
         var lacking = privileges?.Where(privilege => !privilege.Value).Select(privilege => privilege.Key).ToArray() ?? [];
         var told = lacking.Select(privilege => $"{privilege.Privilege} on {privilege.Pattern}").Order(StringComparer.Ordinal).ToArray();
         var description = "The cluster answers and the credentials suffice.";

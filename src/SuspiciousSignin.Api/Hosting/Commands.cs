@@ -74,9 +74,19 @@ internal static class Commands
         return $"{address.Scheme}://{host}:{address.Port}";
     }
 
+    /// <summary>The host to ask a service with these environment variables for; null for the one of its address.</summary>
+    internal static string? OwnHost(Func<string, string?> environment) =>
+        environment("AllowedHosts")?.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) switch
+        {
+            null or [] => null,
+            var hosts when hosts.Contains("*") || hosts.Contains("127.0.0.1") => null,
+            [var host, ..] => host.Replace("*.", "healthcheck.", StringComparison.Ordinal),
+        };
+
     private static async Task<int> CheckHealthAsync(string? url, TextWriter output)
     {
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        client.DefaultRequestHeaders.Host = url is null ? OwnHost(Environment.GetEnvironmentVariable) : null;
         try
         {
             var asked = new Uri(url ?? OwnUrl(Environment.GetEnvironmentVariable));

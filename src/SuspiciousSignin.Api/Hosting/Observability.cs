@@ -181,6 +181,10 @@ internal sealed partial class Greeting(
         {
             Log.Forgotten(logger, memory.Count);
         }
+        else if (store is DurableEventStore durable)
+        {
+            Log.Kept(logger, durable.Count);
+        }
 
         return Task.CompletedTask;
     }
@@ -195,6 +199,9 @@ internal sealed partial class Greeting(
 
         [LoggerMessage(2, LogLevel.Information, "Events are held in memory only and are lost when the service stops")]
         public static partial void Volatile(ILogger logger);
+
+        [LoggerMessage(7, LogLevel.Information, "Stopped; {Events} events are on the disk")]
+        public static partial void Kept(ILogger logger, int events);
 
         [LoggerMessage(5, LogLevel.Information, "Stopped; {Events} events held in memory are forgotten")]
         public static partial void Forgotten(ILogger logger, int events);

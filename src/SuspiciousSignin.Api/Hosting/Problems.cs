@@ -292,6 +292,16 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
                 await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
                 return true;
 
+            case OutOfMemoryException:
+                Log.OutOfMemory(logger, context.TraceIdentifier, exception);
+                context.Response.Headers.RetryAfter = "60";
+                await Problems.WriteAsync(
+                    context,
+                    StatusCodes.Status503ServiceUnavailable,
+                    "The service is out of memory. A part of a batch may be stored. Send smaller batches; its operator has to give it more "
+                    + "memory, or to lower Store:Memory:MaxEvents.");
+                return true;
+
             // A connection that is reset in the middle of a body says so before the request is told that it is aborted, and the server
             // would go on to read what is left of the body.
             case ConnectionResetException or ConnectionAbortedException:
@@ -331,6 +341,10 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
 
         [LoggerMessage(3, LogLevel.Debug, "Where the store could not answer (traceId {TraceId})")]
         public static partial void StoreUnavailableAt(ILogger logger, string traceId, Exception exception);
+
+        [LoggerMessage(4, LogLevel.Critical,
+            "Out of memory (traceId {TraceId}): give the service more of it, or lower Store:Memory:MaxEvents, and restart it")]
+        public static partial void OutOfMemory(ILogger logger, string traceId, Exception exception);
 
         [LoggerMessage(2, LogLevel.Error, "A request failed for a fault of ours (traceId {TraceId})")]
         public static partial void Failed(ILogger logger, string traceId, Exception exception);

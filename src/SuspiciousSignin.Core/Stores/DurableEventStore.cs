@@ -84,7 +84,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             var reader = new EventReader(readerOptions);
             memory.Restore(journal.ReadBack().Select(kept => (kept.Sequence, reader.ReadAgain(kept.Event))), journal.Evictions);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             journal.Dispose();
             throw EventJournalException.Unusable(options.Path!, fault);
@@ -293,7 +293,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             var cause = fault switch
             {
                 UnauthorizedAccessException => "may the service write there?",
-                FileNotFoundException => "files of the journal were removed.",
+                FileNotFoundException => "files of the journal were removed or replaced while it was in use.",
                 _ => "is it full?",
             };
             _fault = $"Events cannot be written to the disk; {cause}";

@@ -16,7 +16,13 @@ public sealed class EventJournalException(string message, Exception? inner = nul
 
     internal static EventJournalException Unusable(string folder, Exception fault) => new(
         $"Store:Memory:Path: the journal in '{folder}' cannot be used: {fault.Message}"
-        + (fault is UnauthorizedAccessException ? " Give all its files to the user the service runs as." : ""),
+        + fault switch
+        {
+            UnauthorizedAccessException => " Give all its files to the user the service runs as.",
+            OutOfMemoryException => " Give the service more memory, or lower Store:Memory:MaxEvents: "
+                + "the earliest events beyond it are then let go for good.",
+            _ => "",
+        },
         fault);
 
     internal static EventJournalException Missing(string path, string why) => new(
@@ -278,7 +284,7 @@ internal sealed class EventJournal : IDisposable
             throw EventJournalException.Missing(Path.Combine(_folder, JournalSegment.NameOf(_newestNumber)), "which was the newest");
         }
 
-        var isFound = false;
+        var (isFound, isSealed) = (false, true);
         for (var i = files.Count - 1; i >= 0 && !isFound; i--)
         {
             var (_, path) = files[i];
@@ -287,7 +293,8 @@ internal sealed class EventJournal : IDisposable
             (int Number, long Length)[]? catalogue = null;
             foreach (var record in segment.Records(file, RandomAccess.GetLength(file)))
             {
-                (segment.Length, Evictions, catalogue) = (record.End, record.Evictions, record.Catalogue ?? catalogue);
+                (segment.Length, Evictions, isSealed) = (record.End, record.Evictions, record.IsMark);
+                catalogue = record.Catalogue ?? catalogue;
             }
 
             CutTornTail(segment, file);
@@ -325,6 +332,9 @@ internal sealed class EventJournal : IDisposable
         {
             // A folder of an earlier version on a full disk: the next file is noted before it has a record.
         }
+
+        // Last, since nothing is to be written where the journal is refused.
+        _isSealed = isSealed;
     }
 
     private void CheckClosed((int Number, long Length)[] catalogue, List<(int Number, string Path)> files)
@@ -380,12 +390,16 @@ internal sealed class EventJournal : IDisposable
     /// <summary>Nothing is to be acknowledged that the next start would refuse for what is missing before it.</summary>
     private void CheckFilesAreThere()
     {
-        if (!File.Exists(_lock.Name) || !_closed.TrueForAll(IsThere) || (_current is not null && !IsThere(_current)))
+        if (!IsStill(_lock.Name, _lock.SafeFileHandle)
+            || !_closed.TrueForAll(segment => File.Exists(segment.FilePath))
+            || (_current is not null && !IsStill(_current.FilePath, _file)))
         {
-            throw new FileNotFoundException("Files of the journal were removed while it was in use.");
+            throw new FileNotFoundException("Files of the journal were removed or replaced while it was in use.");
         }
 
-        static bool IsThere(JournalSegment segment) => File.Exists(segment.FilePath);
+        // A copy that was put in the place of a file gets nothing of what is written to the file, and was made at another time.
+        static bool IsStill(string path, SafeFileHandle? open) =>
+            File.Exists(path) && (open is null || File.GetCreationTimeUtc(path) == File.GetCreationTimeUtc(open));
     }
 
     private JournalSegment Writable()

@@ -13,7 +13,11 @@ namespace SuspiciousSignin.Stores;
 /// <param name="Evictions">What the store had let go before.</param>
 /// <param name="Catalogue">The closed segments at the time and how long they are; null where they are as in the record before.</param>
 /// <param name="Events">The events, still encoded.</param>
-internal sealed record JournalRecord(long End, Evictions Evictions, (int Number, long Length)[]? Catalogue, ArraySegment<byte> Events);
+internal sealed record JournalRecord(long End, Evictions Evictions, (int Number, long Length)[]? Catalogue, ArraySegment<byte> Events)
+{
+    /// <summary>Whether it has no events, as the mark has that a stop leaves behind the last of them.</summary>
+    public bool IsMark => BinaryPrimitives.ReadInt32LittleEndian(Events) == 0;
+}
 
 /// <summary>
 /// One file of the journal. A header (random salt, the names of the fields behind the numbers in payloads), then records: marker, length,

@@ -72,5 +72,15 @@ public sealed class CommandsTests
     public void The_health_check_asks_where_the_settings_say_that_the_service_listens(string? urls, string? ports, string url) =>
         Assert.Equal(url, Commands.OwnUrl(name => name == "ASPNETCORE_URLS" ? urls : name == "ASPNETCORE_HTTP_PORTS" ? ports : null));
 
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("", null)]
+    [InlineData("*", null)]
+    [InlineData("signin.example.org;127.0.0.1", null)]
+    [InlineData("signin.example.org; localhost", "signin.example.org")]
+    [InlineData("*.example.org", "healthcheck.example.org")]
+    public void The_health_check_asks_for_a_host_that_the_service_answers_for(string? allowed, string? host) =>
+        Assert.Equal(host, Commands.OwnHost(name => name == "AllowedHosts" ? allowed : null));
+
     private static Task<int?> RunAsync(string arguments, TextWriter output) => Commands.RunAsync(arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries), output);
 }

@@ -65,6 +65,19 @@ public sealed class ServiceApiTests
         folder.Delete(recursive: true);
     }
 
+    [Fact]
+    public async Task Where_memory_is_used_up_the_caller_is_to_try_again_and_the_operator_is_told()
+    {
+        // Longer than any text may be, which .NET tells as want of memory.
+        using var service = new TestService(store: InterceptedStore.Before(() => Task.FromResult(new string(' ', int.MaxValue))));
+
+        var answer = await service.PostAsync(Ecs.Batch(Ecs.SignIn()));
+
+        answer.Problem(503);
+        Assert.Equal(TimeSpan.FromSeconds(60), answer.Headers.RetryAfter!.Delta);
+        Assert.Single(service.Log, line => line.StartsWith("Critical Out of memory", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("::ffff:81.2.69.144")]
     [InlineData("81.2.69.144")]

@@ -272,7 +272,7 @@ public sealed class EventJournalTests : IDisposable
                 for (var i = 0; i < 3; i++)
                 {
                     var told = await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(3), CancellationToken.None));
-                    Assert.Contains("files of the journal were removed", told.Message, StringComparison.Ordinal);
+                    Assert.Contains("files of the journal were removed or replaced", told.Message, StringComparison.Ordinal);
                     Assert.False((await store.CheckAsync(CancellationToken.None)).IsReady);
                 }
 
@@ -281,6 +281,46 @@ public sealed class EventJournalTests : IDisposable
 
             Directory.Delete(options.Path!, recursive: true);
         }
+    }
+
+    [Theory]
+    [InlineData("lock")]
+    [InlineData("*.journal")]
+    public async Task Nothing_is_acknowledged_where_a_copy_stands_in_the_place_of_a_file_of_the_journal(string name)
+    {
+        var options = new MemoryStoreOptions { Path = Image("replaced") };
+        using (var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds())))
+        {
+            await store.AppendAsync(await BatchAsync(2), CancellationToken.None);
+            var file = Assert.Single(Directory.GetFiles(options.Path, name));
+            var content = name == "lock" ? [] : await ReadSharedAsync(file);
+            File.Delete(file);
+            await File.WriteAllBytesAsync(file, content);
+
+            await Assert.ThrowsAsync<StoreUnavailableException>(async () => await store.AppendAsync(await BatchAsync(3), CancellationToken.None));
+            Assert.False((await store.CheckAsync(CancellationToken.None)).IsReady);
+        }
+
+        using var again = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(TestService.Now.ToUnixTimeMilliseconds()));
+        Assert.Equal(2, again.Count);
+    }
+
+    [Fact]
+    public async Task After_a_clean_stop_damage_to_the_last_events_is_told_also_where_that_process_wrote_none()
+    {
+        var image = Image("unsealed");
+        var journal = EventJournal.Open(image);
+        journal.Append(Evictions.None, [(0, (await BatchAsync(1))[0])]);
+        var killed = await ReadSharedAsync(FileOf(image));
+        journal.Dispose();
+        await File.WriteAllBytesAsync(FileOf(image), killed);
+
+        EventJournal.Open(image).Dispose();
+        var bytes = await File.ReadAllBytesAsync(FileOf(image));
+        bytes[killed.Length - 1] ^= 1;
+        await File.WriteAllBytesAsync(FileOf(image), bytes);
+
+        Assert.Throws<EventJournalException>(() => EventJournal.Open(image).Dispose());
     }
 
     [Fact]
@@ -923,6 +963,15 @@ public sealed class EventJournalTests : IDisposable
         }
 
         return Image(name);
+    }
+
+    // While another holds it.
+    private static async Task<byte[]> ReadSharedAsync(string path)
+    {
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        var bytes = new byte[RandomAccess.GetLength(file)];
+        await RandomAccess.ReadAsync(file, bytes, 0);
+        return bytes;
     }
 
     private string Image(string name) => Path.Combine(_folder, name);

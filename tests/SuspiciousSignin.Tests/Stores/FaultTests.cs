@@ -217,6 +217,7 @@ public sealed class FaultTests : IDisposable
             Assert.StartsWith("HTTP/1.1 200", Encoding.ASCII.GetString(answer, 0, await stream.ReadAsync(answer)), StringComparison.Ordinal);
             await service.ExitAsync();
             Assert.Equal(0, service.ExitCode);
+            Assert.Contains("Stopped; 1 events are on the disk", service.Log, StringComparison.Ordinal);
         }
 
         using var again = await ServiceProcess.StartAsync(Store("drain"));
