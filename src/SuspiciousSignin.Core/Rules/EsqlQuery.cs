@@ -6,7 +6,8 @@ namespace SuspiciousSignin.Rules;
 
 /// <summary>
 /// The ES|QL texts of a revision: what the in-memory engine does with its predicates, a cluster does with these. Values travel as the named
-/// parameters <c>?from</c>, <c>?to</c>, <c>?ingested_after</c> and <c>?ip0</c>, <c>?ip1</c>, ..., never in the text.
+/// parameters <c>?from</c>, <c>?to</c>, <c>?ingested_after</c>, <c>?ip0</c>, <c>?ip1</c>, ... and, for pages of <see cref="Times"/>,
+/// <c>?after_ip</c> and <c>?after</c>, never in the text.
 /// </summary>
 public sealed class EsqlQuery
 {
