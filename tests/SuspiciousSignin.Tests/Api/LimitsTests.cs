@@ -10,7 +10,6 @@ using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Settings;
-using SuspiciousSignin.Tests.Stores;
 
 namespace SuspiciousSignin.Tests.Api;
 
@@ -246,8 +245,8 @@ public sealed class LimitsTests : IDisposable
     [Fact]
     public async Task A_client_that_resets_its_connection_is_no_fault_in_the_log()
     {
-        await using var service = await Shippers.ServiceProcess.StartAsync();
-        var head = Encoding.ASCII.GetBytes($"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {Shippers.ServiceProcess.Key}\r\nContent-Type: application/x-ndjson\r\nContent-Length: 600000\r\n\r\n");
+        await using var service = await ServiceProcess.StartAsync();
+        var head = Encoding.ASCII.GetBytes($"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {ServiceProcess.Key}\r\nContent-Type: application/x-ndjson\r\nContent-Length: 600000\r\n\r\n");
         var line = Encoding.ASCII.GetBytes("{\"@timestamp\":1}\n");
         for (var i = 0; i < 30; i++)
         {
@@ -272,7 +271,7 @@ public sealed class LimitsTests : IDisposable
     public async Task A_decompression_bomb_is_refused_and_costs_no_memory()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The peak of a process's memory is read from /proc.");
-        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        await using var service = await ServiceProcess.StartOpenAsync(_folder.FullName);
         var spaces = Enumerable.Repeat((byte)' ', 16 * 1024 * 1024).ToArray();
         var letters = Enumerable.Repeat((byte)'x', spaces.Length).ToArray();
         (string Encoding, string Type, byte[] Body)[] bombs =
@@ -304,7 +303,7 @@ public sealed class LimitsTests : IDisposable
     [Fact]
     public async Task A_body_is_bounded_as_it_is_sent_and_apart_from_that_decompressed()
     {
-        using var service = await ServiceProcess.StartAsync(_folder.FullName, ["env", "Requests__MaxBodyBytes=1024", "Events__MaxBodyBytes=200000"]);
+        await using var service = await ServiceProcess.StartOpenAsync(_folder.FullName, ["env", "Requests__MaxBodyBytes=1024", "Events__MaxBodyBytes=200000"]);
         // A member of gzip (RFC 1952) without content.
         byte[] empty = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
@@ -321,7 +320,7 @@ public sealed class LimitsTests : IDisposable
     [Fact]
     public async Task Slow_senders_are_cut_off()
     {
-        using var service = await ServiceProcess.StartAsync(_folder.FullName, ["env", "Requests__GracePeriod=00:00:02", "Requests__HeadersTimeout=00:00:02"]);
+        await using var service = await ServiceProcess.StartOpenAsync(_folder.FullName, ["env", "Requests__GracePeriod=00:00:02", "Requests__HeadersTimeout=00:00:02"]);
         var url = service.Client.BaseAddress!;
 
         var body = await UntilClosedAsync(url, "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[");
@@ -343,7 +342,7 @@ public sealed class LimitsTests : IDisposable
     public async Task A_form_is_no_body_that_anybody_here_reads(string method, string path, int status)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The peak of a process's memory is read from /proc.");
-        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        await using var service = await ServiceProcess.StartOpenAsync(_folder.FullName);
         var value = new byte[4_000_000];
         value.AsSpan().Fill((byte)'x');
         using var compressed = new MemoryStream();
@@ -383,7 +382,7 @@ public sealed class LimitsTests : IDisposable
     {
         // Each watcher takes one of the 128 inotify instances that a user of a Linux machine has by default, whatever runs there beside.
         Assert.SkipUnless(OperatingSystem.IsLinux(), "What a process holds open is read from /proc.");
-        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        await using var service = await ServiceProcess.StartOpenAsync(_folder.FullName);
         var open = Directory.GetFiles($"/proc/{service.Id}/fd").Select(file => new FileInfo(file).LinkTarget).ToArray();
         Assert.NotEmpty(open);
         Assert.DoesNotContain("anon_inode:inotify", open);
@@ -396,7 +395,7 @@ public sealed class LimitsTests : IDisposable
     [InlineData("/api/v1/detections", "application/json", "FFFFFFFF")]
     public async Task A_chunk_of_an_impossible_size_is_a_bad_request(string path, string type, string size)
     {
-        using var service = await ServiceProcess.StartAsync(_folder.FullName);
+        await using var service = await ServiceProcess.StartOpenAsync(_folder.FullName);
         var answer = await UntilClosedAsync(service.Client.BaseAddress!, $"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {type}\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n{{}}\r\n");
         Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
         Assert.Contains("a chunk has no valid size", answer, StringComparison.Ordinal);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using SuspiciousSignin.Tests.Shippers;
 
 namespace SuspiciousSignin.Tests.Api;
 

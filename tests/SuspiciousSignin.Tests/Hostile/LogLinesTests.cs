@@ -4,7 +4,6 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
 using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Hosting;
-using SuspiciousSignin.Tests.Shippers;
 
 namespace SuspiciousSignin.Tests.Hostile;
 

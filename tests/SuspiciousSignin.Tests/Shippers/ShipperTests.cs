@@ -52,7 +52,8 @@ public sealed class ShipperTests
         await using var rsyslog = StartRsyslog(service, folder);
 
         await service.WaitForAsync(Documents, rsyslog);
-        await rsyslog.TerminateAsync(Hung);
+        await rsyslog.TerminateAsync();
+        await rsyslog.WaitForExitAsync(Hung);
 
         AssertEachOnce(await service.UsersAsync(Address));
     }
@@ -71,7 +72,8 @@ public sealed class ShipperTests
         var held = await stopped;
         await using var second = await ServiceProcess.StartAsync(first.Url.Port);
         await second.WaitForAsync(Documents - held, rsyslog);
-        await rsyslog.TerminateAsync(Hung);
+        await rsyslog.TerminateAsync();
+        await rsyslog.WaitForExitAsync(Hung);
 
         Assert.InRange(held, Documents / 4, Documents - 1);
         Assert.Equal(Documents, held + await second.CountAsync());

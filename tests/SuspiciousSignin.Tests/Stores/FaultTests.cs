@@ -36,7 +36,7 @@ public sealed class FaultTests : IDisposable
     public async Task A_shipper_that_repeats_what_was_not_acknowledged_gets_everything_in_once_across_restarts()
     {
         var port = FreePort();
-        var service = await ServiceProcess.StartAsync(Store("shipper"), port: port);
+        var service = await ServiceProcess.StartOpenAsync(Store("shipper"), port: port);
         var (isDone, sent) = (false, new List<string>());
         var shipper = Task.Run(async () =>
         {
@@ -69,18 +69,18 @@ public sealed class FaultTests : IDisposable
             }
             else
             {
-                service.Terminate();
+                await service.TerminateAsync();
                 await service.ExitAsync();
             }
 
-            service.Dispose();
-            service = await ServiceProcess.StartAsync(Store("shipper"), port: port);
+            await service.DisposeAsync();
+            service = await ServiceProcess.StartOpenAsync(Store("shipper"), port: port);
         }
 
         Volatile.Write(ref isDone, true);
         await shipper;
         Assert.Equal(sent.Order(StringComparer.Ordinal), (await service.ActionsAsync("81.2.69.1")).Order(StringComparer.Ordinal));
-        service.Dispose();
+        await service.DisposeAsync();
     }
 
     [Fact]
@@ -89,7 +89,7 @@ public sealed class FaultTests : IDisposable
         using var disk = SmallDisk.Make(Store("full"));
         Output.WriteLine(disk.Means);
         var acknowledged = new List<string>();
-        using (var service = await ServiceProcess.StartAsync(disk.Folder, disk.Command))
+        await using (var service = await ServiceProcess.StartOpenAsync(disk.Folder, disk.Command))
         {
             disk.Fill(service.Id);
             HttpResponseMessage? refused = null;
@@ -120,7 +120,7 @@ public sealed class FaultTests : IDisposable
             await service.KillAsync();
         }
 
-        using var again = await ServiceProcess.StartAsync(disk.Folder, disk.Command);
+        await using var again = await ServiceProcess.StartOpenAsync(disk.Folder, disk.Command);
         Assert.Equal(acknowledged, await again.ActionsAsync("81.2.69.1"));
 
         async Task<HttpResponseMessage?> SendAsync(ServiceProcess service, int batch, int count)
@@ -140,8 +140,8 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public async Task A_second_instance_on_the_same_folder_refuses_to_start_and_says_why()
     {
-        using var first = await ServiceProcess.StartAsync(Store("two"));
-        using var second = ServiceProcess.Launch(Store("two"));
+        await using var first = await ServiceProcess.StartOpenAsync(Store("two"));
+        await using var second = ServiceProcess.LaunchOpen(Store("two"));
         await second.ExitAsync();
         Assert.Equal(1, second.ExitCode);
         Assert.Matches("The service does not start:\\s+- Store:Memory:Path: another instance holds", second.Log);
@@ -153,7 +153,7 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public async Task A_damaged_file_stops_the_start_by_name_and_offset_until_it_is_mended()
     {
-        using (var service = await ServiceProcess.StartAsync(Store("damaged")))
+        await using (var service = await ServiceProcess.StartOpenAsync(Store("damaged")))
         {
             for (var i = 0; i < 3; i++)
             {
@@ -166,7 +166,7 @@ public sealed class FaultTests : IDisposable
         var file = Directory.GetFiles(Store("damaged"), "*.journal").Single();
         var bytes = await File.ReadAllBytesAsync(file);
         await File.AppendAllTextAsync(file, "cut short");
-        using (var recovered = await ServiceProcess.StartAsync(Store("damaged")))
+        await using (var recovered = await ServiceProcess.StartOpenAsync(Store("damaged")))
         {
             Assert.Contains($"9 bytes of an incomplete batch were removed from {Path.GetFileName(file)} at byte {bytes.Length}.", recovered.Log, StringComparison.Ordinal);
             Assert.Equal(3, (await recovered.ActionsAsync("81.2.69.1")).Count);
@@ -176,7 +176,7 @@ public sealed class FaultTests : IDisposable
         var header = BitConverter.ToInt32(bytes, 8) + sizeof(ulong);
         bytes[(header + bytes.Length) / 2] ^= 1;
         await File.WriteAllBytesAsync(file, bytes);
-        using (var refused = ServiceProcess.Launch(Store("damaged")))
+        await using (var refused = ServiceProcess.LaunchOpen(Store("damaged")))
         {
             await refused.ExitAsync();
             Assert.NotEqual(0, refused.ExitCode);
@@ -189,7 +189,7 @@ public sealed class FaultTests : IDisposable
             Assert.Contains(Path.GetFileName(file), output.ToString(), StringComparison.Ordinal);
         }
 
-        using var mended = await ServiceProcess.StartAsync(Store("damaged"));
+        await using var mended = await ServiceProcess.StartOpenAsync(Store("damaged"));
         Assert.Equal(2, (await mended.ActionsAsync("81.2.69.1")).Count);
     }
 
@@ -197,7 +197,7 @@ public sealed class FaultTests : IDisposable
     public async Task A_slow_body_that_is_under_way_when_the_service_is_told_to_stop_gets_its_answer()
     {
         var text = Encoding.UTF8.GetBytes(Document("81.2.69.1", "slow", withId: true));
-        using (var service = await ServiceProcess.StartAsync(Store("drain")))
+        await using (var service = await ServiceProcess.StartOpenAsync(Store("drain")))
         {
             using var connection = new TcpClient();
             await connection.ConnectAsync(service.Client.BaseAddress!.Host, service.Client.BaseAddress.Port);
@@ -207,7 +207,7 @@ public sealed class FaultTests : IDisposable
             // The service asks for the body once it reads it: from here on the request is under way.
             var answer = new byte[4096];
             Assert.StartsWith("HTTP/1.1 100", Encoding.ASCII.GetString(answer, 0, await stream.ReadAsync(answer)), StringComparison.Ordinal);
-            service.Terminate();
+            await service.TerminateAsync();
             for (var at = 0; at < text.Length; at += 40)
             {
                 await stream.WriteAsync(text.AsMemory(at, Math.Min(40, text.Length - at)));
@@ -220,7 +220,7 @@ public sealed class FaultTests : IDisposable
             Assert.Contains("Stopped; 1 events are on the disk", service.Log, StringComparison.Ordinal);
         }
 
-        using var again = await ServiceProcess.StartAsync(Store("drain"));
+        await using var again = await ServiceProcess.StartOpenAsync(Store("drain"));
         Assert.Equal(["slow"], await again.ActionsAsync("81.2.69.1"));
     }
 
@@ -232,7 +232,7 @@ public sealed class FaultTests : IDisposable
         var known = new Dictionary<string, (HashSet<string> Acknowledged, HashSet<string> Sent)>(StringComparer.Ordinal);
         for (var round = 0; round < kills; round++)
         {
-            using var service = await ServiceProcess.StartAsync(folder);
+            await using var service = await ServiceProcess.StartOpenAsync(folder);
             recoveries.Add(await CheckAsync(service, known.TakeLast(1)));
             var ip = $"81.2.69.{round + 1}";
             var (acknowledged, sent, gate) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal), new Lock());
@@ -274,7 +274,7 @@ public sealed class FaultTests : IDisposable
             Assert.NotEmpty(acknowledged);
         }
 
-        using var last = await ServiceProcess.StartAsync(folder);
+        await using var last = await ServiceProcess.StartOpenAsync(folder);
         recoveries.Add(await CheckAsync(last, known));
         Output.WriteLine($"lane {lane}: {kills} kills, {known.Sum(round => round.Value.Acknowledged.Count)} events acknowledged, {known.Sum(round => round.Value.Sent.Count)} sent");
         return recoveries;

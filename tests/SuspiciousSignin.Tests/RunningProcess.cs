@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 
-namespace SuspiciousSignin.Tests.Shippers;
+namespace SuspiciousSignin.Tests;
 
 /// <summary>A process of which the output is kept, and which never outlives its test.</summary>
 internal sealed class RunningProcess : IAsyncDisposable
@@ -22,6 +22,10 @@ internal sealed class RunningProcess : IAsyncDisposable
             }
         }
     }
+
+    public int Id => _process.Id;
+
+    public int ExitCode => _process.ExitCode;
 
     public static RunningProcess Start(ProcessStartInfo start)
     {
@@ -57,9 +61,16 @@ internal sealed class RunningProcess : IAsyncDisposable
                 grown = _grown.Task;
             }
 
+            if (_process.HasExited)
+            {
+                // What it said last may still be on its way.
+                await _process.WaitForExitAsync(timeout.Token);
+                Assert.True(grown.IsCompleted, $"Expected a line like '{pattern}', but the process ended. It said: {Output}");
+            }
+
             try
             {
-                await grown.WaitAsync(timeout.Token);
+                await Task.WhenAny(grown, _process.WaitForExitAsync(timeout.Token)).WaitAsync(timeout.Token);
             }
             catch (OperationCanceledException)
             {
@@ -67,6 +78,9 @@ internal sealed class RunningProcess : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Ends it as a power cut would, as far as the process is concerned.</summary>
+    public void Kill() => _process.Kill();
 
     /// <summary>Waits for its own end.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan hung)
@@ -84,15 +98,11 @@ internal sealed class RunningProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>Asks it to end (SIGTERM), and waits until it has.</summary>
-    public async Task TerminateAsync(TimeSpan hung)
+    /// <summary>Asks it to end (SIGTERM), as a container's host does.</summary>
+    public async Task TerminateAsync()
     {
-        using (var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
-        await WaitForExitAsync(hung);
+        using var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
     }
 
     public async ValueTask DisposeAsync()
