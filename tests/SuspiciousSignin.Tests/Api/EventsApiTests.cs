@@ -441,6 +441,30 @@ public sealed class EventsApiTests
     }
 
     [Fact]
+    public async Task An_event_of_as_much_after_now_as_clocks_may_differ_by_is_not_of_the_future()
+    {
+        using var service = new TestService();
+
+        var tolerated = await service.PostAsync(Ecs.Batch([.. Both, Ecs.SignIn(minutesAgo: -5)]), "?store=false");
+        var beyond = await service.PostAsync(Ecs.Batch([.. Both, Ecs.SignIn(minutesAgo: -5.1)]), "?store=false");
+
+        Assert.DoesNotContain("futureEvents", tolerated.Warnings);
+        Assert.Equal("2026-03-14T06:05:00Z", (string?)tolerated.Json!["window"]!["to"]);
+        Assert.Contains("futureEvents", beyond.Warnings);
+        Assert.Equal("2026-03-14T05:50:00Z", (string?)beyond.Json!["window"]!["to"]);
+    }
+
+    [Fact]
+    public async Task A_window_from_the_newest_event_on_ends_later_than_it_begins()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(Both), $"?from={Ecs.Time(10)}");
+
+        Assert.Equal(("2026-03-14T05:50:00Z", "2026-03-14T05:50:00.001Z"), ((string?)answer.Json!["window"]!["from"], (string?)answer.Json["window"]!["to"]));
+    }
+
+    [Fact]
     public async Task A_window_that_begins_at_the_end_of_the_calendar_is_empty()
     {
         using var service = new TestService();
@@ -495,6 +519,44 @@ public sealed class EventsApiTests
 
         Task<Answer> PostAsync(string key, string body) =>
             service.SendAsync(HttpMethod.Post, "/api/v1/events?store=false", TestService.Content(body), "k1", ("X-API-Key", key));
+    }
+
+    [Fact]
+    public async Task Equal_events_without_identity_of_two_callers_are_two_although_their_keys_are_equal()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "K1", "events:write"), .. TestService.KeySettings(1, "siem", "K2", "events:write")]);
+
+        foreach (var caller in new[] { "K1", "K2" })
+        {
+            var answer = await service.SendAsync(HttpMethod.Post, "/api/v1/events", TestService.Content(Ecs.Batch(Ecs.SignIn())), "k1", ("X-API-Key", caller));
+
+            Assert.Equal((1, 0), (answer.Number("accepted"), answer.Number("duplicates")));
+        }
+    }
+
+    [Fact]
+    public async Task An_answer_is_remembered_for_its_lifetime_and_no_longer()
+    {
+        using var service = new TestService(settings: ("Idempotency:Lifetime", "01:00:00"));
+        await service.PostAsync(Ecs.Batch(Both), key: "k1");
+
+        // A key that is remembered refuses another body; one that is free takes it.
+        service.Clock.Advance(TimeSpan.FromHours(1));
+        (await service.PostAsync("[]", key: "k1")).Problem(422);
+        service.Clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(HttpStatusCode.OK, (await service.PostAsync("[]", key: "k1")).Status);
+    }
+
+    [Fact]
+    public async Task The_longest_body_that_is_allowed_may_be_sent_again_with_its_key()
+    {
+        var body = Ecs.Batch(Both).PadRight(2048);
+        using var service = new TestService(settings: ("Events:MaxBodyBytes", $"{body.Length}"));
+
+        var first = await service.PostAsync(body, key: "k1");
+        var again = await service.PostAsync(body, key: "k1");
+
+        Assert.Equal((HttpStatusCode.OK, first.Text), (again.Status, again.Text));
     }
 
     [Theory]
@@ -635,6 +697,53 @@ public sealed class EventsApiTests
     }
 
     [Fact]
+    public async Task Of_callers_who_hold_as_many_answers_the_one_of_the_oldest_loses_it()
+    {
+        using var service = new TestService(settings:
+            [.. TestService.KeySettings(0, "early", "E", "events:write"), .. TestService.KeySettings(1, "late", "L", "events:write"), ("Idempotency:MaxKeys", "1")]);
+
+        await SendAsync("E", "[]");
+        service.Clock.Advance(TimeSpan.FromSeconds(1));
+        await SendAsync("L", "[]");
+
+        // A key that is remembered refuses another body; one that is free takes it.
+        (await SendAsync("L", "[ ]")).Problem(422);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync("E", "[ ]")).Status);
+
+        Task<Answer> SendAsync(string key, string json) =>
+            service.SendAsync(HttpMethod.Post, "/api/v1/events", TestService.Content(json), "k", ("X-API-Key", key));
+    }
+
+    [Fact]
+    public async Task Answers_that_were_forgotten_do_not_count_among_those_that_a_caller_holds()
+    {
+        using var service = new TestService(settings:
+        [
+            .. TestService.KeySettings(0, "first", "A", "events:write"), .. TestService.KeySettings(1, "second", "B", "events:write"), .. TestService.KeySettings(2, "third", "C", "events:write"),
+            ("Idempotency:MaxBytes", "1048576"), ("Idempotency:Lifetime", "01:00:00"), ("Alerts:MaxEvents", "10000"),
+        ]);
+
+        // The first held most, but for an hour only, and has little left when the others together hold too much.
+        await SendAsync("A", "large", 4000);
+        service.Clock.Advance(TimeSpan.FromMinutes(30));
+        await SendAsync("A", "small", 1);
+        service.Clock.Advance(TimeSpan.FromMinutes(31));
+        await SendAsync("B", "k", 3200);
+        await SendAsync("C", "k", 2800);
+
+        // A key that is remembered refuses another body; one that is free takes it.
+        (await SendAsync("A", "small", 2)).Problem(422);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync("B", "k", 2)).Status);
+
+        Task<Answer> SendAsync(string key, string idempotencyKey, int count) => service.SendAsync(
+            HttpMethod.Post,
+            "/api/v1/events?includeEvents=true&store=false",
+            TestService.Content(Ecs.Batch([Ecs.NetworkAlert(), .. Enumerable.Range(0, count).Select(i => Ecs.SignIn(id: $"other{i}"))])),
+            idempotencyKey,
+            ("X-API-Key", key));
+    }
+
+    [Fact]
     public void A_key_whose_request_failed_is_new_again()
     {
         var cache = new IdempotencyCache(new IdempotencyOptions(), new FakeTimeProvider(TestService.Now));
@@ -761,6 +870,31 @@ public sealed class EventsApiTests
         var alone = await service.PostAsync(batch, "?store=false");
         Assert.Equal(alone.Warnings.Append(warning).Order(StringComparer.Ordinal), answer.Warnings.Order(StringComparer.Ordinal));
         Assert.Equal(0, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Theory]
+    [InlineData((2 * 24 * 60) + (1 / 60_000.0))]
+    [InlineData(-(24 + 8) * 60)]
+    public async Task A_batch_whose_window_only_touches_what_the_store_keeps_is_judged_alone(double minutesAgo)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.SignIn(minutesAgo: 0, ip: "81.2.69.1"));
+
+        var answer = await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: minutesAgo + 5), Ecs.SignIn(minutesAgo: minutesAgo)));
+
+        Assert.Equal([Ecs.Address], answer.Addresses);
+        Assert.Equal("succeeded", (string?)answer.Json!["status"]);
+    }
+
+    [Fact]
+    public async Task Events_that_were_not_stored_and_lie_outside_the_window_leave_the_answer_whole()
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch([.. Both, Ecs.SignIn(minutesAgo: -50 * 60)]), $"?from=now-8h&to=now%2B36h");
+
+        Assert.Contains("tooFarAhead", answer.Warnings);
+        Assert.Equal("succeeded", (string?)answer.Json!["status"]);
     }
 
     [Fact]
