@@ -147,6 +147,65 @@ public sealed class DetectionsApiTests
     }
 
     [Fact]
+    public async Task A_run_that_finds_as_many_alerts_as_it_may_show_is_not_truncated()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+
+        var answer = await service.RunAsync("""{"limit":1}""");
+
+        Assert.Equal((1, false), (answer.Number("total"), (bool)answer.Json!["truncated"]!));
+    }
+
+    [Fact]
+    public async Task Runs_have_one_id_where_they_ask_the_same_and_else_another()
+    {
+        using var service = new TestService();
+        string[] questions =
+        [
+            "", ",\"limit\":99", ",\"ingestedAfter\":\"now-1h\"", ",\"promote\":true", ",\"revision\":\"resilient\"", ",\"sourceIps\":[\"8.8.8.8\",\"9.9.9.9\"]", ",\"sourceIps\":[\"8.8.8.8\"]",
+        ];
+
+        var ids = new List<string?>();
+        foreach (var question in questions)
+        {
+            ids.Add(await IdAsync(question));
+        }
+
+        Assert.Distinct(ids);
+        Assert.Equal(ids[0], await IdAsync(",\"limit\":100"));
+        Assert.Equal(ids[5], await IdAsync(",\"sourceIps\":[\"9.9.9.9\",\"8.8.8.8\",\"9.9.9.9\"]"));
+
+        async Task<string?> IdAsync(string members) => (string?)(await service.RunAsync($$"""{"from":"now-1d"{{members}}}""")).Json!["id"];
+    }
+
+    [Theory]
+    [InlineData(100, null)]
+    [InlineData(101, "highVolume")]
+    public async Task An_address_of_more_than_a_hundred_events_is_labelled(int events, string? label)
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch([Ecs.NetworkAlert(), .. Enumerable.Range(1, events - 1).Select(_ => Ecs.SignIn())]));
+
+        Assert.Equal(label, (string?)(await service.RunAsync("""{"revision":"resilient"}""")).Json!["alerts"]![0]!["labels"]?[0]);
+    }
+
+    [Theory]
+    [InlineData("d", "2026-03-14T00:00:00Z", "2026-03-14T23:59:59.999Z")]
+    [InlineData("w", "2026-03-09T00:00:00Z", "2026-03-15T23:59:59.999Z")]
+    [InlineData("M", "2026-03-01T00:00:00Z", "2026-03-31T23:59:59.999Z")]
+    [InlineData("y", "2026-01-01T00:00:00Z", "2026-12-31T23:59:59.999Z")]
+    [InlineData("h", "2026-03-14T06:00:00Z", "2026-03-14T06:59:59.999Z")]
+    public async Task A_unit_rounds_to_its_first_millisecond_and_at_the_end_of_a_window_to_its_last(string unit, string from, string to)
+    {
+        using var service = new TestService();
+
+        var window = (await service.RunAsync($$"""{"from":"now/{{unit}}","to":"now/{{unit}}"}""")).Json!["window"]!;
+
+        Assert.Equal((from, to), ((string?)window["from"], (string?)window["to"]));
+    }
+
+    [Fact]
     public async Task Near_misses_and_legs_without_data_are_told()
     {
         using var service = new TestService();
@@ -483,7 +542,9 @@ public sealed class DetectionsApiTests
 
         var first = service.PostAsync("[]", key: "k1");
         await entered.WaitAsync();
-        (await service.PostAsync("[]", key: "k1")).Problem(409);
+        var inUse = await service.PostAsync("[]", key: "k1");
+        inUse.Problem(409);
+        Assert.Equal("1", inUse.Headers.GetValues("Retry-After").Single());
         var second = service.PostAsync("[]");
         await entered.WaitAsync();
         AssertTooMany(await service.PostAsync("[]"));
