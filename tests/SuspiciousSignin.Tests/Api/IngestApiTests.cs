@@ -6,7 +6,9 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.Extensions.DependencyInjection;
 using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Ingest;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 
@@ -475,6 +477,67 @@ public sealed class IngestApiTests
         Assert.Equal(["create 429 es_rejected_execution_exception", "index 429 es_rejected_execution_exception"], Items(second));
         Assert.Equal(["create 201 created", "index 201 created"], Items(await first));
         Assert.Equal(1, appends);
+    }
+
+    [Fact]
+    public async Task The_longest_id_index_and_body_that_are_allowed_are_taken()
+    {
+        var body = Lines($$$"""{"create":{"_index":"{{{new string('i', 255)}}}","_id":"{{{new string('d', 512)}}}"}}""", Document.PadRight(1024));
+        using var service = new TestService(settings: ("Events:MaxBodyBytes", $"{body.Length}"));
+
+        Assert.Equal(413, (int)(await BulkAsync(service, body + "\n")).Status);
+        Assert.Equal(["create 201 created"], Items(await BulkAsync(service, body)));
+        Assert.Contains("_index is longer", (await BulkAsync(service, Lines($$$"""{"create":{"_index":"{{{new string('i', 256)}}}"}}""", "{}"))).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_item_of_which_nothing_is_wanted_is_left_out()
+    {
+        using var service = new TestService();
+
+        var answer = await BulkAsync(service, Lines("""{"create":{"_index":"x"}}""", Document, """{"create":{"_index":"x","_id":"1"}}""", Document), "/_bulk?filter_path=items.*._id");
+
+        Assert.Equal("""{"items":[{"create":{"_id":"1"}}]}""", answer.Text);
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_say_what_it_accepts_is_answered_in_the_type_that_it_sends()
+    {
+        using var service = new TestService();
+
+        var answer = await BulkAsync(service, Lines("""{"create":{"_index":"x"}}""", Document), type: "application/vnd.elasticsearch+json; compatible-with=8");
+
+        Assert.Equal("application/vnd.elasticsearch+json; compatible-with=8", answer.ContentType?.ToString());
+    }
+
+    [Fact]
+    public async Task Where_even_requests_that_are_put_off_are_too_many_one_is_refused_whole_and_told_when_to_come_again()
+    {
+        var (entered, release) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var store = InterceptedStore.Before(() =>
+        {
+            entered.TrySetResult();
+            return release.Task;
+        });
+        using var service = new TestService(store: store, settings: [("Runs:MaxConcurrent", "1"), ("Runs:MaxQueued", "0")]);
+        var body = Lines("""{"create":{"_index":"x"}}""", Document);
+        var first = BulkAsync(service, body);
+        await entered.Task;
+        var places = service.Services.GetRequiredService<IngestLimiter>();
+        var (isTaken, second) = (false, (Answer?)null);
+        using (var held = places.AcquireToRefuse())
+        {
+            isTaken = held.IsAcquired;
+            second = await BulkAsync(service, body);
+        }
+
+        release.SetResult();
+        await first;
+
+        Assert.True(isTaken);
+        Assert.Equal(HttpStatusCode.TooManyRequests, second.Status);
+        Assert.Equal("es_rejected_execution_exception", (string?)second.Json!["error"]!["type"]);
+        Assert.Equal("1", second.Headers.GetValues("Retry-After").Single());
     }
 
     [Fact]
