@@ -1,5 +1,8 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.DependencyInjection;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
 using SuspiciousSignin.Tests.Elasticsearch;
 
@@ -37,6 +40,14 @@ public sealed class MetricsTests
         var series = await SeriesAfterAsync(service => service.SendAsync(HttpMethod.Post, "/_bulk", new StringContent(bulk, Encoding.UTF8, "application/x-ndjson")));
 
         Assert.Equal("4", series["events_rejected_total"]);
+    }
+
+    [Fact]
+    public async Task Events_that_an_answer_does_not_list_count_as_rejected_too()
+    {
+        var series = await SeriesAfterAsync(service => service.PostAsync(Ecs.Batch([.. Enumerable.Repeat("{}", 101)])));
+
+        Assert.Equal("101", series["events_rejected_total"]);
     }
 
     [Theory]
@@ -82,6 +93,45 @@ public sealed class MetricsTests
             store);
 
         Assert.Equal(("2", "1"), (series["runs_total{kind=run,status=failed}"], series["runs_total{kind=batch,status=failed}"]));
+    }
+
+    [Fact]
+    public async Task A_run_whose_caller_went_away_did_not_fail()
+    {
+        var series = await SeriesAfterAsync(async service =>
+        {
+            var gone = Task.FromCanceled<DetectionRun>(new CancellationToken(canceled: true));
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => service.Services.GetRequiredService<ServiceMetrics>().CountAsync(gone));
+        });
+
+        Assert.Equal("0", series["runs_total{kind=run,status=failed}"]);
+    }
+
+    [Fact]
+    public async Task Alerts_of_batches_count_as_those_of_runs_do()
+    {
+        var series = await SeriesAfterAsync(async service =>
+        {
+            await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(), Ecs.SignIn()));
+            await service.RunAsync();
+        });
+
+        Assert.Equal("2", series["alerts_total"]);
+    }
+
+    [Fact]
+    public async Task Items_that_the_store_refuses_count_as_rejected()
+    {
+        var store = new InterceptedStore
+        {
+            Appended = events => new AppendResult(
+                new HashSet<int>(), [new RejectedEvent { Index = events[0].Position, Pointer = "", Code = RejectionCodes.RefusedByStore, Message = "Not this one." }], []),
+        };
+        var bulk = $"{{\"create\":{{\"_index\":\"x\"}}}}\n{Ecs.SignIn()}\n{{\"create\":{{\"_index\":\"x\"}}}}\n{Ecs.SignIn()}\n";
+
+        var series = await SeriesAfterAsync(service => service.SendAsync(HttpMethod.Post, "/_bulk", new StringContent(bulk, Encoding.UTF8, "application/x-ndjson")), store);
+
+        Assert.Equal(("1", "1"), (series["events_rejected_total"], series["events_total{bucket=azureSignIn}"]));
     }
 
     [Fact]
