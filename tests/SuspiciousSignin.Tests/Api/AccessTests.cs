@@ -70,6 +70,16 @@ public sealed class AccessTests : IDisposable
         Assert.Contains(service.Log, line => line.Contains("API key soar expired or expires soon", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("2026-03-28T06:00:00Z", true)]
+    [InlineData("2026-03-28T06:00:01Z", false)]
+    public void A_key_that_expires_within_two_weeks_is_told_of_at_start(string expires, bool isTold)
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "K", "rule:read"), ("Auth:ApiKeys:0:Expires", expires)]);
+
+        Assert.Equal(isTold, service.Log.Any(line => line.Contains("API key soar expired or expires soon", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task Failures_are_logged_with_the_name_of_the_key_and_never_its_value()
     {
@@ -128,6 +138,19 @@ public sealed class AccessTests : IDisposable
         (await GetAsync(service, "wrong")).Problem(429);
         service.Clock.Advance(TimeSpan.FromSeconds(1));
         (await GetAsync(service, "wrong")).Problem(401);
+    }
+
+    [Fact]
+    public async Task Who_comes_again_after_the_time_told_is_not_a_moment_too_early()
+    {
+        using var service = new TestService(settings: [.. TestService.KeySettings(0, "soar", "K", "rule:read"), ("Auth:MaxFailures", "1"), ("Auth:FailureWindow", "00:01:00")]);
+        (await GetAsync(service, "wrong")).Problem(401);
+        service.Clock.Advance(TimeSpan.FromMilliseconds(500));
+
+        var throttled = await GetAsync(service, "wrong");
+
+        throttled.Problem(429);
+        Assert.Equal(TimeSpan.FromSeconds(60), throttled.Headers.RetryAfter?.Delta);
     }
 
     [Fact]
@@ -287,6 +310,17 @@ public sealed class AccessTests : IDisposable
             refusal.Failures.Select(fault => fault[..fault.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void A_hundred_datasets_may_be_alerts_and_no_more()
+    {
+        (string, string)[] Datasets(int count) => [.. Enumerable.Range(0, count).Select(i => ($"Events:AlertDatasets:{i}", $"sensor{i}.alerts"))];
+        using var most = new TestService(settings: Datasets(100));
+
+        var refusal = Assert.Throws<OptionsValidationException>(() => new TestService(settings: Datasets(101)));
+
+        Assert.Equal("Events:AlertDatasets: must be at most 100 datasets.", Assert.Single(refusal.Failures));
+    }
+
     // Tokens
 
     public static TheoryData<string, int> Tokens() => new()
@@ -303,6 +337,7 @@ public sealed class AccessTests : IDisposable
         { "expired", 401 },
         { "expired within the skew", 200 },
         { "not yet", 401 },
+        { "not yet, within the skew", 200 },
         { "without expiry", 401 },
         { "wrong audience", 401 },
         { "audience and a slash", 401 },
@@ -348,6 +383,16 @@ public sealed class AccessTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good", one))).Status);
         Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good", other))).Status);
         Assert.Equal(HttpStatusCode.TooManyRequests, (await BearerAsync(service, TokenOf("good", one))).Status);
+    }
+
+    [Fact]
+    public async Task A_client_is_another_caller_than_the_person_who_has_its_name()
+    {
+        using var service = NewServiceWithProvider(("Requests:PerCaller", "1"));
+
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good", "7"))).Status);
+        Assert.Equal(HttpStatusCode.OK, (await BearerAsync(service, TokenOf("good, of a person"))).Status);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await BearerAsync(service, TokenOf("good, of a person"))).Status);
     }
 
     [Fact]
@@ -450,8 +495,8 @@ public sealed class AccessTests : IDisposable
         {
             Issuer = kind == "wrong issuer" ? "https://evil.example" : Issuer,
             Audience = kind switch { "wrong audience" => "api://other", "audience and a slash" => Audience + "/", "no audience" => null, _ => Audience },
-            Subject = new ClaimsIdentity([new Claim("sub", "7"), new Claim("azp", client), new Claim(scopeClaim, scopes, ofScopes)]),
-            NotBefore = kind == "not yet" ? now.AddMinutes(2) : now.AddHours(-1),
+            Subject = new ClaimsIdentity([new Claim("sub", "7"), .. kind == "good, of a person" ? Array.Empty<Claim>() : [new Claim("azp", client)], new Claim(scopeClaim, scopes, ofScopes)]),
+            NotBefore = kind switch { "not yet" => now.AddMinutes(2), "not yet, within the skew" => now.AddSeconds(59), _ => now.AddHours(-1) },
             IssuedAt = now.AddHours(-1),
             AdditionalHeaderClaims = kind == "critical header" ? new Dictionary<string, object>(StringComparer.Ordinal) { ["crit"] = new[] { "exp" } } : null,
             Expires = kind switch { "expired" => now.AddMinutes(-1), "expired within the skew" => now.AddSeconds(-59), "without expiry" => null, _ => now.AddHours(1) },
