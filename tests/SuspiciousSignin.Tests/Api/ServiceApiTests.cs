@@ -183,6 +183,18 @@ public sealed class ServiceApiTests
     }
 
     [Fact]
+    public async Task The_link_of_a_page_has_one_cursor_however_the_last_one_was_written()
+    {
+        using var service = new TestService();
+        await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 3).Select(i => Ecs.SignIn(minutesAgo: 10 - i))]));
+        var first = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=1");
+
+        var second = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?limit=1&Cursor={(string?)first.Json!["nextCursor"]}");
+
+        Assert.Equal($"</api/v1/ips/{Ecs.Address}/events?limit=1&cursor={(string?)second.Json!["nextCursor"]}>; rel=\"next\"", second.Headers.GetValues("Link").Single());
+    }
+
+    [Fact]
     public async Task Health_and_metrics_are_there()
     {
         using var service = new TestService();
