@@ -49,6 +49,18 @@ public sealed class AccountsTests
     }
 
     [Fact]
+    public void An_account_has_the_name_and_id_of_the_directory_whatever_the_mailbox_calls_it()
+    {
+        const string Email = "ada@northwindferry.example";
+        var accounts = new Accounts();
+        accounts.Add(new EventUser { Email = Email, Name = "Ada", Id = "0-of-the-mailbox" }, 0, 1);
+        accounts.Add(new EventUser { Email = Email, Name = Email, Id = "1-of-the-directory" }, 1, 0);
+
+        var account = Assert.Single(accounts.ToActivities());
+        Assert.Equal((Email, "1-of-the-directory"), (account.Name, account.Id));
+    }
+
+    [Fact]
     public void Accounts_come_busiest_first_then_by_name_id_and_email_as_ordinal_text() =>
         Account.Array[0, 60].Sample(added =>
         {
