@@ -81,6 +81,27 @@ public sealed class ShapeTests
     }
 
     [Theory]
+    [InlineData("Low", "High", "4")]
+    [InlineData("High", "Low", "4")]
+    [InlineData("Low", "Medium", "3")]
+    public async Task The_severity_of_data_loss_prevention_is_that_of_the_severest_rule_wherever_it_stands(string first, string second, string severity) => Assert.Equal(
+        severity,
+        Normalised.Text(
+            await Normalised.OneAsync($$"""{"CreationTime":"2026-03-14T05:00:00","Id":"d1","Operation":"DlpRuleMatch","RecordType":13,"PolicyDetails":[{"Rules":[{"RuleId":"r1","RuleName":"a","Severity":"{{first}}"}]},{"Rules":[{"RuleId":"r2","RuleName":"b","Severity":"{{second}}"}]}]}"""),
+            "event.severity"));
+
+    [Fact]
+    public async Task How_somebody_logged_on_is_text_in_every_record_and_found_under_either_name()
+    {
+        var mail = await Normalised.OneAsync(Raw.Mail.Replace("\"LogonType\":0", "\"LogonType\":2,\"InternalLogonType\":1", StringComparison.Ordinal));
+        var office = await Normalised.OneAsync(Raw.Office.Replace("\"ExternalAccess\"", "\"Logon_Type\":\"Delegated\",\"ExternalAccess\"", StringComparison.Ordinal));
+
+        var audit = mail.GetProperty("o365").GetProperty("audit");
+        Assert.Equal(("2", "1"), (audit.GetProperty("LogonType").GetString(), audit.GetProperty("InternalLogonType").GetString()));
+        Assert.Equal("Delegated", Normalised.Text(office, "o365.audit.LogonType"));
+    }
+
+    [Theory]
     [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","TimeGenerated [UTC]":"2026-03-14T06:00:00Z","OfficeId":"o1","Client_IPAddress":"81.2.69.144","ClientIP":"1.1.1.1"}""", "o365.audit.TimeGenerated [UTC]", "2026-03-14T06:00:00Z")]
     [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","OfficeId":"o1","Client_IPAddress":"1.1.1.1","ClientIPAddress":"81.2.69.144"}""", "o365.audit.Client_IPAddress", "1.1.1.1")]
     [InlineData("""{"Type":"OfficeActivity","TimeGenerated":"2026-03-14T05:00:00Z","Id":"o1","SourceRecordId":"s1","ClientIP":"81.2.69.144"}""", "o365.audit.SourceRecordId", "s1")]
@@ -238,6 +259,9 @@ public sealed class ShapeTests
         Assert.Equal("81.2.69.144", Normalised.Text(await Normalised.OneAsync(WithPort), "source.ip"));
         Assert.Equal((null, "81.2.69.144:443"), (Normalised.Text(await Normalised.OneAsync(WithPort, elastic), "source.ip"), Normalised.Text(await Normalised.OneAsync(WithPort, elastic), "source.address")));
         Assert.Null(Normalised.Text(await Normalised.OneAsync(Caller), "source.ip"));
+        // The address that the sign-in itself names goes before the caller's, under whichever of its names.
+        Assert.Equal("1.1.1.1", Normalised.Text(
+            await Normalised.OneAsync(Caller.Replace("\"ipAddress\":\"\"", "\"ip_address\":\"1.1.1.1\"", StringComparison.Ordinal), new EventReaderOptions { SignInCallerAddressFallback = true }), "source.ip"));
         Assert.Equal("81.2.69.144", Normalised.Text(await Normalised.OneAsync(Caller, new EventReaderOptions { SignInCallerAddressFallback = true }), "source.ip"));
     }
 
@@ -342,6 +366,7 @@ public sealed class ShapeTests
     [InlineData("\"true\"", "success")]
     [InlineData("\"failed\"", "failure")]
     [InlineData("\"False\"", "failure")]
+    [InlineData("\"FALSE\"", "failure")]
     [InlineData("\"Failure\"", "success")]
     [InlineData("\"InProgress\"", "success")]
     [InlineData("\"\"", "success")]
@@ -476,11 +501,14 @@ public sealed class ShapeTests
     [InlineData("ALERT", """ "app_proto":"SSH" """, "alert", "network intrusion_detection", "", null, "ssh")]
     [InlineData("flow", """ "flow":{"state":"closed"},"app_proto":"failed" """, "event", "network", "connection end", null, null)]
     [InlineData("http", """ "http":{"status":200} """, "event", "network web", "access protocol", "success", "http")]
+    [InlineData("http", """ "http":{"status":399} """, "event", "network web", "access protocol", "success", "http")]
+    [InlineData("http", """ "http":{"status":400} """, "event", "network web", "access protocol", "failure", "http")]
     [InlineData("http", """ "http":{"status":404} """, "event", "network web", "access protocol", "failure", "http")]
     [InlineData("http", """ "http":{} """, "event", "network web", "access protocol", null, "http")]
     [InlineData("http2", """ "http":{"status":200} """, "event", "network web", "access protocol", null, "http")]
     [InlineData("dns", """ "app_proto":"template" """, "event", "network", "protocol", null, "dns")]
     [InlineData("ftp_data", """ "app_proto":"failed" """, "event", "network", "protocol", null, "ftp")]
+    [InlineData("rfb", """ "app_proto":"failed" """, "event", "network", "protocol", null, "rdp")]
     [InlineData("tls", """ "app_proto":"tls" """, "event", "network", "protocol", null, "tls")]
     [InlineData("drop", """ "alert":{"action":"blocked"} """, "event", "network", "denied", null, null)]
     [InlineData("stats", """ "stats":{} """, "metric", "network", "", null, null)]
