@@ -209,6 +209,17 @@ public sealed class EventReaderTests
         Assert.Equal((2, 2, RejectionCodes.TooLarge), (lines.Events.Count, lines.Rejected[0].Line, lines.Rejected[0].Code));
     }
 
+    [Fact]
+    public async Task The_action_of_an_overlong_document_does_not_name_the_next_one()
+    {
+        var options = new EventReaderOptions { MaxEventBytes = 1024, KeepDocuments = true };
+        var tooLong = $"{{\"@timestamp\":1,\"message\":\"{new string('x', 3_000)}\"}}";
+
+        var lines = await Engine.ReadAsync($"{{\"index\":{{\"_index\":\"x\",\"_id\":\"1\"}}}}\n{tooLong}\n{Good}\n", BatchFormat.NdJson, options);
+
+        Assert.Equal(Good, Encoding.UTF8.GetString(Assert.Single(lines.Events).Document.Span));
+    }
+
     [Theory]
     [InlineData("\"message\": \"TEXT\"")]
     [InlineData("\"message\" :\n\t\"TEXT\",\"x\":[1,{}]")]

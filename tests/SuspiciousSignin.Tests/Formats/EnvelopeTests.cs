@@ -238,6 +238,17 @@ public sealed class EnvelopeTests
         }
     }
 
+    [Fact]
+    public async Task Each_envelope_that_says_there_is_more_counts()
+    {
+        using var service = new TestService();
+        const string Envelope = """{"timed_out":true,"hits":{"hits":[{"_id":"1","_index":"i","_source":""" + Ok + "}]}}";
+
+        var answer = await service.PostAsync($"{Envelope}\n{Ok}\n{Envelope}\n", type: "application/x-ndjson");
+
+        Assert.Equal(2, (int)answer.Json!["warnings"]!.AsArray().Single(warning => (string?)warning!["code"] == "incompleteEnvelope")!["count"]!);
+    }
+
     [Theory]
     [InlineData("""{"a":{"b":[1]},"records":[E,{"AuditData":"{\"CreationTime\":\"2026-03-14T05:00:00\",\"RecordType\":50}"},42],"c":[]}""")]
     [InlineData("""{"took":1,"hits":{"total":{"value":1},"hits":[{"_id":"1","_source":E}],"x":[1]},"y":{"hits":[]}}""")]
