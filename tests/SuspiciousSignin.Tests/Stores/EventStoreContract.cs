@@ -172,6 +172,19 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task A_page_is_full_with_the_event_that_makes_its_bytes_exactly()
+    {
+        var store = Create();
+        await AppendAsync(store, SignIn(Now - 2), SignIn(Now - 1), SignIn(Now));
+        var bytes = (await PageAsync(store, limit: 1)).Bytes;
+
+        var page = await PageAsync(store, maxBytes: bytes);
+
+        Assert.Equal((Now - 2, bytes), (At(Assert.Single(page.Events)), page.Bytes));
+        Assert.NotNull(page.Next);
+    }
+
+    [Fact]
     public async Task Late_events_complete_a_correlation()
     {
         var store = Create();
@@ -252,6 +265,17 @@ public abstract class EventStoreContract
         await AppendAsync(store, NetworkAlert(Now), SignIn(Now, more: ",\"user.name\":[\"\U0001F600\",\"\uFF5E\"]"));
 
         Assert.Equal("\uFF5E", Assert.Single(Assert.Single((await CorrelateAsync(store)).Findings).Users).Name);
+    }
+
+    [Fact]
+    public async Task An_account_whose_name_is_empty_is_not_named()
+    {
+        var store = Create();
+        await AppendAsync(store, SignIn(Now - 1, more: ",\"user.name\":\"\",\"user.id\":\"\",\"user.email\":\"\""), NetworkAlert(Now));
+
+        var user = Assert.Single(Assert.Single((await CorrelateAsync(store)).Findings).Users);
+
+        Assert.Equal((null, null, null), (user.Name, user.Id, user.Email));
     }
 
     [Fact]
@@ -567,7 +591,7 @@ public abstract class EventStoreContract
         return store.CorrelateAsync(with?.Invoke(query) ?? query, Cancellation);
     }
 
-    private async Task<IReadOnlyList<EventRecord>> ReadAsync(params string[] documents)
+    protected async Task<IReadOnlyList<EventRecord>> ReadAsync(params string[] documents)
     {
         var batch = await Engine.ReadAsync(new StringBuilder("[").AppendJoin(',', documents).Append(']').ToString(), options: Reading);
         Assert.Empty(batch.Rejected);
