@@ -41,6 +41,17 @@ public class DurableEventStoreTests : EventStoreContract, IDisposable
         Assert.Equal(1, reopened.Count);
     }
 
+    [Fact]
+    public async Task Of_which_times_events_are_kept_is_told_as_by_a_store_without_a_disk()
+    {
+        var events = await ReadAsync(SignIn(Now));
+
+        var kept = (await Open("kept").AppendAsync(events, Cancellation)).Kept;
+
+        Assert.Equal((await new MemoryEventStore(new MemoryStoreOptions(), Clock).AppendAsync(events, Cancellation)).Kept, kept);
+        Assert.Equal(Now + (24 * Hour), kept!.Value.To);
+    }
+
     protected DurableEventStore Open(string name, int maxEvents = 1_000_000, EventReaderOptions? reader = null)
     {
         var options = new MemoryStoreOptions { Path = Path.Combine(_folder, name), MaxEvents = maxEvents };
