@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Events;
@@ -324,6 +325,69 @@ public sealed class EventJournalTests : IDisposable
     }
 
     [Fact]
+    public async Task Nothing_is_acknowledged_whose_file_was_removed_while_it_was_written()
+    {
+        var (events, folder) = (await BatchAsync(2), Image("removed"));
+        using var journal = EventJournal.Open(folder);
+        journal.Append(Evictions.None, [(0, events[0])]);
+        journal.BeforeFlush = () => File.Delete(FileOf(folder));
+
+        Assert.Throws<FileNotFoundException>(() => journal.Append(Evictions.None, [(1, events[1])]));
+    }
+
+    [Fact]
+    public async Task A_file_whose_flush_failed_gets_no_more_for_nobody_knows_what_the_disk_has_of_it()
+    {
+        var (events, folder) = (await BatchAsync(2), Image("flush"));
+        using (var journal = EventJournal.Open(folder))
+        {
+            journal.Append(Evictions.None, [(0, events[0])]);
+            var length = new FileInfo(FileOf(folder)).Length;
+            journal.BeforeFlush = () => throw new IOException("The disk failed.");
+            Assert.Throws<IOException>(() => journal.Append(Evictions.None, [(1, events[1])]));
+            journal.BeforeFlush = null;
+
+            journal.Append(Evictions.None, [(1, events[1])]);
+
+            Assert.Equal(length, new FileInfo(FileOf(folder)).Length);
+            Assert.Equal(2, Directory.GetFiles(folder, "*.journal").Length);
+        }
+
+        using var again = EventJournal.Open(folder);
+        Assert.Equal([0, 1], Sequences(again));
+    }
+
+    [Fact]
+    public async Task What_is_left_of_several_damaged_files_stays_in_the_order_in_which_it_came()
+    {
+        var (events, folder) = (await BatchAsync(40), Image("several"));
+        using (var journal = EventJournal.Open(folder, segmentLength: 4096))
+        {
+            for (var i = 0; i < events.Count; i++)
+            {
+                journal.Append(Evictions.None, [(i, events[i])]);
+            }
+        }
+
+        var files = Directory.GetFiles(folder, "*.journal").Order(StringComparer.Ordinal).ToArray();
+        Assert.True(files.Length > 3);
+        foreach (var file in files[..^1])
+        {
+            var bytes = File.ReadAllBytes(file);
+            bytes[^10] ^= 0x10;
+            File.WriteAllBytes(file, bytes);
+        }
+
+        Assert.Equal(files.Length - 1, DurableEventStore.Mend(folder).Damaged.Count);
+        using var mended = EventJournal.Open(folder);
+        // Behind those of the last file, which is whole.
+        var left = Sequences(mended);
+        var salvaged = left.SkipWhile(sequence => sequence >= left[0]).ToArray();
+        Assert.True(salvaged.Length > 3);
+        Assert.Equal(salvaged.Order(), salvaged);
+    }
+
+    [Fact]
     public async Task A_folder_may_be_named_with_a_slash_behind_it()
     {
         var options = new MemoryStoreOptions { Path = Image("slash") + Path.DirectorySeparatorChar };
@@ -439,6 +503,41 @@ public sealed class EventJournalTests : IDisposable
 
         void Append(EventJournal journal, Evictions evictions, IReadOnlyList<EventRecord> events) =>
             journal.Append(evictions, [.. events.Select(record => (sequence++, record))]);
+    }
+
+    [Fact]
+    public async Task That_files_cannot_be_given_back_is_logged_once_and_told_by_health_until_they_can()
+    {
+        var (isFull, log) = (true, new Api.LogLines());
+        var options = new MemoryStoreOptions { MaxEvents = 1_000, Path = Image("overdue") };
+        var journal = EventJournal.Open(options.Path, segmentLength: 16 * 1024);
+        using var store = DurableEventStore.Open(journal, options, new EventReaderOptions(), Engine.ClockAt(Now), logger: log);
+        journal.BeforeFlush = () =>
+        {
+            if (isFull && new StackTrace().GetFrames().Any(frame => frame.GetMethod()?.Name == nameof(EventJournal.Prune)))
+            {
+                throw new IOException("The disk is full.");
+            }
+        };
+
+        await FillAsync(0);
+        Assert.Contains("notPruned", (await store.CheckAsync(default)).Facts.Keys);
+        isFull = false;
+        await FillAsync(20);
+
+        Assert.DoesNotContain("notPruned", (await store.CheckAsync(default)).Facts.Keys);
+        Assert.Single(log.Lines, line => line.StartsWith("Warning Files of evicted events cannot be deleted", StringComparison.Ordinal));
+
+        async Task FillAsync(int first)
+        {
+            for (var i = first; i < first + 20; i++)
+            {
+                await store.AppendAsync(await BatchAsync(100, Now - 10_000 + (i * 100)), default);
+            }
+
+            // Batches are acknowledged before files are looked through, which is done with one when the next is.
+            await store.AppendAsync([], default);
+        }
     }
 
     [Fact]
@@ -770,6 +869,23 @@ public sealed class EventJournalTests : IDisposable
 
         using var journal = EventJournal.Open(options.Path);
         Assert.Equal(1, journal.Evictions.Capacity);
+    }
+
+    [Fact]
+    public async Task What_a_start_with_less_room_let_go_stays_gone_though_nothing_was_added_after_it()
+    {
+        var options = new MemoryStoreOptions { MaxEvents = 3, Path = Image("less") };
+        using (var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now)))
+        {
+            await store.AppendAsync(await BatchAsync(3), default);
+        }
+
+        foreach (var maxEvents in new[] { 2, 3 })
+        {
+            options.MaxEvents = maxEvents;
+            using var store = DurableEventStore.Open(options, new EventReaderOptions(), Engine.ClockAt(Now));
+            Assert.Equal(2, store.Count);
+        }
     }
 
     [Fact]
