@@ -398,6 +398,42 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.DoesNotContain(events, each => (string?)each!["id"] == "spoof" || each["dataset"] is null && (string?)each["index"] == "logs-azure.signinlogs-x");
     }
 
+    [Theory]
+    [InlineData(429, "es_rejected_execution_exception", false, false)]
+    [InlineData(429, "es_rejected_execution_exception", true, true)]
+    [InlineData(503, "unavailable_shards_exception", false, true)]
+    public async Task A_duplicate_behind_a_failure_that_may_have_been_none_is_told_as_doubtful(int status, string type, bool losesAnswer, bool isTold)
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "a")));
+        if (losesAnswer)
+        {
+            _cluster.Server.Faults.Add(Fault.LoseAnswer().On("POST", "*_bulk"));
+        }
+
+        var failing = _cluster.Server.Faults.Add(Fault.RejectBulkItems(null, status, type, "told by the cluster"));
+
+        var answer = await service.PostAsync(Ecs.Batch(Ecs.SignIn(id: "a")));
+
+        Assert.Equal((1, 1), (failing.Fired, answer.Number("duplicates")));
+        Assert.Equal(isTold, answer.Warnings.Contains("writeRepeated"));
+    }
+
+    [Fact]
+    public async Task A_cluster_that_failed_is_asked_anew_which_version_it_is()
+    {
+        _cluster.Fake.Version = ElasticsearchVersion.Parse("8.17.0");
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add(Fault.Error(500, "search_phase_execution_exception", "Going down").On("POST", "/_query/async"));
+        (await service.RunAsync()).Problem(503);
+        _cluster.Fake.Version = ElasticsearchVersion.Parse("9.1.0");
+
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+
+        var query = _cluster.Server.Requests.Last(request => request.Path == "/_query/async");
+        Assert.Equal("false", query.Query.GetValueOrDefault("allow_partial_results"));
+    }
+
     [Fact]
     public async Task Halving_a_request_is_no_repetition_and_uses_up_none()
     {
@@ -438,6 +474,44 @@ public sealed class FaultTests : IAsyncLifetime
         (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Problem(503);
         _cluster.Server.Faults.Clear();
         Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+    }
+
+    [Theory]
+    [InlineData(9_999, "succeeded")]
+    [InlineData(10_000, "partial")]
+    public async Task As_many_addresses_as_the_cluster_returns_at_most_may_not_be_all(int rows, string status)
+    {
+        using var service = await NewServiceAsync();
+        _cluster.Server.Faults.Add(Fault.Rewrite(json => json["values"] = new JsonArray([.. Enumerable.Range(0, rows).Select(_ => json["values"]![0]!.DeepClone())]))
+            .On("POST", "/_query/async").When(IsDetection));
+
+        var answer = await service.RunAsync("""{"limit":1}""");
+
+        Assert.Equal((status, rows), ((string?)answer.Json!["status"], answer.Number("total")));
+        Assert.Equal(status == "partial", answer.Warnings.Contains("tooManyAddresses"));
+    }
+
+    [Fact]
+    public async Task A_smallest_gap_among_more_moments_than_are_read_is_told_as_not_exact()
+    {
+        using var service = await NewServiceAsync();
+        await service.PostAsync(Ecs.Batch(Ecs.NetworkAlert(minutesAgo: 7)));
+        JsonNode? row = null;
+        var endless = _cluster.Server.Faults.Add(Fault.Rewrite(json =>
+            {
+                row ??= json["values"]![0]!.DeepClone();
+                json["values"] = new JsonArray([.. Enumerable.Range(0, 10_000).Select(_ => row.DeepClone())]);
+            })
+            .On("POST", "/_query/async").When(request => request.Body.Contains("?after_ip", StringComparison.Ordinal)).Always());
+
+        var inexact = await service.RunAsync();
+        _cluster.Server.Faults.Clear();
+        var exact = await service.RunAsync();
+
+        Assert.Equal(20, endless.Fired);
+        Assert.Contains("gapNotExact", inexact.Warnings);
+        Assert.DoesNotContain("gapNotExact", exact.Warnings);
+        Assert.Equal("PT2M", (string?)exact.Json!["alerts"]![0]!["smallestGap"]);
     }
 
     [Fact]
@@ -619,6 +693,28 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
         var query = Assert.Single(_cluster.Fake.AsyncQueries);
         Assert.Equal((3, true), (query.Polls, query.Deleted));
+    }
+
+    [Fact]
+    public async Task A_query_that_the_cluster_dropped_by_itself_is_no_warning_in_the_log()
+    {
+        using var service = await NewServiceAsync();
+        var gone = _cluster.Server.Faults.Add(Fault.Error(404, "resource_not_found_exception", "gone").On("DELETE", "*").Always());
+
+        Assert.Equal([Ecs.Address], (await service.RunAsync("""{"includeEvents":true}""")).Addresses);
+
+        Assert.True(gone.Fired > 0);
+        Assert.DoesNotContain(_cluster.Logged, line => line.Contains("could not be", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_cluster_keeps_a_query_for_as_long_as_it_is_waited_for_and_the_last_call_takes()
+    {
+        using var service = await NewServiceAsync(options => (options.QueryTimeout, options.CallTimeout) = (TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(7)));
+
+        await service.RunAsync();
+
+        Assert.Contains("\"keep_alive\":\"67000ms\"", _cluster.Server.Requests.First(request => request.Path == "/_query/async").Body, StringComparison.Ordinal);
     }
 
     [Fact]
