@@ -191,6 +191,20 @@ public sealed class MappingTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("2a00:1450::5")]
+    [InlineData("2A00:1450::5")]
+    public async Task An_address_kept_as_text_is_found_in_capitals_too(string written)
+    {
+        Fake.CreateIndex("logs-text", """{"properties":{"@timestamp":{"type":"date"},"source":{"properties":{"ip":{"type":"keyword"}}},"event":{"properties":{"dataset":{"type":"keyword"}}},"kibana":{"properties":{"alert":{"properties":{"rule":{"properties":{"name":{"type":"keyword"}}}}}}}}}""");
+        Fake.Index("logs-text", Alert(written));
+
+        var page = await _cluster.NewStore().ReadEventsAsync(
+            new EventQuery { Address = SourceAddress.Parse(written), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10 }, TestContext.Current.CancellationToken);
+
+        Assert.Single(page!.Events);
+    }
+
+    [Theory]
     [InlineData("1969-12-31T00:00:00Z", "2300-01-01T00:00:00Z", 2)]
     [InlineData("1960-01-01T00:00:00Z", "1970-01-01T00:00:00Z", 0)]
     [InlineData("2262-04-12T00:00:00Z", "2300-01-01T00:00:00Z", 0)]
@@ -552,6 +566,15 @@ public sealed class MappingTests : IAsyncLifetime
         });
         Assert.True((await store.CheckAsync(TestContext.Current.CancellationToken)).IsReady);
         Assert.All(_cluster.Server.Requests.TakeLast(2), request => Assert.StartsWith(sent, request.Headers["Authorization"], StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_password_may_hold_any_letter()
+    {
+        Fake.Security.AddUser("jürgen", "pässwörd€", "superuser");
+        var store = _cluster.NewStore(options => (options.Username, options.Password) = ("jürgen", "pässwörd€"));
+
+        Assert.True((await store.CheckAsync(TestContext.Current.CancellationToken)).IsReady);
     }
 
     [Fact]
