@@ -420,6 +420,17 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_dataset_too_long_for_the_cluster_is_none_and_told_by_the_index_as_in_its_own_stream()
+    {
+        using var service = await NewServiceAsync(isEmpty: true);
+        var signIn = $$"""{"@timestamp":"{{Ecs.Time(5)}}","_id":"1","_index":"logs-azure.signinlogs-default","source.ip":"{{Ecs.Address}}","event.dataset":"{{new string('x', 1025)}}","event.outcome":"success"}""";
+
+        await service.PostAsync(Ecs.Batch(signIn, Ecs.NetworkAlert()));
+
+        Assert.Equal([Ecs.Address], (await service.RunAsync()).Addresses);
+    }
+
+    [Fact]
     public async Task A_cluster_that_failed_is_asked_anew_which_version_it_is()
     {
         _cluster.Fake.Version = ElasticsearchVersion.Parse("8.17.0");
