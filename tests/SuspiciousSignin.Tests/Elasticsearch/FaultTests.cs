@@ -44,7 +44,7 @@ public sealed class FaultTests : IAsyncLifetime
     {
         using var service = await NewServiceAsync();
         var busy = _cluster.Server.Faults.Add(Fault.CircuitBreaker().On("POST", "/_query/async").Always().RetryAfter(60));
-        var answer = await service.RunAsync();
+        var answer = await service.RunAsync().WaitAsync(TimeSpan.FromSeconds(30));
         answer.Problem(503);
         Assert.Equal(1, busy.Fired);
         Assert.Equal(TimeSpan.FromSeconds(60), answer.Headers.RetryAfter?.Delta);
@@ -767,7 +767,7 @@ public sealed class FaultTests : IAsyncLifetime
             new CorrelationQuery { Revision = Engine.Revision(), Window = TimeWindow.All, Limit = 10 }, caller.Token);
         await Eventually.IsAsync(() => hang.Fired > 0);
         await caller.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.WaitAsync(TimeSpan.FromSeconds(30)));
         await Eventually.IsAsync(() => _cluster.Fake.AsyncQueries.Any(query => query.Deleted));
     }
 
