@@ -74,7 +74,7 @@ public sealed record DetectionRun
     /// <summary>What data each leg had, and how fresh it is.</summary>
     public required Coverage Coverage { get; init; }
 
-    /// <summary>How many addresses are reported in all.</summary>
+    /// <summary>How many addresses are reported in all, each by one alert.</summary>
     public required int Total { get; init; }
 
     /// <summary>Whether there are more alerts than the limit.</summary>

@@ -29,7 +29,7 @@ public sealed record DetectionRequest : IWindowRequest
     /// <summary>Only these addresses, at most 1,000. Default: all.</summary>
     public IReadOnlyList<string>? SourceIps { get; init; }
 
-    /// <summary>The most alerts to return, 1 to 10,000. Default 100.</summary>
+    /// <summary>The most alerts to return, one per address; 1 to 10,000. Default 100.</summary>
     public int? Limit { get; init; }
 
     /// <summary>Whether alerts carry their events. Default false.</summary>

@@ -28,7 +28,9 @@ public sealed class DetectionsController(
     /// <summary>Run the detection over a window</summary>
     /// <remarks>
     /// Reports the addresses from which somebody signed in to Entra ID or read Microsoft 365 mail and which a network sensor had flagged,
-    /// in the window given. The same window over the same events gives the same alerts with the same ids.
+    /// in the window given. A window yields at most one alert per address, of the period in which both legs (network alert, and sign-in or
+    /// mail access) first came together; for a history, ask window by window. The same window over the same events gives the same alerts
+    /// with the same ids.
     /// </remarks>
     /// <param name="request">What to run; an empty body runs the default revision over the last 8 hours.</param>
     /// <response code="200">The alerts, the data each leg had, and warnings.</response>

@@ -19,7 +19,7 @@ public sealed record AddressAlertsRequest : IWindowRequest
     /// <summary>Whether raw network alerts count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
     public bool? Promote { get; init; }
 
-    /// <summary>The most alerts to return, 1 to 1,000. Default 100.</summary>
+    /// <summary>The most alerts to return, 1 to 1,000. Default 100. A window yields at most one.</summary>
     public int? Limit { get; init; }
 
     /// <summary>Reserved: all alerts of an address are on one page.</summary>

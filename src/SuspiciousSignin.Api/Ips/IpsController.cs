@@ -18,7 +18,7 @@ namespace SuspiciousSignin.Api.Ips;
 /// <param name="SourceIp">The address, canonical.</param>
 /// <param name="Window">The window that was looked at.</param>
 /// <param name="Status">Whether the answer is whole.</param>
-/// <param name="Total">How many alerts there are.</param>
+/// <param name="Total">How many alerts there are: 0 or 1, since a window yields at most one per address.</param>
 /// <param name="Alerts">The alerts.</param>
 /// <param name="Warnings">What the answer does not show by itself.</param>
 /// <param name="NextCursor">Where the next page starts; absent on the last.</param>
@@ -75,7 +75,11 @@ public sealed class IpsController(
     private const string NoAddress = "The text in the path is not an IP address.";
 
     /// <summary>The correlated alerts of an address</summary>
-    /// <remarks>Who signed in or read mail from the address, and what flagged it. An address without alerts has an empty list.</remarks>
+    /// <remarks>
+    /// Who signed in or read mail from the address, and what flagged it. An address without alerts has an empty list. A window yields at
+    /// most one alert, of the period in which both legs (network alert, and sign-in or mail access) first came together; for a history,
+    /// ask window by window.
+    /// </remarks>
     /// <param name="ip" example="89.160.20.156">The address in any valid spelling, IPv4 or IPv6.</param>
     /// <param name="request">Which alerts.</param>
     /// <response code="200">The alerts with their events.</response>
