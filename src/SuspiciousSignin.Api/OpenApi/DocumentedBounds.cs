@@ -58,9 +58,13 @@ internal static class DocumentedBounds
                 own.Required = new HashSet<string>(["type", "title", "status", "detail", "traceId", "message"], StringComparer.Ordinal);
             }
 
-            if (name == nameof(DetectionRequest) && schema.Properties?["sourceIps"] is OpenApiSchema addresses)
+            if (name == nameof(DetectionRequest) && schema.Properties is { } ofRun)
             {
-                addresses.MaxItems = runs.MaxAddresses;
+                ((OpenApiSchema)ofRun["sourceIps"]).MaxItems = runs.MaxAddresses;
+                foreach (var (member, value) in ofRun)
+                {
+                    SetDefault(value, member, "runDetection", runs);
+                }
             }
 
             if (name == nameof(Evaluation) && schema.Properties?["alerts"] is OpenApiSchema alerts)
@@ -81,6 +85,7 @@ internal static class DocumentedBounds
                 if (parameter is OpenApiParameter { Schema: { } schema } own)
                 {
                     own.Schema = NeverNull(schema);
+                    SetDefault(own.Schema, parameter.Name ?? "", operation.OperationId, runs);
                 }
 
                 Bound(
@@ -109,6 +114,23 @@ internal static class DocumentedBounds
             }
 
             CompleteAnswers(operation, document);
+        }
+    }
+
+    /// <summary>What holds where a request does not say: generated clients send something of their own else, such as a limit of 0.</summary>
+    private static void SetDefault(IOpenApiSchema any, string name, string? operation, RunOptions runs)
+    {
+        if (any is OpenApiSchema schema)
+        {
+            schema.Default = name switch
+            {
+                "limit" => RequestRules.DefaultLimit,
+                "revision" => RuleCatalogue.DefaultRevision,
+                "promote" => runs.Promote,
+                "store" => true,
+                "includeEvents" => operation == "getAlertsOfAddress",
+                _ => null,
+            };
         }
     }
 
