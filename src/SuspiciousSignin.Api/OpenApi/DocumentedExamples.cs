@@ -1,0 +1,177 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.AspNetCore.Mvc.Infrastructure;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.Extensions.Options;
+using Microsoft.OpenApi;
+using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Detections;
+using SuspiciousSignin.Api.Events;
+using SuspiciousSignin.Api.Hosting;
+using SuspiciousSignin.Api.Ips;
+using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Rule;
+using SuspiciousSignin.Api.Settings;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
+
+namespace SuspiciousSignin.Api.OpenApi;
+
+/// <summary>What the OpenAPI documents show of requests and of the answers to them.</summary>
+internal static class DocumentedExamples
+{
+    /// <summary>Examples that work as they stand: the requests are dated from the moment the document is read.</summary>
+    public static async Task AddAsync(
+        OpenApiOperation operation,
+        OpenApiOperationTransformerContext context,
+        OpenApiSpecVersion version,
+        CancellationToken cancellationToken)
+    {
+        AddParameters(operation);
+        var clock = context.ApplicationServices.GetRequiredService<TimeProvider>();
+        if (operation.OperationId == "runDetection")
+        {
+            var content = operation.RequestBody!.Content!;
+            foreach (var other in content.Keys.Where(type => type != "application/json").ToList())
+            {
+                content.Remove(other);
+            }
+
+            content["application/json"].Example = JsonNode.Parse(
+                """{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
+        }
+        else if (operation.OperationId == "evaluateEvents")
+        {
+            operation.RequestBody = BatchBody(
+                SampleScenario.Text(clock.GetUtcNow()).Split('\n', StringSplitOptions.RemoveEmptyEntries),
+                version);
+        }
+
+        if (await AnswerOfAsync(operation.OperationId, clock, cancellationToken) is { } answer)
+        {
+            operation.Responses!["200"].Content!["application/json"].Example = JsonSerializer.SerializeToNode(
+                answer, answer.GetType(), context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions);
+        }
+    }
+
+    private static void AddParameters(OpenApiOperation operation)
+    {
+        foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>())
+        {
+            if (parameter.In == ParameterLocation.Header)
+            {
+                // The comment in the code is found by the name of the parameter there.
+                parameter.Description ??=
+                    "Makes the request safe to send again: "
+                    + "the same key of the same caller with the same body gives the first answer again.";
+            }
+            else if (parameter.In == ParameterLocation.Query)
+            {
+                parameter.Name = JsonNamingPolicy.CamelCase.ConvertName(parameter.Name!);
+                parameter.Example ??= parameter.Name switch
+                {
+                    "from" => "now-8h",
+                    "to" => "now",
+                    "revision" => "resilient",
+                    "limit" => 100,
+                    _ => null,
+                };
+            }
+        }
+    }
+
+    /// <summary>Shows each problem as the service writes it.</summary>
+    public static void AddProblems(OpenApiDocument document, IServiceProvider services)
+    {
+        var factory = services.GetRequiredService<ProblemDetailsFactory>();
+        var json = services.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
+        var http = new DefaultHttpContext { RequestServices = services, TraceIdentifier = "0HN7S1V0Q2F3K:00000001" };
+        foreach (var (status, response) in (document.Paths ?? [])
+            .SelectMany(path => path.Value.Operations ?? [])
+            .SelectMany(operation => operation.Value.Responses ?? []))
+        {
+            if (response.Content?.TryGetValue(Problems.ContentType, out var problem) == true)
+            {
+                problem.Example = JsonSerializer.SerializeToNode(
+                    factory.CreateProblemDetails(http, int.Parse(status), detail: response.Description), json);
+            }
+        }
+    }
+
+    private static OpenApiRequestBody BatchBody(string[] lines, OpenApiSpecVersion version) => new()
+    {
+        Required = true,
+        Description = "ECS documents, nested, dotted or mixed, and raw records; "
+            + "as an array, in an envelope such as {\"events\":[…]}, or one per line.",
+        Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
+        {
+            ["application/json"] = new()
+            {
+                Schema = BatchSchema(version),
+                Example = new JsonArray([.. lines.Select(line => JsonNode.Parse(line))]),
+            },
+            ["application/x-ndjson"] = new()
+            {
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+                Example = string.Join('\n', lines) + "\n",
+            },
+        },
+    };
+
+    /// <summary>What the operation answers over the sample scenario; null for one that shows no example.</summary>
+    private static async Task<object?> AnswerOfAsync(string? operation, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        if (operation == "getLimits")
+        {
+            return ServiceLimits.Of(
+                new RequestOptions(),
+                new EventReaderOptions(),
+                new RunOptions(),
+                new AlertOptions(),
+                new AuthOptions(),
+                new IdempotencyOptions());
+        }
+
+        if (operation == "getRule")
+        {
+            var rule = new RuleDescription();
+            return rule with { Revisions = [rule.Revisions[0]] };
+        }
+
+        if (operation is not ("evaluateEvents" or "runDetection" or "getAlertsOfAddress" or "getEventsOfAddress"))
+        {
+            return null;
+        }
+
+        var correlation = new CorrelationService(new MemoryEventStore(new MemoryStoreOptions(), clock), clock, new AlertOptions());
+        var evaluation = await SampleScenario.EvaluateAsync(correlation, clock.GetUtcNow(), cancellationToken);
+        if (operation == "evaluateEvents")
+        {
+            return evaluation;
+        }
+
+        var address = SourceAddress.Parse("89.160.20.156");
+        var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock, new RunOptions());
+        if (operation == "getEventsOfAddress")
+        {
+            var page = await correlation.EventsOfAsync(
+                new EventQuery { Address = address, Window = TimeWindow.All, Revision = query.Revision, Limit = 2 }, cancellationToken);
+            return AddressEvents.Of(address, page!);
+        }
+
+        var run = await correlation.RunAsync(query, cancellationToken);
+        var alerts = run.Alerts.Where(alert => alert.SourceIp == address.ToString()).ToList();
+        return operation == "runDetection" ? run : new AddressAlerts(address.ToString(), run.Window, run.Status, alerts.Count, alerts, []);
+    }
+
+    /// <summary>An array of events, or one object: an event or an envelope. OpenAPI 2.0 can say one of the two only.</summary>
+    private static OpenApiSchema BatchSchema(OpenApiSpecVersion version)
+    {
+        var array = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object } };
+        return version == OpenApiSpecVersion.OpenApi2_0
+            ? array
+            : new OpenApiSchema { OneOf = [array, new OpenApiSchema { Type = JsonSchemaType.Object }] };
+    }
+}
