@@ -36,14 +36,13 @@ internal sealed partial class SampleScenario(
 
     /// <summary>Sends the scenario through the front door.</summary>
     public static async Task<Evaluation> EvaluateAsync(
-        CorrelationService correlation, DateTimeOffset now, CancellationToken cancellationToken)
+        CorrelationService correlation, DateTimeOffset now, EvaluationQuery query, CancellationToken cancellationToken)
     {
         // Read as it stands whatever bounds callers have.
         using var body = new MemoryStream(Encoding.UTF8.GetBytes(Text(now)));
         var (batch, _) = await EventBatchReader.ReadAsync(
             PipeReader.Create(body), BatchFormat.NdJson, new EventReaderOptions(), cancellationToken);
-        return await correlation.EvaluateAsync(
-            batch!, new EvaluationQuery { Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)! }, cancellationToken);
+        return await correlation.EvaluateAsync(batch!, query, cancellationToken);
     }
 
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -54,7 +53,8 @@ internal sealed partial class SampleScenario(
             return;
         }
 
-        var evaluation = await EvaluateAsync(correlation, clock.GetUtcNow(), cancellationToken);
+        var query = new EvaluationQuery { Revision = RuleCatalogue.Find(RuleCatalogue.DefaultRevision)! };
+        var evaluation = await EvaluateAsync(correlation, clock.GetUtcNow(), query, cancellationToken);
         Log.Loaded(logger, evaluation.Accepted, evaluation.Alerts.Count);
     }
 

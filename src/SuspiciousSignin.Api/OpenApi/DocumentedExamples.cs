@@ -11,6 +11,7 @@ using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Api.Hosting;
 using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Limits;
+using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Rule;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
@@ -22,6 +23,13 @@ namespace SuspiciousSignin.Api.OpenApi;
 /// <summary>What the OpenAPI documents show of requests and of the answers to them.</summary>
 internal static class DocumentedExamples
 {
+    private const string From = "now-8h";
+    private const string To = "now";
+    private const string Revision = "resilient";
+
+    // So few that the example shows how pages go on.
+    private const int EventsOnPage = 2;
+
     /// <summary>Examples that work as they stand: the requests are dated from the moment the document is read.</summary>
     public static async Task AddAsync(
         OpenApiOperation operation,
@@ -40,7 +48,7 @@ internal static class DocumentedExamples
             }
 
             content["application/json"].Example = JsonNode.Parse(
-                """{"from":"now-8h","to":"now","revision":"resilient","includeEvents":true}""");
+                $$"""{"from":"{{From}}","to":"{{To}}","revision":"{{Revision}}","includeEvents":true}""");
         }
         else if (operation.OperationId == "evaluateEvents")
         {
@@ -49,7 +57,7 @@ internal static class DocumentedExamples
                 version);
         }
 
-        if (await AnswerOfAsync(operation.OperationId, clock, cancellationToken) is { } answer)
+        if (await AnswerOfAsync(operation.OperationId, context.ApplicationServices, cancellationToken) is { } answer)
         {
             operation.Responses!["200"].Content!["application/json"].Example = JsonSerializer.SerializeToNode(
                 answer, answer.GetType(), context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions);
@@ -72,10 +80,12 @@ internal static class DocumentedExamples
                 parameter.Name = JsonNamingPolicy.CamelCase.ConvertName(parameter.Name!);
                 parameter.Example ??= parameter.Name switch
                 {
-                    "from" => "now-8h",
-                    "to" => "now",
-                    "revision" => "resilient",
-                    "limit" => 100,
+                    "from" => From,
+                    "to" => To,
+                    "revision" => Revision,
+                    "limit" => operation.OperationId == "getEventsOfAddress" ? EventsOnPage : RequestRules.DefaultLimit,
+                    // In Development the store holds the events of the example already.
+                    "store" => false,
                     _ => null,
                 };
             }
@@ -120,8 +130,8 @@ internal static class DocumentedExamples
         },
     };
 
-    /// <summary>What the operation answers over the sample scenario; null for one that shows no example.</summary>
-    private static async Task<object?> AnswerOfAsync(string? operation, TimeProvider clock, CancellationToken cancellationToken)
+    /// <summary>What the operation answers over the sample scenario to the example of its request; null for one that shows no example.</summary>
+    private static async Task<object?> AnswerOfAsync(string? operation, IServiceProvider services, CancellationToken cancellationToken)
     {
         if (operation == "getLimits")
         {
@@ -145,25 +155,34 @@ internal static class DocumentedExamples
             return null;
         }
 
-        var correlation = new CorrelationService(new MemoryEventStore(new MemoryStoreOptions(), clock), clock, new AlertOptions());
-        var evaluation = await SampleScenario.EvaluateAsync(correlation, clock.GetUtcNow(), cancellationToken);
+        var (clock, runs) = (services.GetRequiredService<TimeProvider>(), services.GetRequiredService<RunOptions>());
+        var correlation = new CorrelationService(
+            new MemoryEventStore(new MemoryStoreOptions(), clock), clock, services.GetRequiredService<AlertOptions>());
+        var asked = new EvaluationRequest { Store = operation != "evaluateEvents", Revision = Revision, From = From, To = To };
+        var evaluation = await SampleScenario.EvaluateAsync(
+            correlation, clock.GetUtcNow(), asked.ToQuery(clock, runs), cancellationToken);
         if (operation == "evaluateEvents")
         {
             return evaluation;
         }
 
         var address = SourceAddress.Parse("89.160.20.156");
-        var query = new DetectionRequest { Revision = "resilient" }.ToQuery(clock, new RunOptions());
+        var query = new DetectionRequest { Revision = Revision, From = From, To = To, IncludeEvents = true }.ToQuery(clock, runs);
         if (operation == "getEventsOfAddress")
         {
             var page = await correlation.EventsOfAsync(
-                new EventQuery { Address = address, Window = TimeWindow.All, Revision = query.Revision, Limit = 2 }, cancellationToken);
+                new EventQuery { Address = address, Window = query.Window, Revision = query.Revision, Limit = EventsOnPage },
+                cancellationToken);
             return AddressEvents.Of(address, page!);
         }
 
-        var run = await correlation.RunAsync(query, cancellationToken);
-        var alerts = run.Alerts.Where(alert => alert.SourceIp == address.ToString()).ToList();
-        return operation == "runDetection" ? run : new AddressAlerts(address.ToString(), run.Window, run.Status, alerts.Count, alerts, []);
+        if (operation == "runDetection")
+        {
+            return await correlation.RunAsync(query, cancellationToken);
+        }
+
+        var run = await correlation.RunAsync(query with { SourceIps = [address] }, cancellationToken);
+        return new AddressAlerts(address.ToString(), run.Window, run.Status, run.Total, run.Alerts, run.Warnings);
     }
 
     /// <summary>An array of events, or one object: an event or an envelope. OpenAPI 2.0 can say one of the two only.</summary>
