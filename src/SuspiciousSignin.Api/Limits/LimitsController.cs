@@ -114,8 +114,8 @@ public sealed class LimitsController(ServiceLimits limits) : ControllerBase
 {
     /// <summary>The bounds of requests</summary>
     /// <remarks>
-    /// What the service takes at most, as it is configured: sizes in bytes, durations in ISO 8601. For any caller with a valid credential,
-    /// whatever its scopes. The answers to all calls say in <c>RateLimit</c> how many requests are left.
+    /// What the service takes at most, as it is configured: sizes in bytes, durations in ISO 8601. The answers to all calls say in
+    /// <c>RateLimit</c> how many requests are left.
     /// </remarks>
     /// <response code="200">The bounds.</response>
     [HttpGet(Name = "getLimits")]

@@ -132,7 +132,10 @@ internal static class ApiDocuments
             return Task.CompletedTask;
         });
         options.AddOperationTransformer((operation, context, cancellationToken) =>
-            DocumentedExamples.AddAsync(operation, context, version, cancellationToken));
+        {
+            DocumentedTexts.NameScope(operation, context.Description.ActionDescriptor);
+            return DocumentedExamples.AddAsync(operation, context, version, cancellationToken);
+        });
     }
 
     /// <summary>What cannot be null is in every answer, also what the code works out itself.</summary>

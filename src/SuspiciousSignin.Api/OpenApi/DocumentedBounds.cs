@@ -22,6 +22,8 @@ internal static class DocumentedBounds
     // Nothing of our own writing is longer: the longest is the ES|QL text of a revision.
     private const int LongestOwnText = 65_536;
 
+    private const string OnlyThisMachine = "the caller is another machine, or a page of another site.";
+
     private static readonly Dictionary<string, int> MaxLengths = new(StringComparer.Ordinal)
     {
         ["ip"] = 128,
@@ -143,7 +145,7 @@ internal static class DocumentedBounds
         answers.TryAdd(
             "403",
             Problem(
-                "The key lacks the scope; or no key is configured, and the caller is another machine or a page of another site.",
+                operation.OperationId == "getLimits" ? $"Without keys: {OnlyThisMachine}" : $"The key lacks the scope. Without keys: {OnlyThisMachine}",
                 document));
         answers.TryAdd("415", Problem("The body has a Content-Encoding that is not taken.", document));
         answers.TryAdd("408", Problem("The request was sent too slowly.", document));
