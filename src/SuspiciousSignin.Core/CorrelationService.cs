@@ -37,7 +37,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var warnings = result.Warnings.ToList();
         if (addresses?[false].Count() is > 0 and var excluded)
         {
-            warnings.Add(new Warning("excludedAddress", "Private and reserved addresses never have alerts; they were left out.", excluded));
+            warnings.Add(new Warning(WarningCodes.ExcludedAddress, "Private and reserved addresses never have alerts; they were left out.", excluded));
         }
 
         var (found, isPartial) = await ToAlertsAsync(store, correlation, result, query.IncludeEvents, warnings, cancellationToken);
@@ -86,7 +86,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         if (batch.IncompleteEnvelopes > 0)
         {
             warnings.Add(new Warning(
-                "incompleteEnvelope",
+                WarningCodes.IncompleteEnvelope,
                 "Search responses or Graph pages say that there is more than they hold: "
                 + "failed shards, clusters left out, a search that ended early, or a next page. Fetch the rest and send it too.",
                 batch.IncompleteEnvelopes));
@@ -175,7 +175,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         if (future > 0)
         {
             warnings.Add(new Warning(
-                "futureEvents",
+                WarningCodes.FutureEvents,
                 "Events are dated more than 5 minutes after now. Check the clock or the time zone of their source.",
                 future));
         }
@@ -232,7 +232,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         if (cut > 0)
         {
             warnings.Add(new Warning(
-                "evidenceCut",
+                WarningCodes.EvidenceCut,
                 $"One answer shows at most {alerts.MaxEventsPerAnswer} events (Alerts:MaxEventsPerAnswer), and "
                 + $"{EventPage.MaxBytes >> 20} MiB of evidence: these alerts show none. Ask for the events of their addresses.",
                 cut));

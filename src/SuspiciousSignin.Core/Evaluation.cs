@@ -45,8 +45,7 @@ public sealed record Evaluation
     public required int RejectedTotal { get; init; }
 
     /// <summary>
-    /// How many of the documents that could be read had which shape: <c>ecs</c>, <c>kibanaAlert</c>, or a raw shape; adds up to
-    /// <c>received</c> less those rejected when read.
+    /// How many of the documents that could be read had which shape; adds up to <c>received</c> less those rejected when read.
     /// </summary>
     public required IReadOnlyDictionary<string, int> Shapes { get; init; }
 

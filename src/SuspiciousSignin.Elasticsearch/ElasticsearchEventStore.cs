@@ -190,7 +190,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
         if (rows == EsqlQuery.MaxRows)
         {
             run.Incomplete(new Warning(
-                "tooManyAddresses",
+                WarningCodes.TooManyAddresses,
                 $"The cluster returns at most {EsqlQuery.MaxRows} addresses and there may be more. Ask for a shorter window.",
                 rows));
         }
@@ -291,7 +291,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
             if (rows == EsqlQuery.MaxRows)
             {
                 run.Incomplete(new Warning(
-                    "tooManyAccounts",
+                    WarningCodes.TooManyAccounts,
                     $"The cluster returns at most {EsqlQuery.MaxRows} accounts for these addresses; some are not shown.",
                     rows));
             }
@@ -342,7 +342,7 @@ internal sealed class ElasticsearchEventStore : IEventStore
         if (!isExact)
         {
             run.Warnings.Add(new Warning(
-                "gapNotExact",
+                WarningCodes.GapNotExact,
                 $"There are more than {MaxTimePages * EsqlQuery.MaxRows} moments to compare; "
                 + "the smallest gaps shown are the smallest of those.",
                 interleaved.Length));

@@ -93,7 +93,7 @@ internal static class RemoteClusters
 
     /// <summary>The answer rests on some of the data only.</summary>
     public static Warning Partial(string reason) => new(
-        "partialResults", $"Elasticsearch could look at some of the data only: {reason}", 1);
+        WarningCodes.PartialResults, $"Elasticsearch could look at some of the data only: {reason}", 1);
 
     /// <summary>
     /// Why some of them were not looked at, or not wholly; null where all were. One that may be skipped (<c>skip_unavailable</c>) is told

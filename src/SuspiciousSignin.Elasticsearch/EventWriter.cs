@@ -336,7 +336,7 @@ internal sealed class EventWriter(ElasticsearchClient client, ElasticsearchOptio
             _doubtful == 0
                 ? []
                 : [new Warning(
-                    "writeRepeated",
+                    WarningCodes.WriteRepeated,
                     "The answer of Elasticsearch was lost and the events were sent again. "
                     + "Some of the duplicates counted may be this batch's own.",
                     _doubtful)]);

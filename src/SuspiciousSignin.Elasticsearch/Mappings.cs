@@ -145,12 +145,12 @@ internal sealed class Mappings(
         var alerts = await LookForAnyAsync([.. ofAlerts[true]], isOfAlerts: true, cancellationToken);
         var (columns, mixed) = ColumnsOf(fields, revision);
         var unmapped = anyIndex && !columns.ContainsKey("source.ip")
-            ? new Warning("sourceIpUnmapped", "No index maps source.ip, so nothing can be correlated. Are the events in ECS?", 1)
+            ? new Warning(WarningCodes.SourceIpUnmapped, "No index maps source.ip, so nothing can be correlated. Are the events in ECS?", 1)
             : null;
         var isText = fields.GetValueOrDefault("source.ip")?.Keys.Any(type => type is "text" or "match_only_text") == true;
         var text = isText
             ? new Warning(
-                "sourceIpIsText",
+                WarningCodes.SourceIpIsText,
                 "Some indices map source.ip as text. Runs count their events, but a search of text finds no IPv6 address, so events shown "
                 + "for one may be missing. Map it as ip.",
                 1)
@@ -186,17 +186,17 @@ internal sealed class Mappings(
         var warning = (isOfAlerts, mayNotRead) switch
         {
             (_, true) => new Warning(
-                isOfAlerts ? "alertsNotReadable" : "eventsNotReadable",
+                isOfAlerts ? WarningCodes.AlertsNotReadable : WarningCodes.EventsNotReadable,
                 $"The credentials may not read {all}, so what is there was not looked at. "
                 + "Grant 'read' and 'view_index_metadata' on it.",
                 patterns.Length),
             (true, false) => new Warning(
-                "alertsIndexMissing",
+                WarningCodes.AlertsIndexMissing,
                 $"No index matches {all}: Kibana's detection engine has raised no alert here yet. "
                 + "Enable the rule External Alerts, or ask with 'promote'.",
                 patterns.Length),
             (false, false) => new Warning(
-                "eventsIndexMissing",
+                WarningCodes.EventsIndexMissing,
                 $"No index matches {all}: no events have been ingested, or the patterns are wrong (Store:Elasticsearch:Indices).",
                 patterns.Length),
         };
@@ -234,7 +234,7 @@ internal sealed class Mappings(
         }
 
         return (columns, mixed.Count == 0 ? null : new Warning(
-            "mixedMapping",
+            WarningCodes.MixedMapping,
             $"Indices disagree on the type of {string.Join("; ", mixed)}. "
             + "It is read as text, which is right but slower. Align the mappings.",
             mixed.Count));
@@ -303,7 +303,7 @@ internal sealed class Mappings(
         {
             // One remote cluster that is not connected, or says no, makes the cluster refuse them all, its own indices included.
             return (false, [], !patterns.Any(RemoteClusters.IsOfRemote) ? null : new Warning(
-                "mappingsIncomplete",
+                WarningCodes.MappingsIncomplete,
                 $"The cluster refused to tell the mappings of {string.Join(", ", patterns)} ({refused.Message}), "
                 + "so nothing there was looked at. Connect the remote clusters, or leave them out (Store:Elasticsearch:Indices).",
                 patterns.Count));
@@ -333,7 +333,7 @@ internal sealed class Mappings(
             ? ElasticsearchClient.ReasonOf(failure.TryGetProperty("error", out var error) ? error : failure)
             : ("unknown", "the cluster gave no reason");
         return new Warning(
-            "mappingsIncomplete",
+            WarningCodes.MappingsIncomplete,
             $"The mappings of {places} could not be read ({type}: {reason}), so what is there may not have been looked at. "
             + "Bring the shards or the remote cluster back and ask again, or leave those indices out (Store:Elasticsearch:Indices).",
             Math.Max(count, 1));

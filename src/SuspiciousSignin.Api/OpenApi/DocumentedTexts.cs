@@ -2,6 +2,8 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc.Abstractions;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Api.OpenApi;
 
@@ -18,4 +20,18 @@ internal static class DocumentedTexts
             : $"Needs the scope `{policy}`.";
         operation.Description = $"{operation.Description} {needs}";
     }
+
+    public static void Apply(OpenApiDocument document)
+    {
+        var schemas = document.Components!.Schemas!;
+        NameKnown(schemas[nameof(Warning)].Properties!["code"], ConstantsOf(typeof(WarningCodes)));
+        NameKnown(schemas[nameof(RejectedEvent)].Properties!["code"], ConstantsOf(typeof(RejectionCodes)));
+        NameKnown(schemas[nameof(Evaluation)].Properties!["shapes"], EventBatch.KnownShapes);
+    }
+
+    /// <summary>Names what callers may branch on. Not as an enumeration, which generated clients take to be all that there will be.</summary>
+    private static void NameKnown(IOpenApiSchema schema, IEnumerable<string> names) => schema.Description +=
+        $" Among them: {string.Join(", ", names.Select(name => $"`{name}`"))}; later versions may have more.";
+
+    private static IEnumerable<string> ConstantsOf(Type codes) => codes.GetFields().Select(field => (string)field.GetRawConstantValue()!);
 }

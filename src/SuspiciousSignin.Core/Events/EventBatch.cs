@@ -1,3 +1,5 @@
+using SuspiciousSignin.Formats;
+
 namespace SuspiciousSignin.Events;
 
 /// <summary>The stable codes of <see cref="RejectedEvent.Code"/>.</summary>
@@ -85,6 +87,10 @@ public sealed class EventBatch
 {
     /// <summary>How many rejected events are described one by one.</summary>
     public const int MaxRejectionsTold = 100;
+
+    /// <summary>What <see cref="Shapes"/> counts: documents of ECS, then raw shapes.</summary>
+    public static readonly IReadOnlyList<string> KnownShapes =
+        [RecordShapes.Ecs, RecordShapes.KibanaAlert, .. RecordShapes.All.Select(shape => shape.Name)];
 
     private readonly EventList _events;
     private readonly List<RejectedEvent> _rejected = [];

@@ -1,3 +1,4 @@
+using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using static SuspiciousSignin.Rules.EsqlPredicate;
 
@@ -67,7 +68,7 @@ public static class RuleCatalogue
     private static readonly List<NearMiss> AllNearMisses = [];
 
     private static readonly NearMiss RenamedExternalAlert = Miss(
-        "externalAlertRenamed",
+        WarningCodes.ExternalAlertRenamed,
         All(HasRuleId, Any(IsNull(RuleNameColumn), Not(HasRuleName)), CountsInResilient),
         "Alerts of the External Alerts rule carry another rule name (it takes the event's message as its name), "
         + "so this revision ignores them. Revision 'resilient' counts them.");
@@ -76,26 +77,26 @@ public static class RuleCatalogue
     private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertWithoutDataStream = WithoutDataset(DataStreamDataset);
 
     private static readonly NearMiss UnmappedDataStream = Miss(
-        "alertDataStreamUnmapped",
+        WarningCodes.AlertDataStreamUnmapped,
         All(HasRuleId, Not(IsNull(DataStreamDataset))),
         "These alerts are judged by their data_stream.dataset. Stock Kibana alert indices do not map that field, "
         + "and on such a cluster this revision reports nothing for them. Revision 'resilient' does.",
         onlyInMemory: true);
 
     private static readonly NearMiss PromotableAlert = Miss(
-        "promotableAlert",
+        WarningCodes.PromotableAlert,
         All(IsRawAlert, CountsInResilient),
         "Raw network alerts (event.kind: alert) that no Kibana rule has promoted do not count. "
         + "Ask with 'promote' to count them; those without the dataset field that a revision reads count in 'resilient' only.");
 
     private static readonly (NearMiss OfKibana, NearMiss OrRaw) MultiValuedSourceIp = OfKibanaOrRaw(
-        "multiValuedSourceIp",
+        WarningCodes.MultiValuedSourceIp,
         isAlert => All(SourceIpIsMultiValued(), Any(Is(AnyDataset, MailDataset, AzureDataset), isAlert)),
         "Events with several source.ip values never count: ES|QL compares single values only. "
         + "Split them at the source to have them judged.");
 
     private static readonly (NearMiss OfKibana, NearMiss OrRaw) AlertOnExcludedNetwork = OfKibanaOrRaw(
-        "alertOnExcludedNetwork",
+        WarningCodes.AlertOnExcludedNetwork,
         isAlert => All(isAlert, IsExcluded),
         "Network alerts whose source.ip is private or reserved never count. "
         + "In outbound detections the outside address is destination.ip, which the rule does not read.");
@@ -228,7 +229,7 @@ public static class RuleCatalogue
     private static NearMiss For(bool promote, (NearMiss OfKibana, NearMiss OrRaw) miss) => promote ? miss.OrRaw : miss.OfKibana;
 
     private static (NearMiss OfKibana, NearMiss OrRaw) WithoutDataset(EsqlColumn dataset) => OfKibanaOrRaw(
-        "externalAlertWithoutDataset",
+        WarningCodes.ExternalAlertWithoutDataset,
         isAlert => All(isAlert, IsNull(dataset), CountsInResilient),
         $"Network alerts without {dataset} never count in this revision. Revision 'resilient' counts them.");
 

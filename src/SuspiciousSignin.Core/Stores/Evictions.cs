@@ -34,7 +34,7 @@ internal readonly record struct Evictions(
         if (CapacityThrough > window.From)
         {
             warnings.Add(new Warning(
-                "evictedByCapacity",
+                WarningCodes.EvictedByCapacity,
                 $"The store holds at most {maxEvents} events and let older ones of any address go, "
                 + $"up to {EcsTime.ToText(CapacityThrough)}: this answer may lack some of them. "
                 + "Raise Store:Memory:MaxEvents or shorten the window.",
@@ -44,7 +44,7 @@ internal readonly record struct Evictions(
         if (RetentionThrough > window.From)
         {
             warnings.Add(new Warning(
-                "windowBeyondRetention",
+                WarningCodes.WindowBeyondRetention,
                 "The window reaches back beyond what the store keeps: "
                 + $"events up to {EcsTime.ToText(RetentionThrough)} of any address were let go, and this answer may lack some of them.",
                 Retention));

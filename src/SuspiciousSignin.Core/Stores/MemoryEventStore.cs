@@ -136,7 +136,7 @@ public sealed class MemoryEventStore : IEventStore
         if (CountOlder(events, outcome, long.MinValue, cutoff) is > 0 and var tooOld)
         {
             warnings.Add(new Warning(
-                "outsideRetention",
+                WarningCodes.OutsideRetention,
                 $"Events older than the retention of {XmlConvert.ToString(_options.Retention)} were not stored. "
                 + "A batch whose whole window is older is judged alone; to judge others with them, use POST /api/v1/events?store=false.",
                 tooOld));
@@ -150,7 +150,7 @@ public sealed class MemoryEventStore : IEventStore
         if (CountOlder(events, outcome, cutoff, fullBefore) is > 0 and var withoutRoom)
         {
             warnings.Add(new Warning(
-                "outsideCapacity",
+                WarningCodes.OutsideCapacity,
                 $"The store holds {_options.MaxEvents} events, the most it may, and these events are older than all of those: they were "
                 + "not stored. Raise Store:Memory:MaxEvents.",
                 withoutRoom));
@@ -274,7 +274,7 @@ public sealed class MemoryEventStore : IEventStore
 
     /// <summary>What to tell whoever sent events that are dated too far after now.</summary>
     internal static Warning TooFarAhead(int count) => new(
-        "tooFarAhead",
+        WarningCodes.TooFarAhead,
         "Events dated more than a day after now were not stored. Check the clock of their source; to judge them, use "
         + "POST /api/v1/events?store=false.",
         count);

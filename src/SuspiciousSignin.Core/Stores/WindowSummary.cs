@@ -67,9 +67,9 @@ public sealed class WindowSummary(CorrelationQuery query)
 
         foreach (var (leg, code, name) in new[]
         {
-            (_azureSignIn, "azureSignInWithoutData", "successful Entra ID sign-ins"),
-            (_mailAccess, "mailAccessWithoutData", "successful mail accesses"),
-            (_networkAlert, "networkAlertWithoutData", "network alerts"),
+            (_azureSignIn, WarningCodes.AzureSignInWithoutData, "successful Entra ID sign-ins"),
+            (_mailAccess, WarningCodes.MailAccessWithoutData, "successful mail accesses"),
+            (_networkAlert, WarningCodes.NetworkAlertWithoutData, "network alerts"),
         })
         {
             if (leg.Events == 0)

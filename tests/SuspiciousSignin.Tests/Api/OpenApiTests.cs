@@ -1,0 +1,115 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using SuspiciousSignin.Correlation;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Rules;
+
+namespace SuspiciousSignin.Tests.Api;
+
+public sealed class OpenApiTests
+{
+    public static TheoryData<string> Versions => ["v1", "v1-3.0", "v1-2.0"];
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Generated_clients_are_told_the_defaults_of_every_request(string version)
+    {
+        using var service = new TestService(settings: ("Runs:Promote", "true"));
+
+        var document = await DocumentAsync(service, version);
+
+        Assert.Equal("limit=100, promote=true, revision=2025-04-29, includeEvents=true", DefaultsOf("/api/v1/ips/{ip}/alerts", "get"));
+        Assert.Equal("limit=100, promote=true, revision=2025-04-29", DefaultsOf("/api/v1/ips/{ip}/events", "get"));
+        Assert.Equal("promote=true, revision=2025-04-29, store=true, includeEvents=false", DefaultsOf("/api/v1/events", "post"));
+        Assert.Equal("limit=100, promote=true, revision=2025-04-29, includeEvents=false", Defaults(Schema(document, "DetectionRequest")["properties"]!.AsObject()
+            .Select(member => (member.Key, member.Value!["default"]))));
+
+        string DefaultsOf(string path, string method) => Defaults(document["paths"]![path]![method]!["parameters"]!.AsArray()
+            .Select(parameter => ((string)parameter!["name"]!, parameter["default"] ?? parameter["schema"]?["default"])));
+
+        static string Defaults(IEnumerable<(string Name, JsonNode? Value)> all) => string.Join(", ", all
+            .Where(one => one.Value is not null)
+            .OrderBy(one => Array.IndexOf(["limit", "promote", "revision", "store", "includeEvents"], one.Name))
+            .Select(one => $"{one.Name}={one.Value}"));
+    }
+
+    [Fact]
+    public async Task The_answers_shown_are_those_to_the_requests_shown()
+    {
+        using var service = new TestService("Development");
+        var paths = (await DocumentAsync(service))["paths"]!;
+
+        foreach (var (path, shown) in new[]
+        {
+            ("/api/v1/ips/{ip}/alerts", await service.GetAsync(PathOf("/api/v1/ips/{ip}/alerts", "get"))),
+            ("/api/v1/ips/{ip}/events", await service.GetAsync(PathOf("/api/v1/ips/{ip}/events", "get"))),
+            ("/api/v1/events", await service.PostAsync(BodyOf("/api/v1/events"), PathOf("/api/v1/events", "post")["/api/v1/events".Length..])),
+            ("/api/v1/detections", await service.RunAsync(BodyOf("/api/v1/detections"))),
+        })
+        {
+            var operation = paths[path]!.AsObject().Single().Value!;
+            var example = operation["responses"]!["200"]!["content"]!["application/json"]!["example"]!;
+            Assert.Equal(Comparable(example), Comparable(shown.Json!));
+        }
+
+        Assert.Contains("\"duplicates\": 0,", paths["/api/v1/events"]!.ToJsonString(new() { WriteIndented = true }), StringComparison.Ordinal);
+
+        string BodyOf(string path) => paths[path]!["post"]!["requestBody"]!["content"]!["application/json"]!["example"]!.ToJsonString();
+
+        string PathOf(string path, string method) => path.Replace("{ip}", "89.160.20.156", StringComparison.Ordinal) + "?" + string.Join('&', paths[path]![method]!["parameters"]!.AsArray()
+            .Where(parameter => (string?)parameter!["in"] == "query" && parameter["example"] is not null)
+            .Select(parameter => $"{parameter!["name"]}={parameter["example"]}"));
+    }
+
+    [Fact]
+    public async Task Each_operation_names_the_scope_that_it_needs()
+    {
+        using var service = new TestService();
+
+        var operations = (await DocumentAsync(service))["paths"]!.AsObject()
+            .SelectMany(path => path.Value!.AsObject().Select(operation => operation.Value!))
+            .ToDictionary(operation => (string)operation["operationId"]!);
+
+        Assert.All(
+            [
+                ("runDetection", "Needs the scope `detections:run`."),
+                ("evaluateEvents", "Needs the scope `events:write`; `includeEvents` needs `alerts:read` too, unless `store=false`."),
+                ("getAlertsOfAddress", "Needs the scope `alerts:read`."),
+                ("getEventsOfAddress", "Needs the scope `alerts:read`."),
+                ("getRule", "Needs the scope `rule:read`."),
+                ("getLimits", "Needs no scope: any valid credential will do."),
+            ],
+            expected => Assert.EndsWith(expected.Item2, (string?)operations[expected.Item1]["description"], StringComparison.Ordinal));
+        Assert.DoesNotContain("scope", (string?)operations["getLimits"]["responses"]!["403"]!["description"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Every_code_to_branch_on_is_named(string version)
+    {
+        using var service = new TestService();
+
+        var document = await DocumentAsync(service, version);
+
+        Assert.All(ConstantsOf(typeof(WarningCodes)).Concat(["promotableAlert", "hiddenByVolume", "mappingsIncomplete"]), code => Assert.Contains($"`{code}`", DescriptionOf("Warning", "code"), StringComparison.Ordinal));
+        Assert.All(ConstantsOf(typeof(RejectionCodes)).Concat(["malformedJson", "unknownShape"]), code => Assert.Contains($"`{code}`", DescriptionOf("RejectedEvent", "code"), StringComparison.Ordinal));
+        Assert.All(
+            ["ecs", "kibanaAlert", "logAnalyticsSignIn", "entraSignIn", "graphSignIn", "officeActivity", "o365Audit", "suricata", "zeekNotice", "azureLog"],
+            shape => Assert.Contains($"`{shape}`", DescriptionOf("Evaluation", "shapes"), StringComparison.Ordinal));
+
+        string? DescriptionOf(string schema, string member) => (string?)Schema(document, schema)["properties"]![member]!["description"];
+
+        static IEnumerable<string> ConstantsOf(Type codes) => codes.GetFields().Select(field => (string)field.GetRawConstantValue()!);
+    }
+
+    [Fact]
+    public void Every_near_miss_of_the_rule_has_a_known_code() =>
+        Assert.All(RuleCatalogue.NearMisses, miss => Assert.Contains(miss.Code, typeof(WarningCodes).GetFields().Select(field => (string)field.GetRawConstantValue()!)));
+
+    private static JsonNode Schema(JsonNode document, string name) => (document["components"]?["schemas"] ?? document["definitions"])![name]!;
+
+    // Those differ from run to run.
+    private static string Comparable(JsonNode answer) => Regex.Replace(answer.ToJsonString(), """"(took|runId|nextCursor)":"[^"]*"""", "");
+
+    private static async Task<JsonNode> DocumentAsync(TestService service, string version = "v1") => (await service.GetAsync($"/openapi/{version}.json")).Json!;
+}
