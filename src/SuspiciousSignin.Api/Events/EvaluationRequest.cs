@@ -18,8 +18,7 @@ public sealed record EvaluationRequest : IWindowRequest
     public string? Revision { get; init; }
 
     /// <summary>
-    /// Whether raw network alerts (<c>event.kind: alert</c>) count as External Alerts. Default: what <c>Runs:Promote</c> says, which is
-    /// false.
+    /// Whether network alerts that no Kibana rule promoted count too. Default: what the service is set to (<c>Runs:Promote</c>).
     /// </summary>
     public bool? Promote { get; init; }
 

@@ -16,7 +16,9 @@ public sealed record AddressAlertsRequest : IWindowRequest
     /// <summary>The revision: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
+    /// <summary>
+    /// Whether network alerts that no Kibana rule promoted count too. Default: what the service is set to (<c>Runs:Promote</c>).
+    /// </summary>
     public bool? Promote { get; init; }
 
     /// <summary>The most alerts to return, 1 to 1,000. Default 100. A window yields at most one.</summary>
@@ -41,7 +43,9 @@ public sealed record AddressEventsRequest : IWindowRequest
     /// <summary>The revision whose verdicts are shown: <c>2025-04-29</c> (default), <c>2026-05-22</c> or <c>resilient</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>Whether raw network alerts count as External Alerts. Default: what <c>Runs:Promote</c> says, which is false.</summary>
+    /// <summary>
+    /// Whether network alerts that no Kibana rule promoted count too. Default: what the service is set to (<c>Runs:Promote</c>).
+    /// </summary>
     public bool? Promote { get; init; }
 
     /// <summary>The most events to return, 1 to 10,000. Default 100.</summary>
