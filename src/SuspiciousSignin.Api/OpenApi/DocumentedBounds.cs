@@ -160,15 +160,18 @@ internal static class DocumentedBounds
             }
 
             response.Headers ??= new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal);
-            if (status[0] is '2' or '4')
+            response.Headers["RateLimit-Policy"] = Header(
+                "How many requests the caller has in how many seconds (draft-ietf-httpapi-ratelimit-headers). "
+                + "Absent where no rate limit holds for the call.",
+                JsonSchemaType.String);
+            response.Headers["RateLimit"] = Header(
+                "What is left to the caller (draft-ietf-httpapi-ratelimit-headers). "
+                + "Absent where no rate limit holds for the call.",
+                JsonSchemaType.String);
+            if (status == "401")
             {
-                response.Headers["RateLimit-Policy"] = Header(
-                    "How many requests the caller has in how many seconds (draft-ietf-httpapi-ratelimit-headers). "
-                    + "Absent where no rate limit holds for the call.",
-                    JsonSchemaType.String);
-                response.Headers["RateLimit"] = Header(
-                    "What is left to the caller (draft-ietf-httpapi-ratelimit-headers). "
-                    + "Absent where no rate limit holds for the call.",
+                response.Headers["WWW-Authenticate"] = Header(
+                    "How to show who calls: `ApiKey`, and `Bearer` where tokens of a provider are taken (RFC 9110).",
                     JsonSchemaType.String);
             }
 
