@@ -123,7 +123,7 @@ internal static class ApiDocuments
                 document,
                 context.ApplicationServices.GetRequiredService<EventReaderOptions>(),
                 context.ApplicationServices.GetRequiredService<RunOptions>());
-            DocumentedTexts.Apply(document);
+            DocumentedTexts.Apply(document, version);
             DocumentedExamples.AddProblems(document, context.ApplicationServices);
             return Task.CompletedTask;
         });

@@ -21,12 +21,34 @@ internal static class DocumentedTexts
         operation.Description = $"{operation.Description} {needs}";
     }
 
-    public static void Apply(OpenApiDocument document)
+    public static void Apply(OpenApiDocument document, OpenApiSpecVersion version)
     {
         var schemas = document.Components!.Schemas!;
         NameKnown(schemas[nameof(Warning)].Properties!["code"], ConstantsOf(typeof(WarningCodes)));
         NameKnown(schemas[nameof(RejectedEvent)].Properties!["code"], ConstantsOf(typeof(RejectionCodes)));
         NameKnown(schemas[nameof(Evaluation)].Properties!["shapes"], EventBatch.KnownShapes);
+        if (version == OpenApiSpecVersion.OpenApi3_0)
+        {
+            KeepBesideReferences(schemas.Values, document);
+        }
+    }
+
+    /// <summary>
+    /// OpenAPI 3.0 takes nothing beside a reference. 2.0 does not either, but there generators lose the type of a member that is an
+    /// <c>allOf</c>.
+    /// </summary>
+    private static void KeepBesideReferences(IEnumerable<IOpenApiSchema> schemas, OpenApiDocument document)
+    {
+        foreach (var members in schemas.Select(schema => schema.Properties).OfType<IDictionary<string, IOpenApiSchema>>())
+        {
+            foreach (var (name, member) in members.ToArray())
+            {
+                if (member is OpenApiSchemaReference { Reference: { Id: { } id, Description: { } description } })
+                {
+                    members[name] = new OpenApiSchema { AllOf = [new OpenApiSchemaReference(id, document)], Description = description };
+                }
+            }
+        }
     }
 
     /// <summary>Names what callers may branch on. Not as an enumeration, which generated clients take to be all that there will be.</summary>

@@ -103,6 +103,26 @@ public sealed class OpenApiTests
     }
 
     [Fact]
+    public async Task Members_that_refer_to_a_schema_are_described_in_3_0_as_in_3_1()
+    {
+        using var service = new TestService();
+        var (current, older) = (await DocumentAsync(service), await DocumentAsync(service, "v1-3.0"));
+
+        var members = current["components"]!["schemas"]!.AsObject()
+            .SelectMany(schema => schema.Value!["properties"]?.AsObject() ?? [], (schema, member) => (Schema: schema.Key, Name: member.Key, Value: member.Value!))
+            .Where(member => member.Value["$ref"] is not null)
+            .ToList();
+
+        Assert.Contains(members, member => member is ("AddressAlerts", "window", _));
+        Assert.All(members, member =>
+        {
+            var same = Schema(older, member.Schema)["properties"]![member.Name]!;
+            Assert.Equal((string?)member.Value["description"], (string?)same["description"]);
+            Assert.Equal((string?)member.Value["$ref"], (string?)same["allOf"]!.AsArray().Single()!["$ref"]);
+        });
+    }
+
+    [Fact]
     public void Every_near_miss_of_the_rule_has_a_known_code() =>
         Assert.All(RuleCatalogue.NearMisses, miss => Assert.Contains(miss.Code, typeof(WarningCodes).GetFields().Select(field => (string)field.GetRawConstantValue()!)));
 

@@ -292,7 +292,7 @@ public sealed class ServiceApiTests
 
         void Compare(JsonNode value, JsonNode schema, string at)
         {
-            if ((string?)schema["$ref"] is { } reference)
+            if ((string?)(schema["$ref"] ?? schema["allOf"]?[0]!["$ref"]) is { } reference)
             {
                 schema = reference[2..].Split('/').Aggregate(document, (node, name) => node[name]!);
             }
