@@ -61,7 +61,11 @@ internal static partial class Problems
     /// <param name="controller">Who answers.</param>
     /// <param name="invalid">The faults.</param>
     /// <param name="inBody">Whether names become JSON pointers into the body.</param>
-    public static ObjectResult Invalid(this ControllerBase controller, ValidationResult invalid, bool inBody = false)
+    public static ObjectResult Invalid(this ControllerBase controller, ValidationResult invalid, bool inBody = false) =>
+        Invalid(controller.HttpContext, invalid, inBody);
+
+    /// <inheritdoc cref="Invalid(ControllerBase, ValidationResult, bool)"/>
+    public static ObjectResult Invalid(HttpContext context, ValidationResult invalid, bool inBody)
     {
         var errors = invalid.Errors
             .GroupBy(fault => NameOf(fault.PropertyName, inBody), StringComparer.Ordinal)
@@ -71,8 +75,8 @@ internal static partial class Problems
                 StringComparer.Ordinal);
         var isMalformed = invalid.Errors.Exists(fault => fault.ErrorCode == RequestRules.Malformed);
         return isMalformed
-            ? controller.Refuse(StatusCodes.Status400BadRequest, Detail("The request cannot be read", errors), errors)
-            : controller.Refuse(StatusCodes.Status422UnprocessableEntity, Detail("The request cannot be accepted", errors), errors);
+            ? Result(context, StatusCodes.Status400BadRequest, Detail("The request cannot be read", errors), errors)
+            : Result(context, StatusCodes.Status422UnprocessableEntity, Detail("The request cannot be accepted", errors), errors);
     }
 
     private static string NameOf(string property, bool inBody)
@@ -203,7 +207,8 @@ internal static partial class Problems
         });
     }
 
-    private static ObjectResult Result(HttpContext context, int status, string detail, IDictionary<string, string[]>? errors)
+    /// <summary>A problem, with what is at fault by JSON pointer or parameter name; null where no input is.</summary>
+    public static ObjectResult Result(HttpContext context, int status, string detail, IDictionary<string, string[]>? errors = null)
     {
         var factory = context.RequestServices.GetRequiredService<ProblemDetailsFactory>();
         var problem = factory.CreateProblemDetails(context, status, detail: detail);

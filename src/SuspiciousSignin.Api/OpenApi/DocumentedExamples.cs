@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http.Json;
-using Microsoft.AspNetCore.Mvc.Infrastructure;
+using FluentValidation;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
@@ -17,6 +17,7 @@ using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
+using HttpJson = Microsoft.AspNetCore.Http.Json.JsonOptions;
 
 namespace SuspiciousSignin.Api.OpenApi;
 
@@ -60,7 +61,7 @@ internal static class DocumentedExamples
         if (await AnswerOfAsync(operation.OperationId, context.ApplicationServices, cancellationToken) is { } answer)
         {
             operation.Responses!["200"].Content!["application/json"].Example = JsonSerializer.SerializeToNode(
-                answer, answer.GetType(), context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions);
+                answer, answer.GetType(), context.ApplicationServices.GetRequiredService<IOptions<HttpJson>>().Value.SerializerOptions);
         }
     }
 
@@ -95,18 +96,46 @@ internal static class DocumentedExamples
     /// <summary>Shows each problem as the service writes it.</summary>
     public static void AddProblems(OpenApiDocument document, IServiceProvider services)
     {
-        var factory = services.GetRequiredService<ProblemDetailsFactory>();
-        var json = services.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
+        var json = services.GetRequiredService<IOptions<HttpJson>>().Value.SerializerOptions;
         var http = new DefaultHttpContext { RequestServices = services, TraceIdentifier = "0HN7S1V0Q2F3K:00000001" };
-        foreach (var (status, response) in (document.Paths ?? [])
+        foreach (var (operation, status, response) in (document.Paths ?? [])
             .SelectMany(path => path.Value.Operations ?? [])
-            .SelectMany(operation => operation.Value.Responses ?? []))
+            .SelectMany(operation => operation.Value.Responses ?? [], (operation, answer) => (operation.Value, answer.Key, answer.Value)))
         {
             if (response.Content?.TryGetValue(Problems.ContentType, out var problem) == true)
             {
-                problem.Example = JsonSerializer.SerializeToNode(
-                    factory.CreateProblemDetails(http, int.Parse(status), detail: response.Description), json);
+                var result = RefusalOf(operation.OperationId, status, http)
+                    ?? Problems.Result(http, int.Parse(status), response.Description ?? "");
+                problem.Example = JsonSerializer.SerializeToNode((ProblemDetails)result.Value!, json);
             }
+        }
+    }
+
+    /// <summary>What a faulty request is answered; null for what is no fault of a member or parameter.</summary>
+    private static ObjectResult? RefusalOf(string? operation, string status, HttpContext http)
+    {
+        const string NoTime = "yesterday";
+        return (operation, status) switch
+        {
+            ("runDetection", "400") => Refusal(new DetectionRequest { From = NoTime }, inBody: true),
+            ("runDetection", "422") => Refusal(new DetectionRequest { Limit = 0 }, inBody: true),
+            ("evaluateEvents", "400") => Refusal(new EvaluationRequest { From = NoTime }),
+            ("evaluateEvents", "422") => Refusal(new EvaluationRequest { Revision = "latest" }),
+            ("getAlertsOfAddress", "400") => Refusal(new AddressAlertsRequest { From = NoTime }),
+            ("getAlertsOfAddress", "422") => Refusal(new AddressAlertsRequest { Limit = 0 }),
+            ("getEventsOfAddress", "400") => Refusal(new AddressEventsRequest { From = NoTime }),
+            ("getEventsOfAddress", "422") => Refusal(new AddressEventsRequest { Limit = 0 }),
+            (_, "400") => OfUnknownParameter(),
+            _ => null,
+        };
+
+        ObjectResult Refusal<T>(T request, bool inBody = false) => Problems.Invalid(
+            http, http.RequestServices.GetRequiredService<IValidator<T>>().Validate(request), inBody);
+
+        ObjectResult OfUnknownParameter()
+        {
+            var errors = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["limit"] = [KnownQueryParametersFilter.TakesNone] };
+            return Problems.Result(http, StatusCodes.Status400BadRequest, Problems.Detail("The request cannot be read", errors), errors);
         }
     }
 

@@ -14,6 +14,9 @@ namespace SuspiciousSignin.Api.Requests;
 /// </summary>
 internal sealed class KnownQueryParametersFilter : IActionFilter
 {
+    /// <summary>What whoever sends a parameter to a path without any is told.</summary>
+    public const string TakesNone = "There is no such parameter; this path takes none.";
+
     private readonly ConcurrentDictionary<ActionDescriptor, HashSet<string>> _known = [];
 
     public void OnActionExecuting(ActionExecutingContext context)
@@ -32,7 +35,7 @@ internal sealed class KnownQueryParametersFilter : IActionFilter
             if (!known.Contains(name))
             {
                 errors[Shown(name)] = [known.Count == 0
-                    ? "There is no such parameter; this path takes none."
+                    ? TakesNone
                     : $"There is no such parameter. The parameters are: {string.Join(", ", known.Order(StringComparer.Ordinal))}."];
             }
             else if (values.Count > 1)

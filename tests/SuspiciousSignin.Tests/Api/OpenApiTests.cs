@@ -62,6 +62,33 @@ public sealed class OpenApiTests
     }
 
     [Fact]
+    public async Task The_refusals_shown_are_those_of_faulty_requests()
+    {
+        using var service = new TestService();
+        var paths = (await DocumentAsync(service))["paths"]!;
+
+        Same("/api/v1/detections", "post", await service.RunAsync("""{"from":"yesterday"}"""), 400, "/from");
+        Same("/api/v1/detections", "post", await service.RunAsync("""{"limit":0}"""), 422, "/limit");
+        Same("/api/v1/events", "post", await service.PostAsync("[]", "?from=yesterday"), 400, "from");
+        Same("/api/v1/events", "post", await service.PostAsync("[]", "?revision=latest"), 422, "revision");
+        Same("/api/v1/ips/{ip}/alerts", "get", await service.GetAsync("/api/v1/ips/8.8.8.8/alerts?from=yesterday"), 400, "from");
+        Same("/api/v1/ips/{ip}/alerts", "get", await service.GetAsync("/api/v1/ips/8.8.8.8/alerts?limit=0"), 422, "limit");
+        Same("/api/v1/ips/{ip}/events", "get", await service.GetAsync("/api/v1/ips/8.8.8.8/events?from=yesterday"), 400, "from");
+        Same("/api/v1/ips/{ip}/events", "get", await service.GetAsync("/api/v1/ips/8.8.8.8/events?limit=0"), 422, "limit");
+        Same("/api/v1/rule", "get", await service.GetAsync("/api/v1/rule?limit=1"), 400, "limit");
+        Same("/api/v1/limits", "get", await service.GetAsync("/api/v1/limits?limit=1"), 400, "limit");
+
+        void Same(string path, string method, Answer answer, int status, string at)
+        {
+            Assert.Equal([at], answer.Problem(status));
+            var example = paths[path]![method]!["responses"]![$"{status}"]!["content"]!["application/problem+json"]!["example"]!;
+            Assert.Equal(WithoutTraceId(answer.Json!), WithoutTraceId(example));
+        }
+
+        static string WithoutTraceId(JsonNode problem) => Regex.Replace(problem.ToJsonString(), @"""traceId"":""[^""]*""", "");
+    }
+
+    [Fact]
     public async Task Each_operation_names_the_scope_that_it_needs()
     {
         using var service = new TestService();
