@@ -17,7 +17,7 @@ internal static class ApiDocuments
     /// <summary>Swagger, which the generator of Cortex XSOAR and the connectors of Logic Apps ask for.</summary>
     private const string Oldest = "v1-2.0";
 
-    private const string OfBearer = "the same key, or one of the OpenID Connect provider that is configured.";
+    private const string OfBearer = "a key from `keys new`, or a token of the OpenID Connect provider that is configured.";
 
     public static IServiceCollection AddApiDocuments(this IServiceCollection services) => services
         .AddOpenApi(Current, options => Describe(options, OpenApiSpecVersion.OpenApi3_1))
@@ -101,7 +101,7 @@ internal static class ApiDocuments
                     Type = SecuritySchemeType.ApiKey,
                     In = ParameterLocation.Header,
                     Name = "X-API-Key",
-                    Description = "Where keys are configured.",
+                    Description = "A key from `keys new`; also taken as `Authorization: ApiKey KEY` or `Bearer KEY`.",
                 },
                 // OpenAPI 2.0 knows no scheme of bearer tokens.
                 ["bearer"] = version == OpenApiSpecVersion.OpenApi2_0
@@ -110,9 +110,9 @@ internal static class ApiDocuments
                         Type = SecuritySchemeType.ApiKey,
                         In = ParameterLocation.Header,
                         Name = "Authorization",
-                        Description = $"'Bearer ' and a token: {OfBearer}",
+                        Description = $"`Bearer` and {OfBearer}",
                     }
-                    : new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = $"A token: {OfBearer}" },
+                    : new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = $"Either {OfBearer}" },
             };
             document.Security =
             [

@@ -141,7 +141,7 @@ internal static class DocumentedBounds
     {
         var answers = operation.Responses ??= [];
         answers.TryAdd("400", Problem("A parameter cannot be read, or there is none of that name.", document));
-        answers.TryAdd("401", Problem("No key, or an unknown one.", document));
+        answers.TryAdd("401", Problem("No key or token; or an unknown or expired key, or a token that is refused.", document));
         answers.TryAdd(
             "403",
             Problem(
