@@ -24,7 +24,7 @@ public sealed record AddressAlertsRequest : IWindowRequest
     /// <summary>The most alerts to return, 1 to 1,000. Default 100. A window yields at most one.</summary>
     public int? Limit { get; init; }
 
-    /// <summary>Reserved: all alerts of an address are on one page.</summary>
+    /// <summary>Reserved; any value is 400.</summary>
     public string? Cursor { get; init; }
 
     /// <summary>Whether alerts carry their events. Default true.</summary>

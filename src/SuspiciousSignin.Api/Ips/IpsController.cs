@@ -21,7 +21,7 @@ namespace SuspiciousSignin.Api.Ips;
 /// <param name="Total">How many alerts there are: 0 or 1, since a window yields at most one per address.</param>
 /// <param name="Alerts">The alerts.</param>
 /// <param name="Warnings">What the answer does not show by itself.</param>
-/// <param name="NextCursor">Where the next page starts; absent on the last.</param>
+/// <param name="NextCursor">Reserved; never there today.</param>
 public sealed record AddressAlerts(
     string SourceIp,
     WindowBounds Window,
