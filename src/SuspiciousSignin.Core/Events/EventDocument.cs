@@ -199,10 +199,9 @@ public sealed record EventDevice
     /// <summary>How it is joined, such as <c>Azure AD joined</c>.</summary>
     public string? TrustType { get; init; }
 
-    internal static EventDevice? From(Texts text) => text.HasAny(
-        EcsField.DeviceId, EcsField.DeviceName, EcsField.DeviceOs, EcsField.DeviceBrowser,
-        EcsField.DeviceCompliant, EcsField.DeviceManaged, EcsField.DeviceTrustType)
-        ? new EventDevice
+    internal static EventDevice? From(Texts text)
+    {
+        var device = new EventDevice
         {
             Id = text[EcsField.DeviceId],
             Name = text[EcsField.DeviceName],
@@ -211,8 +210,9 @@ public sealed record EventDevice
             IsCompliant = text.Flag(EcsField.DeviceCompliant),
             IsManaged = text.Flag(EcsField.DeviceManaged),
             TrustType = text[EcsField.DeviceTrustType],
-        }
-        : null;
+        };
+        return device == new EventDevice() ? null : device;
+    }
 }
 
 /// <summary>
@@ -252,13 +252,15 @@ public sealed record EventAutonomousSystem
     /// <summary>The organisation it belongs to.</summary>
     public string? OrganizationName { get; init; }
 
-    internal static EventAutonomousSystem? From(Texts text) => text.HasAny(EcsField.SourceAsNumber, EcsField.SourceAsOrganization)
-        ? new EventAutonomousSystem
+    internal static EventAutonomousSystem? From(Texts text)
+    {
+        var system = new EventAutonomousSystem
         {
             Number = text.Number(EcsField.SourceAsNumber),
             OrganizationName = text[EcsField.SourceAsOrganization],
-        }
-        : null;
+        };
+        return system == new EventAutonomousSystem() ? null : system;
+    }
 }
 
 /// <summary>Facts of an Entra ID sign-in: <c>azure.signinlogs.properties.*</c>.</summary>
@@ -303,11 +305,9 @@ public sealed record EventSignIn
     /// <summary>Why the risk has this state.</summary>
     public string? RiskDetail { get; init; }
 
-    internal static EventSignIn? From(Texts text) => text.HasAny(
-        EcsField.SignInCategory, EcsField.AppName, EcsField.AppId, EcsField.ResourceName, EcsField.ClientApp, EcsField.IsInteractive,
-        EcsField.AuthenticationRequirement, EcsField.ConditionalAccessStatus, EcsField.ConditionalAccessPolicy,
-        EcsField.RiskLevelDuringSignIn, EcsField.RiskLevelAggregated, EcsField.RiskState, EcsField.RiskDetail)
-        ? new EventSignIn
+    internal static EventSignIn? From(Texts text)
+    {
+        var signIn = new EventSignIn
         {
             Category = text[EcsField.SignInCategory],
             AppName = text[EcsField.AppName],
@@ -322,8 +322,11 @@ public sealed record EventSignIn
             RiskLevelAggregated = text[EcsField.RiskLevelAggregated],
             RiskState = text[EcsField.RiskState],
             RiskDetail = text[EcsField.RiskDetail],
-        }
-        : null;
+        };
+        // A policy without a name says nothing.
+        var hasPolicy = text[EcsField.ConditionalAccessPolicy] is not null;
+        return !hasPolicy && signIn with { ConditionalAccessPolicies = null } == new EventSignIn() ? null : signIn;
+    }
 }
 
 /// <summary>Facts of a Microsoft 365 audit record: <c>o365.audit.*</c>.</summary>
@@ -356,10 +359,9 @@ public sealed record EventMail
     /// <summary>What was acted on.</summary>
     public string? ObjectId { get; init; }
 
-    internal static EventMail? From(Texts text) => text.HasAny(
-        EcsField.MailboxOwner, EcsField.LogonType, EcsField.MailAccessType, EcsField.OperationPropertyValue, EcsField.OperationCount,
-        EcsField.ClientInfo, EcsField.ClientAppId, EcsField.AuditAppId, EcsField.ExternalAccess, EcsField.ObjectId)
-        ? new EventMail
+    internal static EventMail? From(Texts text)
+    {
+        var mail = new EventMail
         {
             Workload = text[EcsField.Provider],
             MailboxOwner = text[EcsField.MailboxOwner],
@@ -372,8 +374,10 @@ public sealed record EventMail
             AppId = text.Any(EcsField.ClientAppId, EcsField.AuditAppId),
             ExternalAccess = text.Flag(EcsField.ExternalAccess),
             ObjectId = text[EcsField.ObjectId],
-        }
-        : null;
+        };
+        // Any event may name a provider; alone it is no fact of a mail access.
+        return mail with { Workload = null } == new EventMail() ? null : mail;
+    }
 }
 
 /// <summary>Facts of a network alert: ECS <c>rule.*</c>, <c>observer.*</c>, <c>destination.*</c>, and Kibana's severity.</summary>

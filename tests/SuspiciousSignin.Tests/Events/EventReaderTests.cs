@@ -364,6 +364,26 @@ public sealed class EventReaderTests
     }
 
     [Theory]
+    [InlineData("source.as.number", "\"AS15169\"", "15169")]
+    [InlineData("azure.signinlogs.properties.device_detail.is_compliant", "\"unknown\"", "false")]
+    [InlineData("azure.signinlogs.properties.device_detail.is_managed", "\"\"", "true")]
+    [InlineData("azure.signinlogs.properties.is_interactive", "\"unknown\"", "true")]
+    [InlineData("azure.signinlogs.properties.applied_conditional_access_policies.display_name", "\"\"", "\"Require MFA\"")]
+    [InlineData("o365.audit.ExternalAccess", "\"unknown\"", "true")]
+    [InlineData("o365.audit.OperationCount", "\"many\"", "3")]
+    public async Task What_cannot_be_read_leaves_no_empty_object(string field, string unreadable, string readable)
+    {
+        Assert.Empty(FactsOf(await ShownAsync(unreadable)));
+        Assert.Single(FactsOf(await ShownAsync(readable)));
+
+        async Task<EventDocument> ShownAsync(string value) => EventDocument.From(
+            (await OneAsync($$"""{"@timestamp":1,"event.provider":"Exchange","{{field}}":{{value}}}""")).Events[0], Engine.Revision());
+
+        static IEnumerable<object> FactsOf(EventDocument shown) =>
+            new object?[] { shown.User, shown.Device, shown.Geo, shown.As, shown.SignIn, shown.Mail, shown.Network }.OfType<object>();
+    }
+
+    [Theory]
     [InlineData("logs-azure.signinlogs-default", "azure.signinlogs")]
     [InlineData("logs-o365.audit-tenant-1", "o365.audit")]
     [InlineData(".ds-logs-azure.signinlogs-default-2026.01.01-000001", "azure.signinlogs")]
