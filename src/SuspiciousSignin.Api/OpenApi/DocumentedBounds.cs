@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Detections;
@@ -232,8 +231,6 @@ internal static class DocumentedBounds
             return;
         }
 
-        // Taken from the comments in the code, which are XML.
-        schema.Description = WebUtility.HtmlDecode(schema.Description);
         schema.Type ??= schema.Enum is { Count: > 0 } ? JsonSchemaType.String : null;
         if (Is(schema, JsonSchemaType.String) && schema.Enum is not { Count: > 0 })
         {

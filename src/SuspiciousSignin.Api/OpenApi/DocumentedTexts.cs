@@ -1,3 +1,5 @@
+using System.Net;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc.Abstractions;
 using Microsoft.OpenApi;
@@ -8,7 +10,7 @@ using SuspiciousSignin.Events;
 namespace SuspiciousSignin.Api.OpenApi;
 
 /// <summary>What the OpenAPI documents say in words beyond the comments in the code.</summary>
-internal static class DocumentedTexts
+internal static partial class DocumentedTexts
 {
     /// <summary>Says which right an operation needs.</summary>
     public static void NameScope(OpenApiOperation operation, ActionDescriptor action)
@@ -27,11 +29,55 @@ internal static class DocumentedTexts
         NameKnown(schemas[nameof(Warning)].Properties!["code"], ConstantsOf(typeof(WarningCodes)));
         NameKnown(schemas[nameof(RejectedEvent)].Properties!["code"], ConstantsOf(typeof(RejectionCodes)));
         NameKnown(schemas[nameof(Evaluation)].Properties!["shapes"], EventBatch.KnownShapes);
+        foreach (var schema in schemas.Values)
+        {
+            Tidy(schema);
+        }
+
+        foreach (var operation in document.Paths.SelectMany(path => path.Value.Operations ?? []).Select(operation => operation.Value))
+        {
+            operation.Description = Plain(operation.Description);
+            foreach (var parameter in operation.Parameters ?? [])
+            {
+                parameter.Description = Plain(parameter.Description);
+            }
+
+            foreach (var answer in (operation.Responses ?? []).Values)
+            {
+                answer.Description = Plain(answer.Description);
+            }
+        }
+
         if (version == OpenApiSpecVersion.OpenApi3_0)
         {
             KeepBesideReferences(schemas.Values, document);
         }
     }
+
+    private static void Tidy(IOpenApiSchema? any)
+    {
+        if (any is OpenApiSchemaReference { Reference: { } reference })
+        {
+            // The schema that it refers to has a description of its own.
+            reference.Description = Plain(reference.Description);
+        }
+        else if (any is OpenApiSchema schema)
+        {
+            schema.Description = Plain(schema.Description);
+            Tidy(schema.Items);
+            Tidy(schema.AdditionalProperties);
+            foreach (var member in schema.Properties?.Values ?? [])
+            {
+                Tidy(member);
+            }
+        }
+    }
+
+    /// <summary>Without what is left of the comments in the code: their line breaks, and what XML has for some characters.</summary>
+    private static string? Plain(string? comment) => WebUtility.HtmlDecode(comment is null ? null : LineBreak().Replace(comment, " "));
+
+    [GeneratedRegex(@"\s*\n\s*", RegexOptions.NonBacktracking)]
+    private static partial Regex LineBreak();
 
     /// <summary>
     /// OpenAPI 3.0 takes nothing beside a reference. 2.0 does not either, but there generators lose the type of a member that is an

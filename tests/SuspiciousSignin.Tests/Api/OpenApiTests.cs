@@ -149,6 +149,26 @@ public sealed class OpenApiTests
         });
     }
 
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task No_description_breaks_its_lines_where_the_source_does(string version)
+    {
+        using var service = new TestService();
+
+        var descriptions = Descriptions(await DocumentAsync(service, version)).ToList();
+
+        Assert.Contains("Whether the events are kept for later runs. Default true; with false the batch alone is judged, as is one whose whole window the store does not keep.", descriptions);
+        Assert.All(descriptions, description => Assert.DoesNotMatch(@"\n|&(\w+|#\d+);", description));
+
+        static IEnumerable<string> Descriptions(JsonNode? node) => node switch
+        {
+            JsonObject members => members.Where(member => member.Key != "example").SelectMany(member =>
+                member is { Key: "description", Value: JsonValue text } ? [(string)text!] : Descriptions(member.Value)),
+            JsonArray items => items.SelectMany(Descriptions),
+            _ => [],
+        };
+    }
+
     [Fact]
     public void Every_near_miss_of_the_rule_has_a_known_code() =>
         Assert.All(RuleCatalogue.NearMisses, miss => Assert.Contains(miss.Code, typeof(WarningCodes).GetFields().Select(field => (string)field.GetRawConstantValue()!)));
