@@ -338,7 +338,7 @@ public sealed record EventMail
     /// <summary>Whose mailbox; another than the user means delegate or admin access.</summary>
     public string? MailboxOwner { get; init; }
 
-    /// <summary>0 owner, 1 admin, 2 delegated, 3 transport, 4 system, 5 best access, 6 delegated admin.</summary>
+    /// <summary>As text: 0 owner, 1 admin, 2 delegated, 3 transport, 4 system, 5 best access, 6 delegated admin.</summary>
     public string? LogonType { get; init; }
 
     /// <summary><c>Bind</c> (messages) or <c>Sync</c> (folders).</summary>
@@ -395,13 +395,13 @@ public sealed record EventNetwork
     /// <summary><c>rule.description</c>.</summary>
     public string? RuleDescription { get; init; }
 
-    /// <summary>The sensor's own severity: <c>event.severity</c>. Its scale is the sensor's.</summary>
+    /// <summary>The sensor's own severity: <c>event.severity</c>, as text. Its scale is the sensor's.</summary>
     public string? Severity { get; init; }
 
     /// <summary>Kibana's severity: low, medium, high or critical.</summary>
     public string? AlertSeverity { get; init; }
 
-    /// <summary>Kibana's risk score, 0 to 100.</summary>
+    /// <summary>Kibana's risk score, 0 to 100, as text.</summary>
     public string? AlertRiskScore { get; init; }
 
     /// <summary><c>allowed</c> or <c>denied</c>, where <c>event.type</c> says so.</summary>
@@ -413,10 +413,10 @@ public sealed record EventNetwork
     /// <summary><c>destination.ip</c>.</summary>
     public string? DestinationIp { get; init; }
 
-    /// <summary><c>destination.port</c>.</summary>
+    /// <summary><c>destination.port</c>, as text.</summary>
     public string? DestinationPort { get; init; }
 
-    /// <summary><c>source.port</c>.</summary>
+    /// <summary><c>source.port</c>, as text.</summary>
     public string? SourcePort { get; init; }
 
     /// <summary><c>network.transport</c>.</summary>
