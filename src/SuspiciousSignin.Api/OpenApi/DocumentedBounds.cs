@@ -18,6 +18,9 @@ namespace SuspiciousSignin.Api.OpenApi;
 /// </summary>
 internal static class DocumentedBounds
 {
+    // What JSON readers take exactly (RFC 8259, section 6): many know no other numbers than doubles.
+    private const long MaxWhole = (1L << 53) - 1;
+
     // Nothing of our own writing is longer: the longest is the ES|QL text of a revision.
     private const int LongestOwnText = 65_536;
 
@@ -250,7 +253,7 @@ internal static class DocumentedBounds
             {
                 (true, _) => (1L, maxLimit),
                 // By how much a recording was moved, and what events say themselves; everything else is counted.
-                (_, "int64") => (name is "milliseconds" or "operationCount" or "number" ? long.MinValue : 0, long.MaxValue),
+                (_, "int64") => (name is "milliseconds" or "operationCount" or "number" ? -MaxWhole : 0, MaxWhole),
                 _ => (0, int.MaxValue),
             };
             schema.Minimum ??= least.ToString(CultureInfo.InvariantCulture);

@@ -169,6 +169,18 @@ public sealed class OpenApiTests
         };
     }
 
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task No_bound_is_beyond_what_a_double_holds(string version)
+    {
+        using var service = new TestService();
+
+        var bounds = Regex.Matches((await service.GetAsync($"/openapi/{version}.json")).Text, @"""(?:maximum|minimum)"": (-?[0-9]+)").Select(bound => decimal.Parse(bound.Groups[1].Value)).ToList();
+
+        Assert.Contains(9007199254740991m, bounds);
+        Assert.All(bounds, bound => Assert.InRange(bound, -9007199254740991m, 9007199254740991m));
+    }
+
     [Fact]
     public void Every_near_miss_of_the_rule_has_a_known_code() =>
         Assert.All(RuleCatalogue.NearMisses, miss => Assert.Contains(miss.Code, typeof(WarningCodes).GetFields().Select(field => (string)field.GetRawConstantValue()!)));
