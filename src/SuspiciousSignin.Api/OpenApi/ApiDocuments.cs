@@ -93,6 +93,15 @@ internal static class ApiDocuments
                     + "from an address that network sensors had already flagged?",
                 License = new OpenApiLicense { Name = "Apache-2.0", Url = new Uri("https://www.apache.org/licenses/LICENSE-2.0") },
             };
+            // In the order in which Swagger UI shows them.
+            document.Tags = new HashSet<OpenApiTag>
+            {
+                new() { Name = "Detections", Description = "Runs of the rule over a window." },
+                new() { Name = "Events", Description = "Batches of events, judged and kept." },
+                new() { Name = "Addresses", Description = "What is known about one address." },
+                new() { Name = "Rule", Description = "The rule, its revisions and its queries." },
+                new() { Name = "Limits", Description = "The bounds of requests." },
+            };
             document.Components ??= new OpenApiComponents();
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal)
             {

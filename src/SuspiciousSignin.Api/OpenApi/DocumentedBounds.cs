@@ -58,7 +58,8 @@ internal static class DocumentedBounds
         {
             if (name == "ProblemDetails" && schema is OpenApiSchema { Properties: { } members } own)
             {
-                AddExtensions(members);
+                own.Description = "An error (RFC 9457).";
+                DescribeProblem(members);
                 own.Required = new HashSet<string>(["type", "title", "status", "detail", "traceId", "message"], StringComparer.Ordinal);
             }
 
@@ -207,8 +208,13 @@ internal static class DocumentedBounds
         return new OpenApiHeader { Description = description, Schema = schema };
     }
 
-    private static void AddExtensions(IDictionary<string, IOpenApiSchema> members)
+    private static void DescribeProblem(IDictionary<string, IOpenApiSchema> members)
     {
+        members["type"].Description = "The kind of problem, as the URL of what defines it.";
+        members["title"].Description = "The kind of problem in words.";
+        members["status"].Description = "The status of the answer.";
+        members["detail"].Description = "What is wrong, and what to do.";
+        members["instance"].Description = "Reserved; never there today.";
         members["traceId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "What the log calls the request." };
         members["message"] = new OpenApiSchema
         {
@@ -243,6 +249,7 @@ internal static class DocumentedBounds
             }
             else
             {
+                schema.MinLength ??= name == "Idempotency-Key" ? 1 : null;
                 schema.MaxLength ??= isRequest ? MaxLengths.GetValueOrDefault(name, 128) : longest;
             }
         }

@@ -181,6 +181,49 @@ public sealed class OpenApiTests
         Assert.All(bounds, bound => Assert.InRange(bound, -9007199254740991m, 9007199254740991m));
     }
 
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Tags_and_members_of_problems_are_described(string version)
+    {
+        using var service = new TestService();
+
+        var document = await DocumentAsync(service, version);
+
+        Assert.Equal(["Detections", "Events", "Addresses", "Rule", "Limits"], document["tags"]!.AsArray().Select(tag => (string?)tag!["name"]));
+        Assert.All(document["tags"]!.AsArray(), tag => Assert.False(string.IsNullOrEmpty((string?)tag!["description"])));
+        Assert.Equal(8, Schema(document, "ProblemDetails")["properties"]!.AsObject().Count(member => !string.IsNullOrEmpty((string?)member.Value!["description"])));
+    }
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task An_idempotency_key_is_as_long_as_it_may_be(string version)
+    {
+        using var service = new TestService();
+
+        var key = (await DocumentAsync(service, version))["paths"]!["/api/v1/events"]!["post"]!["parameters"]!.AsArray().Single(parameter => (string?)parameter!["name"] == "Idempotency-Key")!;
+
+        key = key["schema"] ?? key;
+        Assert.Equal((1, 255), ((int)key["minLength"]!, (int)key["maxLength"]!));
+    }
+
+    [Fact]
+    public async Task Every_answer_declares_the_headers_that_come_with_it()
+    {
+        using var service = new TestService();
+
+        var answers = (await DocumentAsync(service))["paths"]!.AsObject()
+            .SelectMany(path => path.Value!.AsObject().SelectMany(operation => operation.Value!["responses"]!.AsObject()));
+
+        Assert.All(answers, answer =>
+        {
+            var headers = answer.Value!["headers"]!.AsObject().Select(header => header.Key).ToList();
+            Assert.Contains("RateLimit", headers);
+            Assert.Contains("RateLimit-Policy", headers);
+            Assert.Equal(answer.Key == "401", headers.Contains("WWW-Authenticate"));
+            Assert.Equal(answer.Key is "409" or "429" or "503", headers.Contains("Retry-After"));
+        });
+    }
+
     [Fact]
     public void Every_near_miss_of_the_rule_has_a_known_code() =>
         Assert.All(RuleCatalogue.NearMisses, miss => Assert.Contains(miss.Code, typeof(WarningCodes).GetFields().Select(field => (string)field.GetRawConstantValue()!)));
