@@ -37,7 +37,10 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var warnings = result.Warnings.ToList();
         if (addresses?[false].Count() is > 0 and var excluded)
         {
-            warnings.Add(new Warning(WarningCodes.ExcludedAddress, "Private and reserved addresses never have alerts; they were left out.", excluded));
+            warnings.Add(new Warning(
+                WarningCodes.ExcludedAddress,
+                "Private and reserved addresses never have alerts; they were left out.",
+                excluded));
         }
 
         var (found, isPartial) = await ToAlertsAsync(store, correlation, result, query.IncludeEvents, warnings, cancellationToken);

@@ -74,7 +74,7 @@ public sealed record EventLimits(int MaxPerBatch, int MaxBytes, int MaxDepth, in
 /// <param name="MaxQueued">How many more of each wait of one caller; one more is 429 (<c>Runs:MaxQueued</c>).</param>
 /// <param name="MaxWindow">The longest window; a longer one is 422 (<c>Runs:MaxWindow</c>).</param>
 /// <param name="MaxAddresses">The most <c>sourceIps</c>; more are 422 (<c>Runs:MaxAddresses</c>).</param>
-/// <param name="MaxAlerts">The greatest <c>limit</c>.</param>
+/// <param name="MaxAlerts">The greatest <c>limit</c> of <c>POST /detections</c>.</param>
 /// <param name="MaxEventsPerAlert">The most events that an alert shows (<c>Alerts:MaxEvents</c>).</param>
 /// <param name="MaxEventsPerAnswer">The most events that all alerts of an answer show (<c>Alerts:MaxEventsPerAnswer</c>).</param>
 /// <param name="MaxBodyBytes">The longest body that asks for a run.</param>

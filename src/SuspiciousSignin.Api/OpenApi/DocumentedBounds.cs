@@ -24,7 +24,7 @@ internal static class DocumentedBounds
     // Nothing of our own writing is longer: the longest is the ES|QL text of a revision.
     private const int LongestOwnText = 65_536;
 
-    private const string OnlyThisMachine = "the caller is another machine, or a page of another site.";
+    private const string NotThisMachine = "Without keys: the caller is another machine, or a page of another site.";
 
     private static readonly Dictionary<string, int> MaxLengths = new(StringComparer.Ordinal)
     {
@@ -122,7 +122,7 @@ internal static class DocumentedBounds
         }
     }
 
-    /// <summary>What holds where a request does not say: generated clients send something of their own else, such as a limit of 0.</summary>
+    /// <summary>What holds where a request does not say: generated clients else send their own, such as a limit of 0.</summary>
     private static void SetDefault(IOpenApiSchema any, string name, string? operation, RunOptions runs)
     {
         if (any is OpenApiSchema schema)
@@ -148,7 +148,7 @@ internal static class DocumentedBounds
         answers.TryAdd(
             "403",
             Problem(
-                operation.OperationId == "getLimits" ? $"Without keys: {OnlyThisMachine}" : $"The key lacks the scope. Without keys: {OnlyThisMachine}",
+                operation.OperationId == "getLimits" ? NotThisMachine : $"The key lacks the scope. {NotThisMachine}",
                 document));
         answers.TryAdd("415", Problem("The body has a Content-Encoding that is not taken.", document));
         answers.TryAdd("408", Problem("The request was sent too slowly.", document));

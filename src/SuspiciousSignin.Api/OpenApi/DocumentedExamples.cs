@@ -159,7 +159,7 @@ internal static class DocumentedExamples
         },
     };
 
-    /// <summary>What the operation answers over the sample scenario to the example of its request; null for one that shows no example.</summary>
+    /// <summary>What is answered over the sample scenario to the example of the request; null for what shows no example.</summary>
     private static async Task<object?> AnswerOfAsync(string? operation, IServiceProvider services, CancellationToken cancellationToken)
     {
         if (operation == "getLimits")

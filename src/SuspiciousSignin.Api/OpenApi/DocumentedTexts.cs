@@ -97,7 +97,7 @@ internal static partial class DocumentedTexts
         }
     }
 
-    /// <summary>Names what callers may branch on. Not as an enumeration, which generated clients take to be all that there will be.</summary>
+    /// <summary>Names what callers may branch on. No enumeration, which generated clients take to be all that there will be.</summary>
     private static void NameKnown(IOpenApiSchema schema, IEnumerable<string> names) => schema.Description +=
         $" Among them: {string.Join(", ", names.Select(name => $"`{name}`"))}; later versions may have more.";
 

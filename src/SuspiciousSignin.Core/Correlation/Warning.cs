@@ -24,7 +24,7 @@ public sealed record Warning(string Code, string Message, long Count)
         events);
 }
 
-/// <summary>The stable codes of <see cref="Warning.Code"/>; docs and README say what to do about each.</summary>
+/// <summary>The stable codes of <see cref="Warning.Code"/>; README and docs/elasticsearch.md say what to do about each.</summary>
 public static class WarningCodes
 {
     /// <summary>Alerts of the External Alerts rule carry another name, and the revision goes by the name.</summary>

@@ -39,7 +39,7 @@ public sealed class OpenApiTests
         using var service = new TestService("Development");
         var paths = (await DocumentAsync(service))["paths"]!;
 
-        foreach (var (path, shown) in new[]
+        foreach (var (path, answer) in new[]
         {
             ("/api/v1/ips/{ip}/alerts", await service.GetAsync(PathOf("/api/v1/ips/{ip}/alerts", "get"))),
             ("/api/v1/ips/{ip}/events", await service.GetAsync(PathOf("/api/v1/ips/{ip}/events", "get"))),
@@ -47,12 +47,20 @@ public sealed class OpenApiTests
             ("/api/v1/detections", await service.RunAsync(BodyOf("/api/v1/detections"))),
         })
         {
-            var operation = paths[path]!.AsObject().Single().Value!;
-            var example = operation["responses"]!["200"]!["content"]!["application/json"]!["example"]!;
-            Assert.Equal(Comparable(example), Comparable(shown.Json!));
+            Assert.Equal(WithoutCursor(Shown(path)), WithoutCursor(answer.Json!));
         }
 
-        Assert.Contains("\"duplicates\": 0,", paths["/api/v1/events"]!.ToJsonString(new() { WriteIndented = true }), StringComparison.Ordinal);
+        Assert.Equal((9, 0), ((int)Shown("/api/v1/events")["accepted"]!, (int)Shown("/api/v1/events")["duplicates"]!));
+        Assert.All(["/api/v1/ips/{ip}/alerts", "/api/v1/detections"], path =>
+        {
+            Assert.Equal("resilient", (string?)Shown(path)["alerts"]![0]!["revision"]);
+            Assert.Equal((int)Shown(path)["alerts"]![0]!["eventsTotal"]!, Shown(path)["alerts"]![0]!["events"]!.AsArray().Count);
+        });
+
+        JsonNode Shown(string path) => paths[path]!.AsObject().Single().Value!["responses"]!["200"]!["content"]!["application/json"]!["example"]!;
+
+        // It is another in every store.
+        static string WithoutCursor(JsonNode answer) => Regex.Replace(answer.ToJsonString(), @"""nextCursor"":""[^""]*""", "");
 
         string BodyOf(string path) => paths[path]!["post"]!["requestBody"]!["content"]!["application/json"]!["example"]!.ToJsonString();
 
@@ -229,9 +237,6 @@ public sealed class OpenApiTests
         Assert.All(RuleCatalogue.NearMisses, miss => Assert.Contains(miss.Code, typeof(WarningCodes).GetFields().Select(field => (string)field.GetRawConstantValue()!)));
 
     private static JsonNode Schema(JsonNode document, string name) => (document["components"]?["schemas"] ?? document["definitions"])![name]!;
-
-    // Those differ from run to run.
-    private static string Comparable(JsonNode answer) => Regex.Replace(answer.ToJsonString(), """"(took|runId|nextCursor)":"[^"]*"""", "");
 
     private static async Task<JsonNode> DocumentAsync(TestService service, string version = "v1") => (await service.GetAsync($"/openapi/{version}.json")).Json!;
 }
