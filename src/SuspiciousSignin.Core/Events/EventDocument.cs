@@ -178,6 +178,8 @@ public sealed record EventUser
 /// <summary>The device: Entra ID <c>deviceDetail</c>. Neither compliant nor managed, and no id, means unregistered or unknown.</summary>
 public sealed record EventDevice
 {
+    private static readonly EventDevice Nothing = new();
+
     /// <summary>The device's object id.</summary>
     public string? Id { get; init; }
 
@@ -211,7 +213,7 @@ public sealed record EventDevice
             IsManaged = text.Flag(EcsField.DeviceManaged),
             TrustType = text[EcsField.DeviceTrustType],
         };
-        return device == new EventDevice() ? null : device;
+        return device == Nothing ? null : device;
     }
 }
 
@@ -246,6 +248,8 @@ public sealed record EventGeo
 /// <summary>The autonomous system that announces the address: <c>source.as.*</c>.</summary>
 public sealed record EventAutonomousSystem
 {
+    private static readonly EventAutonomousSystem Nothing = new();
+
     /// <summary>Its number.</summary>
     public long? Number { get; init; }
 
@@ -259,13 +263,15 @@ public sealed record EventAutonomousSystem
             Number = text.Number(EcsField.SourceAsNumber),
             OrganizationName = text[EcsField.SourceAsOrganization],
         };
-        return system == new EventAutonomousSystem() ? null : system;
+        return system == Nothing ? null : system;
     }
 }
 
 /// <summary>Facts of an Entra ID sign-in: <c>azure.signinlogs.properties.*</c>.</summary>
 public sealed record EventSignIn
 {
+    private static readonly EventSignIn Nothing = new();
+
     /// <summary>The kind of sign-in log, such as <c>NonInteractiveUserSignInLogs</c>.</summary>
     public string? Category { get; init; }
 
@@ -325,13 +331,15 @@ public sealed record EventSignIn
         };
         // A policy without a name says nothing.
         var hasPolicy = text[EcsField.ConditionalAccessPolicy] is not null;
-        return !hasPolicy && signIn with { ConditionalAccessPolicies = null } == new EventSignIn() ? null : signIn;
+        return !hasPolicy && signIn with { ConditionalAccessPolicies = null } == Nothing ? null : signIn;
     }
 }
 
 /// <summary>Facts of a Microsoft 365 audit record: <c>o365.audit.*</c>.</summary>
 public sealed record EventMail
 {
+    private static readonly EventMail Nothing = new();
+
     /// <summary>The workload, such as <c>Exchange</c>: <c>event.provider</c>.</summary>
     public string? Workload { get; init; }
 
@@ -376,13 +384,15 @@ public sealed record EventMail
             ObjectId = text[EcsField.ObjectId],
         };
         // Any event may name a provider; alone it is no fact of a mail access.
-        return mail with { Workload = null } == new EventMail() ? null : mail;
+        return mail with { Workload = null } == Nothing ? null : mail;
     }
 }
 
 /// <summary>Facts of a network alert: ECS <c>rule.*</c>, <c>observer.*</c>, <c>destination.*</c>, and Kibana's severity.</summary>
 public sealed record EventNetwork
 {
+    private static readonly EventNetwork Nothing = new();
+
     /// <summary>The sensor's rule or signature: <c>rule.name</c>.</summary>
     public string? RuleName { get; init; }
 
@@ -441,6 +451,6 @@ public sealed record EventNetwork
             SourcePort = text[EcsField.SourcePort],
             Transport = text[EcsField.Transport],
         };
-        return network == new EventNetwork() ? null : network;
+        return network == Nothing ? null : network;
     }
 }
