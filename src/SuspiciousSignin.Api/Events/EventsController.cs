@@ -96,7 +96,10 @@ public sealed class EventsController(
         }
 
         return idempotencyKey is not { Length: > 0 and <= IdempotencyLimits.KeyLength }
-            ? this.Refuse(StatusCodes.Status422UnprocessableEntity, "Idempotency-Key is 1 to 255 characters.", at: "Idempotency-Key")
+            ? this.Refuse(
+                StatusCodes.Status422UnprocessableEntity,
+                $"Idempotency-Key is 1 to {IdempotencyLimits.KeyLength} characters.",
+                at: "Idempotency-Key")
             : await EvaluateOnceAsync(Access.CallerOf(User) ?? "", idempotencyKey, format, request, cancellationToken);
     }
 

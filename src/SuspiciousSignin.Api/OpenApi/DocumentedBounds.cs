@@ -9,6 +9,7 @@ using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Rules;
+using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.OpenApi;
 
@@ -32,8 +33,8 @@ internal static class DocumentedBounds
         ["from"] = TimeExpression.MaxLength,
         ["to"] = TimeExpression.MaxLength,
         ["ingestedAfter"] = TimeExpression.MaxLength,
-        ["timeShift"] = 64,
-        ["cursor"] = 4096,
+        ["timeShift"] = TimeShift.MaxLength,
+        ["cursor"] = EventCursor.MaxLength,
         ["Idempotency-Key"] = IdempotencyLimits.KeyLength,
     };
 

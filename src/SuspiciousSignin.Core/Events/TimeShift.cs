@@ -25,6 +25,9 @@ public readonly partial record struct TimeShift
     public const string Expected =
         "Expected 'now', a duration such as 2h, -30m or 1d12h (units w, d, h, m, s, ms), or an ISO 8601 duration such as PT2H or -P1DT30M.";
 
+    /// <summary>The longest text of a shift.</summary>
+    public const int MaxLength = 64;
+
     /// <summary>The longest shift: a hundred years.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(36_600);
 
@@ -49,7 +52,7 @@ public readonly partial record struct TimeShift
     public static bool TryParse(string? text, out TimeShift shift)
     {
         shift = default;
-        if (text is null || text.Length > 64)
+        if (text is null || text.Length > MaxLength)
         {
             return false;
         }

@@ -15,9 +15,11 @@ namespace SuspiciousSignin.Stores;
 /// </summary>
 public static class EventCursor
 {
+    /// <summary>The longest cursor.</summary>
+    public const int MaxLength = 4096;
+
     private const int CheckLength = sizeof(uint);
     private const int HeadLength = CheckLength + (2 * sizeof(long));
-    private const int MaxLength = 4096;
 
     /// <summary>Writes the cursor of a place.</summary>
     /// <param name="query">What the page answers.</param>
