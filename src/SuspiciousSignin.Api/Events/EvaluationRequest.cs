@@ -30,9 +30,9 @@ public sealed record EvaluationRequest : IWindowRequest
 
     /// <summary>
     /// Replay a recording: moves all events by the same time, <c>@timestamp</c> and <c>event.ingested</c> alike. <c>now</c> moves the
-    /// newest event to the present; a duration (<c>2h</c>, <c>-30m</c>, <c>PT2H</c>) moves by that much, not beyond the present. An event
-    /// moved by another time is another event, so a recording can be replayed again; an <c>Idempotency-Key</c> makes one replay safe to
-    /// send again. Default: events keep their times.
+    /// newest event to the present; a duration (<c>2h</c>, <c>-30m</c>, <c>PT2H</c>) moves by that much, not more than 5 minutes beyond
+    /// the present. An event moved by another time is another event, so a recording can be replayed again; an <c>Idempotency-Key</c> makes
+    /// one replay safe to send again. Default: events keep their times.
     /// </summary>
     public string? TimeShift { get; init; }
 
