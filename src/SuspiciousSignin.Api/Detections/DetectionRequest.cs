@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using FluentValidation;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
@@ -29,6 +30,7 @@ public sealed record DetectionRequest : IWindowRequest
     public IReadOnlyList<string>? SourceIps { get; init; }
 
     /// <summary>The most alerts to return, one per address; 1 to 10,000. Default 100.</summary>
+    [JsonConverter(typeof(WholeNumberConverter))]
     public int? Limit { get; init; }
 
     /// <summary>Whether alerts carry their events. Default false.</summary>

@@ -241,7 +241,10 @@ internal static class DocumentedBounds
             return;
         }
 
-        schema.Type ??= schema.Enum is { Count: > 0 } ? JsonSchemaType.String : null;
+        // What a converter of ours reads has no type.
+        schema.Type ??= schema.Enum is { Count: > 0 } ? JsonSchemaType.String
+            : schema.Format == "int32" ? JsonSchemaType.Integer
+            : null;
         if (Is(schema, JsonSchemaType.String) && schema.Enum is not { Count: > 0 })
         {
             if (isRequest && name == "revision")

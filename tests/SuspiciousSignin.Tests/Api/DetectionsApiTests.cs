@@ -320,6 +320,22 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
+    [InlineData("1.0", 200)]
+    [InlineData("1e0", 200)]
+    [InlineData("null", 200)]
+    [InlineData("0", 422)]
+    [InlineData("3000000000", 422)]
+    [InlineData("-1e400", 422)]
+    [InlineData("1.5", 400)]
+    [InlineData("\"1\"", 400)]
+    public async Task A_limit_is_any_whole_number_of_json_and_out_of_range_where_it_is_too_great(string limit, int status)
+    {
+        using var service = new TestService();
+
+        Assert.Equal(status, (int)(await service.RunAsync($"{{\"limit\":{limit}}}")).Status);
+    }
+
+    [Theory]
     [InlineData(0, "less than a second")]
     [InlineData(0.5 / 60, "less than a second")]
     [InlineData(1.9 / 60, "1 second")]
