@@ -452,6 +452,20 @@ public sealed class DetectionsApiTests
     }
 
     [Theory]
+    [InlineData("0001-01-01T08:00:00.001Z", "0001-01-01T00:00:00.001Z")]
+    [InlineData("0001-01-01T08:00:00Z", "0001-01-01T00:00:00Z")]
+    [InlineData("0001-01-01T07:59:59.999Z", "0001-01-01T00:00:00Z")]
+    [InlineData("0001-01-01T00:00:00.001Z", "0001-01-01T00:00:00Z")]
+    public async Task The_look_back_of_a_window_begins_with_the_calendar_at_the_earliest(string to, string from)
+    {
+        using var service = new TestService();
+
+        var answer = await service.RunAsync($$"""{"to":"{{to}}"}""");
+
+        Assert.Equal((from, to), ((string?)answer.Json!["window"]!["from"], (string?)answer.Json["window"]!["to"]));
+    }
+
+    [Theory]
     [InlineData("y")]
     [InlineData("M")]
     [InlineData("d")]

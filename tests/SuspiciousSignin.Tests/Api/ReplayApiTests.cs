@@ -56,6 +56,18 @@ public sealed class ReplayApiTests
     }
 
     [Theory]
+    [InlineData(64, 200)]
+    [InlineData(65, 400)]
+    public async Task A_shift_has_at_most_64_characters(int length, int status)
+    {
+        using var service = new TestService();
+
+        var answer = await service.PostAsync(Ecs.Batch(Recording), $"?store=false&timeShift={"2h".PadLeft(length, '0')}");
+
+        Assert.Equal(status, (int)answer.Status);
+    }
+
+    [Theory]
     [InlineData("later", 400)]
     [InlineData("now-1h", 400)]
     [InlineData("2", 400)]
