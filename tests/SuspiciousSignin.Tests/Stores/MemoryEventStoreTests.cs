@@ -101,6 +101,32 @@ public sealed class MemoryEventStoreTests : EventStoreContract
     }
 
     [Fact]
+    public async Task An_event_as_old_as_the_oldest_that_a_full_store_holds_is_not_told_as_left_out()
+    {
+        var store = NewStore(maxEvents: 2);
+        await AppendAsync(store, SignIn(Now - 3), SignIn(Now - 2), SignIn(Now - 1));
+
+        var result = await AppendAsync(store, SignIn(Now - 4), SignIn(Now - 1));
+
+        Assert.Equal(("outsideCapacity", 1), (Assert.Single(result.Warnings).Code, result.Warnings[0].Count));
+        Assert.Equal(2, (await PageAsync(store)).Total);
+    }
+
+    [Fact]
+    public async Task The_events_of_a_finding_are_without_the_very_next_that_came_after_it()
+    {
+        var store = NewStore();
+        await AppendAsync(store, SignIn(Now), NetworkAlert(Now - Hour));
+        var finding = Assert.Single((await CorrelateAsync(store)).Findings);
+        await AppendAsync(store, SignIn(Now - 1));
+
+        var page = await store.ReadEventsAsync(
+            new EventQuery { Address = SourceAddress.Parse(Ip), Window = LastEightHours, Revision = Engine.Revision(), AsOf = finding.AsOf, Limit = 10 }, Cancellation);
+
+        Assert.Equal([Now - Hour, Now], page!.Events.Select(At));
+    }
+
+    [Fact]
     public async Task Events_older_than_all_that_a_full_store_holds_are_told_as_not_stored()
     {
         var store = NewStore(maxEvents: 2);
