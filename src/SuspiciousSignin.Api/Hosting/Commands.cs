@@ -79,8 +79,9 @@ internal static class Commands
         environment("AllowedHosts")?.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) switch
         {
             null or [] => null,
-            var hosts when hosts.Contains("*") || hosts.Contains("127.0.0.1") => null,
-            [var host, ..] => host.Replace("*.", "healthcheck.", StringComparison.Ordinal),
+            var hosts when hosts.Contains("*") || hosts.Contains(new Uri(OwnUrl(environment)).Host) => null,
+            var hosts => hosts.FirstOrDefault(host => host is "localhost" or "127.0.0.1" or "[::1]")
+                ?? hosts[0].Replace("*.", "healthcheck.", StringComparison.Ordinal),
         };
 
     private static async Task<int> CheckHealthAsync(string? url, TextWriter output)

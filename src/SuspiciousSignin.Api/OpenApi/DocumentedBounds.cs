@@ -25,7 +25,7 @@ internal static class DocumentedBounds
     // Nothing of our own writing is longer: the longest is the ES|QL text of a revision.
     private const int LongestOwnText = 65_536;
 
-    private const string NotThisMachine = "Without keys: the caller is another machine, or a page of another site.";
+    private const string NotThisMachine = "Without keys: a page of another site, or, in Development, another machine.";
 
     private static readonly Dictionary<string, int> MaxLengths = new(StringComparer.Ordinal)
     {
@@ -234,7 +234,8 @@ internal static class DocumentedBounds
         };
     }
 
-    private static void Bound(IOpenApiSchema? any, string name, int longest, bool isRequest, int maxLimit = 10_000)
+    private static void Bound(
+        IOpenApiSchema? any, string name, int longest, bool isRequest, int maxLimit = DetectionRequestValidator.MaxLimit)
     {
         if (any is not OpenApiSchema schema)
         {

@@ -33,6 +33,11 @@ public sealed class EventBatchReader
 
     private const int PieceBytes = 64 * 1024;
 
+    // What may follow in a text: anything, what a backslash escapes, or so many hexadecimal digits.
+    private const int NoEscape = 0;
+    private const int HexDigits = 4;
+    private const int AnyEscape = -1;
+
     /// <summary>What may end the text of a string, or must not be in it.</summary>
     private static readonly SearchValues<byte> EndsOfText =
         SearchValues.Create([(byte)'"', (byte)'\\', .. Enumerable.Range(0, ' ').Select(character => (byte)character)]);
@@ -53,7 +58,8 @@ public sealed class EventBatchReader
     private bool _inOverlongLine;
     private int _overlongDepth;
     private byte[]? _beforeLongText;
-    private bool _isEscaped;
+    private bool _hasPassedText;
+    private int _escape;
     private bool _hasActions;
     private int _parallelBytes = int.MaxValue;
 
@@ -372,8 +378,9 @@ public sealed class EventBatchReader
         {
             return new BodyRefusal(
                 400,
-                $"The body is not valid JSON at line {(exception.LineNumber ?? 0) + 1}, byte {(exception.BytePositionInLine ?? 0) + 1}. "
-                + "Nothing of it was stored."
+                $"The body is not valid JSON at line {(exception.LineNumber ?? 0) + 1}"
+                // The reader knows nothing of the bytes that were passed over.
+                + (_hasPassedText ? "" : $", byte {(exception.BytePositionInLine ?? 0) + 1}") + ". Nothing of it was stored."
                 + (_phase == Phase.End ? " Send one event per line as application/x-ndjson." : ""));
         }
         catch (InvalidOperationException)
@@ -411,17 +418,25 @@ public sealed class EventBatchReader
 
         var bytes = new SequenceReader<byte>(buffer);
         PassSpace(ref bytes);
-        var hasComma = bytes.IsNext((byte)',', advancePast: true);
-        PassSpace(ref bytes);
-        byte[] before = hasComma ? [(byte)',', (byte)'"'] : [(byte)'"'];
+        if (bytes.IsNext((byte)',', advancePast: true))
+        {
+            PassSpace(ref bytes);
+        }
+
+        if (!bytes.IsNext((byte)'"', advancePast: true))
+        {
+            return false;
+        }
+
+        var before = buffer.Slice(0, bytes.Position).ToArray();
         var reader = new Utf8JsonReader([.. before, (byte)'"'], isFinalBlock: false, _json);
-        if (!bytes.IsNext((byte)'"', advancePast: true) || !reader.Read() || reader.TokenType != JsonTokenType.String)
+        if (!reader.Read() || reader.TokenType != JsonTokenType.String)
         {
             // The name of a member, for one, is no text.
             return false;
         }
 
-        (_beforeLongText, buffer) = (before, bytes.UnreadSequence);
+        (_beforeLongText, _hasPassedText, buffer) = (before, true, bytes.UnreadSequence);
         return true;
 
         static void PassSpace(ref SequenceReader<byte> bytes) => bytes.AdvancePastAny((byte)' ', (byte)'\t', (byte)'\r', (byte)'\n');
@@ -436,21 +451,32 @@ public sealed class EventBatchReader
         var bytes = new SequenceReader<byte>(buffer);
         while (_beforeLongText is not null && !bytes.End)
         {
-            if (_isEscaped)
+            if (_escape is not NoEscape && bytes.TryRead(out var escaped))
             {
-                _isEscaped = false;
-                bytes.Advance(1);
+                if (_escape == AnyEscape && (escaped == 'u' || "\"\\/bfnrt"u8.Contains(escaped)))
+                {
+                    _escape = escaped == 'u' ? HexDigits : NoEscape;
+                }
+                else if (_escape != AnyEscape && char.IsAsciiHexDigit((char)escaped))
+                {
+                    _escape--;
+                }
+                else
+                {
+                    EndLongText([(byte)'\\', escaped, (byte)'"']);
+                }
             }
             else if (bytes.UnreadSpan.IndexOfAny(EndsOfText) is >= 0 and var end)
             {
                 bytes.Advance(end);
                 bytes.TryRead(out var found);
-                _isEscaped = found == '\\';
-                if (!_isEscaped)
+                if (found == '\\')
                 {
-                    var reader = new Utf8JsonReader([.. _beforeLongText, found], isFinalBlock: false, _json);
-                    reader.Read();
-                    (_json, _beforeLongText) = (reader.CurrentState, null);
+                    _escape = AnyEscape;
+                }
+                else
+                {
+                    EndLongText([found]);
                 }
             }
             else
@@ -460,6 +486,13 @@ public sealed class EventBatchReader
         }
 
         buffer = bytes.UnreadSequence;
+    }
+
+    private void EndLongText(ReadOnlySpan<byte> rest)
+    {
+        var reader = new Utf8JsonReader([.. _beforeLongText!, .. rest], isFinalBlock: false, _json);
+        reader.Read();
+        (_json, _beforeLongText) = (reader.CurrentState, null);
     }
 
     /// <summary>Goes one event or one structural token further; false where more bytes are needed first, or nothing is left.</summary>

@@ -86,12 +86,12 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
-            journal.Dispose();
+            journal.GiveBack();
             throw EventJournalException.Unusable(options.Path!, fault);
         }
         catch
         {
-            journal.Dispose();
+            journal.GiveBack();
             throw;
         }
 

@@ -56,6 +56,8 @@ internal sealed class EventJournal : IDisposable
     private List<JournalSegment> _closed = [];
     private JournalSegment? _current;
     private SafeFileHandle? _file;
+    private readonly string? _lockMark;
+    private string? _fileMark;
     private int _lastNumber;
     private int _newestNumber;
     private int _refusedLength;
@@ -66,7 +68,7 @@ internal sealed class EventJournal : IDisposable
     private bool _isSealed = true;
 
     private EventJournal(string folder, long segmentLength, FileStream held) =>
-        (_folder, _segmentLength, _lock) = (folder, segmentLength, held);
+        (_folder, _segmentLength, _lock, _lockMark) = (folder, segmentLength, held, JournalFiles.MarkOf(held.SafeFileHandle));
 
     /// <summary>What the store had let go when it wrote last.</summary>
     public Evictions Evictions { get; private set; } = Evictions.None;
@@ -100,12 +102,12 @@ internal sealed class EventJournal : IDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            journal.Dispose();
+            journal.GiveBack();
             throw EventJournalException.Unusable(folder, fault);
         }
         catch
         {
-            journal.Dispose();
+            journal.GiveBack();
             throw;
         }
     }
@@ -268,10 +270,16 @@ internal sealed class EventJournal : IDisposable
         }
         finally
         {
-            _file?.Dispose();
-            _lock.Dispose();
-            _buffer.Dispose();
+            GiveBack();
         }
+    }
+
+    /// <summary>Gives the folder back and writes nothing.</summary>
+    public void GiveBack()
+    {
+        _file?.Dispose();
+        _lock.Dispose();
+        _buffer.Dispose();
     }
 
     /// <summary>Finds the newest list of files, and checks every record of them.</summary>
@@ -333,6 +341,12 @@ internal sealed class EventJournal : IDisposable
             // A folder of an earlier version on a full disk: the next file is noted before it has a record.
         }
 
+        // Held from here on, so that a copy that is put in its place is told from it.
+        if (_current is not null)
+        {
+            OpenCurrent();
+        }
+
         // Last, since nothing is to be written where the journal is refused.
         _isSealed = isSealed;
     }
@@ -390,16 +404,16 @@ internal sealed class EventJournal : IDisposable
     /// <summary>Nothing is to be acknowledged that the next start would refuse for what is missing before it.</summary>
     private void CheckFilesAreThere()
     {
-        if (!IsStill(_lock.Name, _lock.SafeFileHandle)
+        if (!IsStill(_lock.Name, _lock.SafeFileHandle, _lockMark)
             || !_closed.TrueForAll(segment => File.Exists(segment.FilePath))
-            || (_current is not null && !IsStill(_current.FilePath, _file)))
+            || (_current is not null && !IsStill(_current.FilePath, _file, _fileMark)))
         {
             throw new FileNotFoundException("Files of the journal were removed or replaced while it was in use.");
         }
 
-        // A copy that was put in the place of a file gets nothing of what is written to the file, and was made at another time.
-        static bool IsStill(string path, SafeFileHandle? open) =>
-            File.Exists(path) && (open is null || File.GetCreationTimeUtc(path) == File.GetCreationTimeUtc(open));
+        // A copy that was put in the place of a file gets nothing of what is written to the file.
+        static bool IsStill(string path, SafeFileHandle? open, string? mark) =>
+            File.Exists(path) && (open is null || JournalFiles.MarkOf(open) == mark);
     }
 
     private JournalSegment Writable()
@@ -421,8 +435,18 @@ internal sealed class EventJournal : IDisposable
             (_current, _mustStartAnew, _hasNewCatalogue, _hasBegunFile) = (next, false, true, true);
         }
 
-        _file ??= JournalFiles.OpenToWrite(_current.FilePath, FileMode.Open);
+        if (_file is null)
+        {
+            OpenCurrent();
+        }
+
         return _current;
+    }
+
+    private void OpenCurrent()
+    {
+        _file = JournalFiles.OpenToWrite(_current!.FilePath, FileMode.Open);
+        _fileMark = JournalFiles.MarkOf(_file);
     }
 
     /// <summary>

@@ -26,7 +26,7 @@ internal sealed class IdentitySet
     private const int SmallCapacity = 12_288;
 
     private readonly Shard[] _shards = new Shard[Shards];
-    private readonly Stack<ushort> _free = new();
+    private readonly Queue<ushort> _free = new();
     private bool[]? _gone;
     private List<ushort> _goneBefore = [];
     private List<ushort> _goneSince = [];
@@ -36,7 +36,7 @@ internal sealed class IdentitySet
     public int Count => _shards.Sum(static shard => shard.Count);
 
     /// <summary>A group, good until it is let go; <see cref="Ungrouped"/> where none is left.</summary>
-    public ushort TakeGroup() => _free.TryPop(out var group) ? group : _groups <= ushort.MaxValue ? (ushort)_groups++ : Ungrouped;
+    public ushort TakeGroup() => _free.TryDequeue(out var group) ? group : _groups <= ushort.MaxValue ? (ushort)_groups++ : Ungrouped;
 
     /// <summary>Lets all identities of a group go.</summary>
     public void LetGo(ushort group)
@@ -63,7 +63,7 @@ internal sealed class IdentitySet
             foreach (var group in _goneBefore)
             {
                 _gone![group] = false;
-                _free.Push(group);
+                _free.Enqueue(group);
             }
 
             _goneBefore.Clear();

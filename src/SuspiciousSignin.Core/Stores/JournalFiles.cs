@@ -105,6 +105,13 @@ internal static class JournalFiles
         RandomAccess.FlushToDisk(held);
     }
 
+    /// <summary>
+    /// What stays the same of an open file until it is removed, moved or replaced: on Linux its name as the kernel tells it, which becomes
+    /// another then; elsewhere nothing, for Windows keeps open files in their place.
+    /// </summary>
+    public static string? MarkOf(SafeFileHandle open) =>
+        OperatingSystem.IsLinux() ? new FileInfo($"/proc/self/fd/{open.DangerousGetHandle()}").LinkTarget : null;
+
     public static SafeFileHandle OpenToRead(string path) => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
 
     public static SafeFileHandle OpenToWrite(string path, FileMode mode)

@@ -77,7 +77,8 @@ public sealed class CommandsTests
     [InlineData("", null)]
     [InlineData("*", null)]
     [InlineData("signin.example.org;127.0.0.1", null)]
-    [InlineData("signin.example.org; localhost", "signin.example.org")]
+    [InlineData("signin.example.org; localhost", "localhost")]
+    [InlineData("signin.example.org;other.example.org", "signin.example.org")]
     [InlineData("*.example.org", "healthcheck.example.org")]
     public void The_health_check_asks_for_a_host_that_the_service_answers_for(string? allowed, string? host) =>
         Assert.Equal(host, Commands.OwnHost(name => name == "AllowedHosts" ? allowed : null));

@@ -228,7 +228,7 @@ public sealed class EventReaderTests
     public async Task A_text_of_any_length_is_passed_over_in_whatever_pieces_it_arrives(string members)
     {
         var options = new EventReaderOptions { MaxEventBytes = 256 };
-        var text = string.Concat(Enumerable.Repeat("]} \\\" \\\\ , ü", 300));
+        var text = string.Concat(Enumerable.Repeat("]} \\\" \\\\ \\u00Fc \\n, ü", 300));
         var tooLong = "{\"@timestamp\":1," + members.Replace("TEXT", text, StringComparison.Ordinal) + "}";
         var body = Encoding.UTF8.GetBytes($"[{Good},{tooLong},{Good}]");
         foreach (var size in new[] { 1, 7, 64, 300, body.Length })
@@ -247,6 +247,8 @@ public sealed class EventReaderTests
     [InlineData("TEXT\\")]
     [InlineData("TEXT\"")]
     [InlineData("TEXT\" \"x\"}]")]
+    [InlineData("TEXT\\q\"}]")]
+    [InlineData("TEXT\\u12g4\"}]")]
     [InlineData("TEXT\"]")]
     public async Task A_body_that_breaks_within_or_behind_a_long_text_is_no_json(string rest)
     {
