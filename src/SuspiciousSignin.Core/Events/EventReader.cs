@@ -463,17 +463,9 @@ public sealed class EventReader
 
         if (IsGiven(EcsField.EventId))
         {
-            // An alert copies the event.id of the event behind it, most often its dataset and kind as well, and is not its duplicate, nor
-            // that of another rule's alert.
-            var rule = _document.All(EcsField.RuleId);
-            return _document.IsKibanaAlert
-                ? Identify(
-                    "alert"u8,
-                    _document.First(EcsField.EventId),
-                    _document.All(DatasetField),
-                    _document.All(EcsField.Kind),
-                    rule.IsEmpty ? _document.All(EcsField.RuleName) : rule)
-                : Identify("event"u8, _document.First(EcsField.EventId), _document.All(DatasetField), _document.All(EcsField.Kind));
+            // An alert copies the event.id of the event behind it, most often its dataset and kind as well, and is not its duplicate.
+            var kind = _document.IsKibanaAlert ? "alert"u8 : "event"u8;
+            return Identify(kind, _document.First(EcsField.EventId), _document.All(DatasetField), _document.All(EcsField.Kind));
         }
 
         return 0;
@@ -482,22 +474,16 @@ public sealed class EventReader
     // Empty text tells nobody from anybody else.
     private bool IsGiven(EcsField field) => _document.Count(field) == 1 && !_document.First(field).IsEmpty;
 
-    private UInt128 Identify(
-        ReadOnlySpan<byte> kind,
-        ReadOnlySpan<byte> first,
-        ReadOnlySpan<byte> second,
-        ReadOnlySpan<byte> third,
-        ReadOnlySpan<byte> rule = default)
+    private UInt128 Identify(ReadOnlySpan<byte> kind, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<byte> third)
     {
         const int Separators = 3;
-        var length = kind.Length + first.Length + second.Length + third.Length + rule.Length + Separators;
+        var length = kind.Length + first.Length + second.Length + third.Length + Separators;
         var bytes = Scratch(length);
         var rest = bytes;
         AppendWithSeparator(ref rest, kind);
         AppendWithSeparator(ref rest, first);
         AppendWithSeparator(ref rest, second);
         third.CopyTo(rest);
-        rule.CopyTo(rest[third.Length..]);
         if (bytes.Count((byte)0) > Separators)
         {
             // Where a part holds a separator itself, only their lengths tell where one ends.
