@@ -183,7 +183,7 @@ public sealed class BulkReader
         {
             _pending = null;
             ReadDocument(pending.Action, pending.Index, pending.Id, line, isTooLong);
-            return CheckCounts();
+            return _batch.CheckCounts(_blankLines, _options.MaxEvents);
         }
 
         if (isTooLong)
@@ -194,7 +194,7 @@ public sealed class BulkReader
         if (JsonBytes.IsBlank(line))
         {
             _blankLines++;
-            return CheckCounts();
+            return _batch.CheckCounts(_blankLines, _options.MaxEvents);
         }
 
         if (_items.Count == _options.MaxEvents)
@@ -204,11 +204,6 @@ public sealed class BulkReader
 
         return ReadAction(line);
     }
-
-    private BodyRefusal? CheckCounts() =>
-        _batch.Received > _options.MaxEvents ? BodyRefusal.TooManyEvents(_options.MaxEvents)
-        : _blankLines + _batch.EmptyEnvelopes > _options.MaxEvents ? BodyRefusal.TooManyBlankLines(_options.MaxEvents)
-        : null;
 
     private void ReadDocument(BulkAction action, string index, string? id, in ReadOnlySequence<byte> line, bool isTooLong)
     {

@@ -233,6 +233,14 @@ public sealed class EventBatch
         MalformedTotal += rejected.Code == RejectionCodes.MalformedJson || rejected.Message == EventReader.NotUtf8 ? 1 : 0;
     }
 
+    /// <summary>Why the body is refused that holds more than may be read of it; null where it does not.</summary>
+    /// <param name="blankLines">How many lines of it were blank.</param>
+    /// <param name="maxEvents">The bound of events, and of what says nothing.</param>
+    internal BodyRefusal? CheckCounts(int blankLines, int maxEvents) =>
+        Received > maxEvents ? BodyRefusal.TooManyEvents(maxEvents)
+        : blankLines + EmptyEnvelopes > maxEvents ? BodyRefusal.TooManyBlankLines(maxEvents)
+        : null;
+
     /// <summary>Adds a rejection of an event that was read and counted already.</summary>
     internal void RejectLater(RejectedEvent rejected)
     {

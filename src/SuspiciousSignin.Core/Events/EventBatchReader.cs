@@ -159,14 +159,9 @@ public sealed class EventBatchReader
             return BodyRefusal.TooLong(_options.MaxBodyBytes);
         }
 
-        if (_batch.Received > _options.MaxEvents)
+        if (_batch.CheckCounts(_blankLines, _options.MaxEvents) is { } refusal)
         {
-            return BodyRefusal.TooManyEvents(_options.MaxEvents);
-        }
-
-        if (_blankLines + _batch.EmptyEnvelopes > _options.MaxEvents)
-        {
-            return BodyRefusal.TooManyBlankLines(_options.MaxEvents);
+            return refusal;
         }
 
         return pending > MaxTokenFactor * (long)_options.MaxEventBytes
