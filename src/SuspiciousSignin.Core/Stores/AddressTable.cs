@@ -66,7 +66,9 @@ internal sealed class AddressTable
     /// <param name="address">The address.</param>
     /// <param name="likely">The number that it had, which may be another's by now, or <see cref="Unknown"/>.</param>
     public int Find(SourceAddress address, int likely = Unknown) =>
-        likely != Unknown && this[likely].Address == address && this[likely].IsUsed ? likely : Find(address, HashOf(address));
+        Is(address, likely) ? likely : Find(address, HashOf(address));
+
+    private bool Is(SourceAddress address, int number) => number != Unknown && this[number].Address == address && this[number].IsUsed;
 
     /// <summary>The number of an address of that hash.</summary>
     private int Find(SourceAddress address, ulong hash)
@@ -83,9 +85,12 @@ internal sealed class AddressTable
     }
 
     /// <summary>The number of an address, made where it is not held.</summary>
-    public int GetOrAdd(SourceAddress address, ulong hash)
+    /// <param name="address">The address.</param>
+    /// <param name="hash">Its hash.</param>
+    /// <param name="likely">What <see cref="Peek"/> told, or <see cref="Unknown"/>.</param>
+    public int GetOrAdd(SourceAddress address, ulong hash, int likely)
     {
-        var number = Find(address, hash);
+        var number = Is(address, likely) ? likely : Find(address, hash);
         if (number >= 0)
         {
             return number;

@@ -279,7 +279,15 @@ internal sealed class EventIndex
 
             if (touch.AccountNumber >= 0)
             {
-                _accounts[touch.AccountNumber].Touch();
+                Prefetch.LoadObject(_accounts[touch.AccountNumber]);
+            }
+        }
+
+        for (var i = 0; i < touches.Length; i++)
+        {
+            if (touches[i].AccountNumber is >= 0 and var number)
+            {
+                _accounts[number].Touch();
             }
         }
     }
@@ -339,6 +347,7 @@ internal sealed class EventIndex
             : _accounts.Hold(
                 record.Account.Span,
                 touch.Account,
+                touch.AccountNumber,
                 record.Timestamp,
                 static (held, fields) => fields.SequenceEqual(held.Fields),
                 static fields => new EventAccount(fields.ToArray()));
@@ -347,7 +356,9 @@ internal sealed class EventIndex
         var entry = new SeriesEntry(record.Timestamp, place, traits, account);
         for (var i = 0; i < addresses.Length; i++)
         {
-            var number = _addresses.GetOrAdd(addresses[i], i == 0 ? touch.Address : _addresses.HashOf(addresses[i]));
+            var number = i == 0
+                ? _addresses.GetOrAdd(addresses[i], touch.Address, touch.AddressNumber)
+                : _addresses.GetOrAdd(addresses[i], _addresses.HashOf(addresses[i]), AddressTable.Unknown);
             ref var series = ref _addresses[number];
             series.Add(entry, _pool, _order, _queries.Oldest);
             if ((series.Seen | classification) != series.Seen)
@@ -373,7 +384,7 @@ internal sealed class EventIndex
         else
         {
             var hash = XxHash3.HashToUInt64(traits.Fields, _seed ^ (long)traits.Classification.Bits);
-            recent = (traits, _traits.Hold(traits, hash, timestamp, static (held, key) => held.Equals(key), static key => key));
+            recent = (traits, _traits.Hold(traits, hash, -1, timestamp, static (held, key) => held.Equals(key), static key => key));
         }
 
         return recent.Number;

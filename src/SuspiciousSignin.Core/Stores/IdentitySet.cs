@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace SuspiciousSignin.Stores;
@@ -7,8 +9,8 @@ namespace SuspiciousSignin.Stores;
 /// <summary>
 /// The identities of the events held, in groups that go at once: what a group had is not found any more, and swept part by part. Of the 128
 /// bits of an identity it keeps 72: 64 as the key, 8 by the shard. The hash is seeded in each process, so nobody can prepare two that meet;
-/// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. About 13 bytes per identity. Each shard
-/// grows by itself and, once it is not small, by an eighth, so that growing is no pause. Not thread-safe.
+/// among 50 million events one new event in 9 x 10^13 would be taken for a duplicate by chance. 12 to 15 bytes per identity. Each shard
+/// grows by itself, so that growing is no pause. Not thread-safe.
 /// </summary>
 internal sealed class IdentitySet
 {
@@ -17,13 +19,6 @@ internal sealed class IdentitySet
 
     /// <summary>The group that never goes at once, for those that come when no other is left.</summary>
     public const ushort Ungrouped = 0;
-
-    private const int FirstCapacity = 16;
-
-    /// <summary>
-    /// Up to here a shard grows by half: a store of one batch, or of the first million events, would spend its time on growing.
-    /// </summary>
-    private const int SmallCapacity = 12_288;
 
     private readonly Shard[] _shards = new Shard[Shards];
     private readonly Queue<ushort> _free = new();
@@ -72,41 +67,26 @@ internal sealed class IdentitySet
 
     /// <summary>Loads what a later call for the identity looks at first, so that the waits for memory overlap.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Touch(UInt128 identity)
-    {
-        ref readonly var shard = ref _shards[ShardOf(identity)];
-        if (shard.Keys is { } keys)
-        {
-            var place = PlaceOf(KeyOf(identity), keys.Length);
-            Prefetch.Load(in keys[place]);
-            Prefetch.Load(in keys[Math.Min(place + Vector512<ulong>.Count - 1, keys.Length - 1)]);
-            Prefetch.Load(in shard.Groups![place]);
-        }
-    }
+    public void Touch(UInt128 identity) => _shards[ShardOf(identity)].Touch(KeyOf(identity));
 
-    public bool Contains(UInt128 identity)
-    {
-        ref var shard = ref _shards[ShardOf(identity)];
-        return shard.Keys is not null && shard.Find(KeyOf(identity), _gone) >= 0;
-    }
+    public bool Contains(UInt128 identity) => _shards[ShardOf(identity)].Find(KeyOf(identity), _gone, out _) >= 0;
 
     /// <summary>Adds an identity to a group; false where it is held.</summary>
     public bool Add(UInt128 identity, ushort group)
     {
         ref var shard = ref _shards[ShardOf(identity)];
-        if (shard.Keys is null || (shard.Count + 1) * 5L > shard.Keys.Length * 4L)
-        {
-            shard.MakeRoom(_goneBefore.Count + _goneSince.Count > 0 ? _gone : null);
-        }
-
         var key = KeyOf(identity);
-        var place = shard.Find(key, _gone);
-        if (place >= 0)
+        if (shard.Find(key, _gone, out _) >= 0)
         {
             return false;
         }
 
-        shard.Put(~place, key, group);
+        if (shard.IsFull)
+        {
+            shard.MakeRoom(_goneBefore.Count + _goneSince.Count > 0 ? _gone : null);
+        }
+
+        shard.Put(key, group);
         return true;
     }
 
@@ -114,100 +94,118 @@ internal sealed class IdentitySet
     public void Remove(UInt128 identity)
     {
         ref var shard = ref _shards[ShardOf(identity)];
-        shard.RemoveAt(shard.Find(KeyOf(identity), _gone));
+        var line = shard.Find(KeyOf(identity), _gone, out var slot);
+        shard.RemoveAt(line, slot);
     }
 
     private static int ShardOf(UInt128 identity) => (int)((uint)(ulong)(identity >> 64) & (Shards - 1));
 
-    // A key of 0 means an empty place.
+    // A key of 0 means an empty slot.
     private static ulong KeyOf(UInt128 identity) => Math.Max((ulong)identity, 1);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int PlaceOf(ulong key, int capacity) => (int)((((key * 0x9E37_79B9_7F4A_7C15) >> 32) * (ulong)capacity) >> 32);
-
+    /// <summary>
+    /// A table of lines. A key is in one of two near each other, whichever had more slots free, and so both are seldom full at nine tenths;
+    /// if they were, it is in the first line behind the second that was not.
+    /// </summary>
     private struct Shard
     {
-        public ulong[]? Keys;
-        public ushort[]? Groups;
+        private const int SmallLength = 2_048;
 
-        /// <summary>How many places are taken.</summary>
-        public int Count;
+        private ulong[] _memory;
+        private int _start;
+        private int _length;
+        private int _room;
 
-        /// <summary>Where the key is, else the complement of the place where it would go.</summary>
-        public readonly int Find(ulong key, bool[]? gone)
+        /// <summary>How many slots are taken.</summary>
+        public int Count { get; private set; }
+
+        public readonly bool IsFull => Count == _room;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Touch(ulong key)
         {
-            var keys = Keys!;
-            var place = PlaceOf(key, keys.Length);
-            // Eight at once: who is not there passes over as many before a place is free.
-            for (; place <= keys.Length - Vector512<ulong>.Count; place += Vector512<ulong>.Count)
+            if (_length > 0)
             {
-                var some = Vector512.Create<ulong>(keys.AsSpan(place));
-                var ends = (Vector512.Equals(some, Vector512<ulong>.Zero) | Vector512.Equals(some, Vector512.Create(key)))
-                    .ExtractMostSignificantBits();
-                if (ends != 0)
-                {
-                    place += BitOperations.TrailingZeroCount(ends);
-                    break;
-                }
-            }
-
-            for (; ; place++)
-            {
-                place = place == keys.Length ? 0 : place;
-                if (keys[place] == 0)
-                {
-                    return ~place;
-                }
-
-                if (keys[place] == key && gone?[Groups![place]] != true)
-                {
-                    return place;
-                }
+                var (first, second) = LinesOf(key);
+                Prefetch.Load(in At(first));
+                Prefetch.Load(in At(second));
             }
         }
 
-        public void Put(int place, ulong key, ushort group)
+        /// <summary>The line that has the key, and the slot; -1 where none has.</summary>
+        public readonly int Find(ulong key, bool[]? gone, out int slot)
         {
-            (Keys![place], Groups![place]) = (key, group);
+            slot = 0;
+            if (_length == 0)
+            {
+                return -1;
+            }
+
+            var (first, second) = LinesOf(key);
+            if (At(first).Has(key, gone, out slot))
+            {
+                return first;
+            }
+
+            var line = second;
+            do
+            {
+                if (At(line).Has(key, gone, out slot))
+                {
+                    return line;
+                }
+            }
+            while (At(line).Passed > 0 && (line = Behind(line)) != second);
+
+            return -1;
+        }
+
+        /// <summary>Adds a key that it has not, for which there must be room.</summary>
+        public void Put(ulong key, ushort group)
+        {
+            var (first, second) = LinesOf(key);
+            var (free, freeInSecond) = (At(first).SlotsOf(0), At(second).SlotsOf(0));
+            var isFirst = BitOperations.PopCount(free) >= BitOperations.PopCount(freeInSecond);
+            var line = isFirst ? first : second;
+            free = isFirst ? free : freeInSecond;
+            if (free == 0)
+            {
+                for (line = second; (free = At(line).SlotsOf(0)) == 0; line = Behind(line))
+                {
+                    At(line).Passed++;
+                }
+            }
+
+            At(line).Set(BitOperations.TrailingZeroCount(free), key, group);
             Count++;
         }
 
-        /// <summary>Frees a place, and moves back whoever stands further from home than the gap, so that no search ends at it.</summary>
-        public void RemoveAt(int gap)
+        public void RemoveAt(int line, int slot)
         {
-            var (keys, groups) = (Keys!, Groups!);
-            for (var next = gap + 1; ; next++)
+            var (first, second) = LinesOf(At(line).Keys[slot]);
+            if (line != first)
             {
-                next = next == keys.Length ? 0 : next;
-                if (keys[next] == 0)
+                for (; second != line; second = Behind(second))
                 {
-                    break;
-                }
-
-                var home = PlaceOf(keys[next], keys.Length);
-                if (Distance(home, next) >= Distance(gap, next))
-                {
-                    (keys[gap], groups[gap]) = (keys[next], groups[next]);
-                    gap = next;
+                    At(second).Passed--;
                 }
             }
 
-            (keys[gap], groups[gap]) = (0, Ungrouped);
+            At(line).Set(slot, 0, Ungrouped);
             Count--;
         }
 
-        /// <summary>Frees the places of groups that are gone.</summary>
+        /// <summary>Frees the slots of groups that are gone.</summary>
         public void Sweep(bool[]? gone)
         {
-            var keys = Keys ?? [];
-            if (keys.Length > 0 && gone is not null && Array.IndexOf(gone, true) is >= 0 and var low)
+            if (_length > 0 && gone is not null && Array.IndexOf(gone, true) is >= 0 and var low)
             {
-                RemoveGone(keys, gone, (ushort)low, (ushort)Array.LastIndexOf(gone, true));
+                RemoveGone(gone, (ushort)low, (ushort)Array.LastIndexOf(gone, true));
             }
 
-            if (keys.Length > 4 * FirstCapacity && Count < keys.Length / 4)
+            if (_length > 8 && Count < _room / 4)
             {
-                Resize(keys.Length / 2);
+                Resize(_length / 2);
             }
         }
 
@@ -219,58 +217,131 @@ internal sealed class IdentitySet
                 Sweep(gone);
             }
 
-            var length = Keys?.Length ?? 0;
-            if (Count * 10L >= length * 7L)
+            if (Count >= _room / 8 * 7)
             {
-                Resize(length < SmallCapacity ? Math.Max(FirstCapacity, length * 3 / 2) : length + (length / 8));
+                // By half while it is small: a store of one batch would spend its time on growing.
+                Resize(_length < SmallLength ? ((_length * 3) + 1) / 2 + (_length == 0 ? 1 : 0) : _length + (_length / 4));
             }
         }
 
-        // Groups are given out in turn, so those that are gone are close to each other, and most places are passed over many at once.
-        private void RemoveGone(ulong[] keys, bool[] gone, ushort low, ushort high)
+        // Groups are given out in turn, so those that are gone are close to each other, and most lines are passed over at once.
+        private void RemoveGone(bool[] gone, ushort low, ushort high)
         {
-            for (var place = NextOf(0, low, high); place < keys.Length; place = NextOf(place + 1, low, high))
+            for (var line = 0; line < _length; line++)
             {
-                Prefetch.Load(in keys[place]);
-                Prefetch.Load(in keys[Math.Min(place + Vector512<ulong>.Count, keys.Length - 1)]);
-            }
-
-            for (var place = NextOf(0, low, high); place < keys.Length; place = NextOf(place, low, high))
-            {
-                if (gone[Groups![place]])
+                for (var some = At(line).SlotsOf(low, high); some != 0; some &= some - 1)
                 {
-                    RemoveAt(place);
-                }
-                else
-                {
-                    place++;
-                }
-            }
-        }
-
-        /// <summary>The first place, at or behind one, of a group between two; the length where there is none.</summary>
-        private readonly int NextOf(int place, ushort low, ushort high) =>
-            Groups.AsSpan(place).IndexOfAnyInRange(low, high) is >= 0 and var next ? place + next : Groups!.Length;
-
-        private void Resize(int capacity)
-        {
-            var (keys, groups) = (Keys ?? [], Groups ?? []);
-            (Keys, Groups) = (new ulong[capacity], new ushort[capacity]);
-            for (var i = 0; i < keys.Length; i++)
-            {
-                if (keys[i] != 0)
-                {
-                    var place = PlaceOf(keys[i], capacity);
-                    while (Keys[place] != 0)
+                    var slot = BitOperations.TrailingZeroCount(some);
+                    if (gone[At(line).Groups[slot]])
                     {
-                        place = place + 1 == capacity ? 0 : place + 1;
+                        RemoveAt(line, slot);
+                    }
+                }
+            }
+        }
+
+        private void Resize(int length)
+        {
+            var before = this;
+            // Pinned, so that a line of it stays on one line of the cache.
+            _memory = GC.AllocateArray<ulong>((length + 1) * Line.Words, pinned: true);
+            _start = (int)((-Marshal.UnsafeAddrOfPinnedArrayElement(_memory, 0) / sizeof(ulong)) & (Line.Words - 1));
+            (_length, _room) = (length, (int)(length * (long)Line.Slots * 9 / 10));
+            var taken = ArrayPool<byte>.Shared.Rent(length);
+            taken.AsSpan(0, length).Clear();
+            for (var line = 0; line < before._length; line++)
+            {
+                ref var from = ref before.At(line);
+                for (var some = from.SlotsTaken; some != 0; some &= some - 1)
+                {
+                    var slot = BitOperations.TrailingZeroCount(some);
+                    var key = from.Keys[slot];
+                    var (first, second) = LinesOf(key);
+                    var to = taken[second] < taken[first] ? second : first;
+                    if (taken[to] == Line.Slots)
+                    {
+                        for (to = second; taken[to] == Line.Slots; to = Behind(to))
+                        {
+                            At(to).Passed++;
+                        }
                     }
 
-                    (Keys[place], Groups[place]) = (keys[i], groups[i]);
+                    At(to).Set(taken[to]++, key, from.Groups[slot]);
                 }
             }
+
+            ArrayPool<byte>.Shared.Return(taken);
         }
 
-        private readonly int Distance(int from, int to) => to >= from ? to - from : to - from + Keys!.Length;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private readonly ref Line At(int line) => ref MemoryMarshal.Cast<ulong, Line>(_memory.AsSpan(_start))[line];
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private readonly (int First, int Second) LinesOf(ulong key)
+        {
+            var hash = key * 0x9E37_79B9_7F4A_7C15;
+            var first = (int)(((hash >> 32) * (ulong)_length) >> 32);
+            // Most often on the same page.
+            var second = first + 1 + (int)((hash >> 24) % 32);
+            return (first, second < _length ? second : second % _length);
+        }
+
+        private readonly int Behind(int line) => line + 1 == _length ? 0 : line + 1;
+    }
+
+    /// <summary>One line of the cache: six keys and their groups.</summary>
+    private struct Line
+    {
+        public const int Slots = 6;
+        public const int Words = 8;
+
+        public Six<ulong> Keys;
+        public Six<ushort> Groups;
+
+        /// <summary>How many keys are further behind because they found this one full.</summary>
+        public uint Passed;
+
+        private const uint All = (1 << Slots) - 1;
+
+        /// <summary>The slots that are taken, a bit each.</summary>
+        public readonly uint SlotsTaken => ~SlotsOf(0) & All;
+
+        /// <summary>The slots of a key, or with 0 those that are free, a bit each.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly uint SlotsOf(ulong key) =>
+            (uint)Vector512.Equals(Unsafe.BitCast<Line, Vector512<ulong>>(this), Vector512.Create(key)).ExtractMostSignificantBits() & All;
+
+        /// <summary>The slots of groups between two, a bit each.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly uint SlotsOf(ushort low, ushort high)
+        {
+            var groups = Unsafe.BitCast<Line, Vector512<ushort>>(this).GetUpper().GetUpper() - Vector128.Create(low);
+            return Vector128.LessThanOrEqual(groups, Vector128.Create((ushort)(high - low))).ExtractMostSignificantBits() & All;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly bool Has(ulong key, bool[]? gone, out int slot)
+        {
+            for (var some = SlotsOf(key); some != 0; some &= some - 1)
+            {
+                slot = BitOperations.TrailingZeroCount(some);
+                if (gone?[Groups[slot]] != true)
+                {
+                    return true;
+                }
+            }
+
+            slot = 0;
+            return false;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Set(int slot, ulong key, ushort group) => (Keys[slot], Groups[slot]) = (key, group);
+    }
+
+    [InlineArray(Line.Slots)]
+    private struct Six<T>
+    {
+        private T _first;
     }
 }

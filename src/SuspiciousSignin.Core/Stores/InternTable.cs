@@ -51,19 +51,25 @@ internal sealed class InternTable<T>
     /// <summary>The number of a value that an event refers to.</summary>
     /// <param name="key">What the value is known by.</param>
     /// <param name="hash">Of the key; nobody outside may be able to foresee it.</param>
+    /// <param name="likely">What <see cref="Peek"/> told, or -1.</param>
     /// <param name="timestamp">The time of the event.</param>
     /// <param name="equals">Whether a value is that of the key.</param>
     /// <param name="make">Makes the value, where it is not held yet.</param>
-    public int Hold<TKey>(TKey key, ulong hash, long timestamp, Func<T, TKey, bool> equals, Func<TKey, T> make)
+    public int Hold<TKey>(TKey key, ulong hash, int likely, long timestamp, Func<T, TKey, bool> equals, Func<TKey, T> make)
         where TKey : allows ref struct
     {
+        if (likely >= 0 && At(likely).Latest != Forgotten && equals(this[likely], key))
+        {
+            HoldAgain(likely, timestamp);
+            return likely;
+        }
+
         var place = NumberTable.Start;
         for (var number = _numbers.Next(hash, ref place); number >= 0; number = _numbers.Next(hash, ref place))
         {
-            ref var entry = ref At(number);
-            if (equals(entry.Value!, key))
+            if (equals(this[number], key))
             {
-                entry.Latest = Math.Max(entry.Latest, timestamp);
+                HoldAgain(number, timestamp);
                 return number;
             }
         }

@@ -16,4 +16,16 @@ internal static class Prefetch
             Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.AsRef(in place)));
         }
     }
+
+    /// <summary>
+    /// Loads what is in an object, so many bytes behind its start, without asking for a field of it, which would wait for the object.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void LoadObject(object value, int offset = 0)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0(*(byte**)Unsafe.AsPointer(ref value) + offset);
+        }
+    }
 }

@@ -96,6 +96,46 @@ public sealed class IdentitySetTests
     }
 
     [Fact]
+    public void A_large_set_holds_what_was_added_whatever_was_taken_away_between()
+    {
+        var (set, random) = (new IdentitySet(), new Random(7));
+        var (held, gone) = (new List<UInt128>(), new List<UInt128>());
+        var (stays, goes) = (set.TakeGroup(), set.TakeGroup());
+        for (var i = 0; i < 200_000; i++)
+        {
+            var identity = new UInt128((ulong)random.Next(4), (ulong)random.NextInt64(long.MaxValue));
+            var doesGo = random.Next(3) == 0;
+            Assert.True(set.Add(identity, doesGo ? goes : stays));
+            (doesGo ? gone : held).Add(identity);
+            if (random.Next(4) == 0 && held.Count > 0)
+            {
+                var place = random.Next(held.Count);
+                set.Remove(held[place]);
+                gone.Add(held[place]);
+                (held[place], held[^1]) = (held[^1], held[place]);
+                held.RemoveAt(held.Count - 1);
+            }
+
+            if (i % 5_000 == 0)
+            {
+                set.LetGo(goes);
+                set.Sweep(0);
+                Assert.All(held, identity => Assert.True(set.Contains(identity)));
+                for (var shard = 1; shard < IdentitySet.Shards; shard++)
+                {
+                    set.Sweep(shard);
+                }
+
+                goes = set.TakeGroup();
+                Assert.DoesNotContain(gone, identity => set.Contains(identity));
+                gone.Clear();
+            }
+        }
+
+        Assert.All(held, identity => Assert.False(set.Add(identity, stays)));
+    }
+
+    [Fact]
     public void Identities_that_come_and_go_by_groups_take_no_more_room_than_those_held_at_once()
     {
         var (set, next) = (new IdentitySet(), 0UL);
