@@ -129,7 +129,13 @@ internal enum EcsField : byte
     OperationCount,
     ObjectId,
     MailAccessType,
+    IsThrottled,
     OperationPropertyValue,
+    AuditUserType,
+    TacticId,
+    TacticName,
+    TechniqueId,
+    TechniqueName,
 
     /// <summary>What a document says in data_stream.dataset where the index does not map it: kept, but no column.</summary>
     UnmappedDataStreamDataset,
@@ -246,7 +252,13 @@ internal static class EcsFields
         (EcsField.OperationCount, "o365.audit.OperationCount", FieldKind.Text),
         (EcsField.ObjectId, "o365.audit.ObjectId", FieldKind.Text),
         (EcsField.MailAccessType, "o365.audit.OperationProperties.MailAccessType", FieldKind.Text),
+        (EcsField.IsThrottled, "o365.audit.OperationProperties.IsThrottled", FieldKind.Text),
         (EcsField.OperationPropertyValue, "o365.audit.OperationProperties.Value", FieldKind.Text),
+        (EcsField.AuditUserType, "o365.audit.UserType", FieldKind.Text),
+        (EcsField.TacticId, "threat.tactic.id", FieldKind.Text),
+        (EcsField.TacticName, "threat.tactic.name", FieldKind.Text),
+        (EcsField.TechniqueId, "threat.technique.id", FieldKind.Text),
+        (EcsField.TechniqueName, "threat.technique.name", FieldKind.Text),
     ];
 
     /// <summary>Keys that are no field: what stands there are records, which stand beside a shipper's own fields.</summary>

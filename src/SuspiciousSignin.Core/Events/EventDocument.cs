@@ -39,6 +39,9 @@ public sealed record EventDocument
     /// <summary><c>event.kind</c>.</summary>
     public string? Kind { get; init; }
 
+    /// <summary><c>event.code</c>; of Microsoft 365 the type of the record, such as <c>ExchangeItemAggregated</c>.</summary>
+    public string? Code { get; init; }
+
     /// <summary><c>event.category</c>.</summary>
     public IReadOnlyList<string>? Categories { get; init; }
 
@@ -71,6 +74,9 @@ public sealed record EventDocument
 
     /// <summary>The network alert: the sensor's rule, severity, whether the traffic was let through.</summary>
     public EventNetwork? Network { get; init; }
+
+    /// <summary>The MITRE ATT&amp;CK tactics and techniques that the source names: <c>threat.*</c>.</summary>
+    public EventThreat? Threat { get; init; }
 
     /// <summary><c>user_agent.original</c>.</summary>
     public string? UserAgent { get; init; }
@@ -113,6 +119,7 @@ public sealed record EventDocument
             Action = text[EcsField.Action],
             Outcome = text[EcsField.Outcome],
             Kind = text[EcsField.Kind],
+            Code = text[EcsField.Code],
             Categories = traits.Categories,
             RuleName = text[EcsField.RuleName],
             RuleId = text[EcsField.RuleId],
@@ -124,6 +131,7 @@ public sealed record EventDocument
             SignIn = EventSignIn.From(text),
             Mail = EventMail.From(text),
             Network = EventNetwork.From(text),
+            Threat = EventThreat.From(text),
             UserAgent = text[EcsField.UserAgent],
             SessionId = text.Any(EcsField.SessionId, EcsField.AadSessionId, EcsField.AuditSessionId),
             TokenId = text.Any(EcsField.TokenId, EcsField.UniqueTokenId),
@@ -275,6 +283,9 @@ public sealed record EventSignIn
     /// <summary>The kind of sign-in log, such as <c>NonInteractiveUserSignInLogs</c>.</summary>
     public string? Category { get; init; }
 
+    /// <summary>Entra ID's code of the outcome, such as <c>50126</c>; <c>0</c> is success.</summary>
+    public string? ResultType { get; init; }
+
     /// <summary>The application signed in to.</summary>
     public string? AppName { get; init; }
 
@@ -316,6 +327,7 @@ public sealed record EventSignIn
         var signIn = new EventSignIn
         {
             Category = text[EcsField.SignInCategory],
+            ResultType = text[EcsField.ResultType],
             AppName = text[EcsField.AppName],
             AppId = text[EcsField.AppId],
             ResourceName = text[EcsField.ResourceName],
@@ -349,8 +361,16 @@ public sealed record EventMail
     /// <summary>As text: 0 owner, 1 admin, 2 delegated, 3 transport, 4 system, 5 best access, 6 delegated admin.</summary>
     public string? LogonType { get; init; }
 
+    /// <summary>
+    /// Whose account acted, as text: 0 regular, 2 admin, 3 data centre admin, 4 system, 5 application, 6 service principal, 10 guest.
+    /// </summary>
+    public string? UserType { get; init; }
+
     /// <summary><c>Bind</c> (messages) or <c>Sync</c> (folders).</summary>
     public string? AccessType { get; init; }
+
+    /// <summary>Whether there were so many accesses that Exchange left some out. Absent for documents of Elastic's integration.</summary>
+    public bool? IsThrottled { get; init; }
 
     /// <summary>How many items the record stands for.</summary>
     public long? OperationCount { get; init; }
@@ -374,9 +394,11 @@ public sealed record EventMail
             Workload = text[EcsField.Provider],
             MailboxOwner = text[EcsField.MailboxOwner],
             LogonType = text[EcsField.LogonType],
+            UserType = text[EcsField.AuditUserType],
             // A list of names and values, as Elastic's integration keeps it, has lost which is whose; no other property has these values.
             AccessType = text[EcsField.MailAccessType]
                 ?? text.All(EcsField.OperationPropertyValue)?.FirstOrDefault(value => value is "Bind" or "Sync"),
+            IsThrottled = text.Flag(EcsField.IsThrottled),
             OperationCount = text.Number(EcsField.OperationCount),
             ClientInfo = text[EcsField.ClientInfo],
             AppId = text.Any(EcsField.ClientAppId, EcsField.AuditAppId),
@@ -414,13 +436,19 @@ public sealed record EventNetwork
     /// <summary>Kibana's risk score, 0 to 100, as text.</summary>
     public string? AlertRiskScore { get; init; }
 
+    /// <summary>Why Kibana's rule raised the alert, in a sentence: <c>kibana.alert.reason</c>.</summary>
+    public string? AlertReason { get; init; }
+
     /// <summary><c>allowed</c> or <c>denied</c>, where <c>event.type</c> says so.</summary>
     public string? Verdict { get; init; }
 
     /// <summary>The sensor: <c>observer.vendor</c>, <c>observer.product</c>, <c>observer.name</c>.</summary>
     public string? Observer { get; init; }
 
-    /// <summary><c>destination.ip</c>.</summary>
+    /// <summary>The host that it is about: <c>host.name</c>.</summary>
+    public string? HostName { get; init; }
+
+    /// <summary><c>destination.ip</c>, canonical where it is an address.</summary>
     public string? DestinationIp { get; init; }
 
     /// <summary><c>destination.port</c>, as text.</summary>
@@ -444,13 +472,45 @@ public sealed record EventNetwork
             Severity = text[EcsField.Severity],
             AlertSeverity = text[EcsField.AlertSeverity],
             AlertRiskScore = text[EcsField.AlertRiskScore],
+            AlertReason = text[EcsField.AlertReason],
             Verdict = types.Contains("denied") ? "denied" : types.Contains("allowed") ? "allowed" : null,
             Observer = text.Joined(EcsField.ObserverVendor, EcsField.ObserverProduct, EcsField.ObserverName),
-            DestinationIp = text[EcsField.DestinationIp],
+            HostName = text[EcsField.HostName],
+            DestinationIp = Canonical(text[EcsField.DestinationIp]),
             DestinationPort = text[EcsField.DestinationPort],
             SourcePort = text[EcsField.SourcePort],
             Transport = text[EcsField.Transport],
         };
-        return network == Nothing ? null : network;
+        // Any event may name a host; alone it is no fact of an alert.
+        return network with { HostName = null } == Nothing ? null : network;
     }
+
+    private static string? Canonical(string? address) => SourceAddress.TryParse(address, out var parsed) ? parsed.ToString() : address;
+}
+
+/// <summary>MITRE ATT&amp;CK tactics and techniques: ECS <c>threat.*</c>.</summary>
+public sealed record EventThreat
+{
+    /// <summary><c>threat.tactic.id</c>, such as <c>TA0043</c>.</summary>
+    public IReadOnlyList<string>? TacticIds { get; init; }
+
+    /// <summary><c>threat.tactic.name</c>.</summary>
+    public IReadOnlyList<string>? TacticNames { get; init; }
+
+    /// <summary><c>threat.technique.id</c>, such as <c>T1046</c>.</summary>
+    public IReadOnlyList<string>? TechniqueIds { get; init; }
+
+    /// <summary><c>threat.technique.name</c>.</summary>
+    public IReadOnlyList<string>? TechniqueNames { get; init; }
+
+    internal static EventThreat? From(Texts text) =>
+        text.HasAny(EcsField.TacticId, EcsField.TacticName, EcsField.TechniqueId, EcsField.TechniqueName)
+            ? new EventThreat
+            {
+                TacticIds = text.All(EcsField.TacticId),
+                TacticNames = text.All(EcsField.TacticName),
+                TechniqueIds = text.All(EcsField.TechniqueId),
+                TechniqueNames = text.All(EcsField.TechniqueName),
+            }
+            : null;
 }

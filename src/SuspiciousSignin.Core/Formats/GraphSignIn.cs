@@ -20,7 +20,8 @@ internal sealed class GraphSignIn : IRecordShape
         SignInFields.Set(ecs, signIn, signIn.Get("location"), options);
         ecs.Set("event.action", SignInFields.Action);
         var status = signIn.Get("status");
-        ecs.Set("event.outcome", SignInFields.OutcomeOf(status.Get("error_code")));
+        var errorCode = status.Get("error_code");
+        ecs.Set("event.outcome", errorCode.Sign() < 0 ? "failure" : SignInFields.OutcomeOf(errorCode));
         ecs.Set("message", SignInFields.MessageOf(status.Get("failure_reason").Text(), status.Get("additional_details").Text()));
         ecs.Set("geo.country_iso_code", signIn.Get("location").Get("country_or_region").Text());
         ecs.Set("azure.correlation_id", signIn.Get("correlation_id").Text());

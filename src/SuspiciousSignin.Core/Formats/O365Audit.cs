@@ -256,7 +256,8 @@ internal sealed partial class O365Audit : IRecordShape
     }
 
     /// <summary>
-    /// The list stays one, as the pipeline has it; how mail was accessed is a member besides, for <see cref="EcsField.MailAccessType"/>.
+    /// The list stays one, as the pipeline has it; what an analyst needs of it is an item besides, for
+    /// <see cref="EcsField.MailAccessType"/> and <see cref="EcsField.IsThrottled"/>.
     /// </summary>
     private static void WriteOperationProperties(Utf8JsonWriter json, JsonElement list)
     {
@@ -273,11 +274,14 @@ internal sealed partial class O365Audit : IRecordShape
             item.WriteTo(json);
         }
 
-        if (ValueOf(list, "MailAccessType") is { } access)
+        foreach (var name in new[] { "MailAccessType", "IsThrottled" })
         {
-            json.WriteStartObject();
-            json.WriteString("MailAccessType", access);
-            json.WriteEndObject();
+            if (ValueOf(list, name) is { } value)
+            {
+                json.WriteStartObject();
+                json.WriteString(name, value);
+                json.WriteEndObject();
+            }
         }
 
         json.WriteEndArray();

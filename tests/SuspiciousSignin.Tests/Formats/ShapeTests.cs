@@ -223,6 +223,14 @@ public sealed class ShapeTests
     public async Task An_error_code_that_cannot_be_read_is_no_success_unless_the_result_type_says_so(string record, string? expected) =>
         Assert.Equal(expected, Normalised.Text(await Normalised.OneAsync(record), "event.outcome"));
 
+    [Theory]
+    [InlineData("0", "success")]
+    [InlineData("50126", "failure")]
+    [InlineData("-1", "failure")]
+    public async Task A_sign_in_of_graph_succeeded_where_its_error_code_is_zero_and_failed_otherwise(string errorCode, string expected) => Assert.Equal(
+        expected,
+        Normalised.Text(await Normalised.OneAsync($$$"""{"createdDateTime":"2026-03-14T05:00:00Z","ipAddress":"81.2.69.144","status":{"errorCode":{{{errorCode}}}}}"""), "event.outcome"));
+
     [Fact]
     public async Task The_properties_of_a_diagnostic_record_may_be_text() => Assert.Equal(
         "failure",
@@ -348,6 +356,17 @@ public sealed class ShapeTests
             $$"""{"@timestamp":"2026-03-14T05:00:00Z","event.dataset":"o365.audit","event.action":"MailItemsAccessed","source.ip":"81.2.69.144","o365.audit.LogonType":"0","o365.audit.OperationProperties":{{properties}} }"""));
 
         Assert.Equal(("0", access), (shown.Mail!.LogonType, shown.Mail.AccessType));
+    }
+
+    [Theory]
+    [InlineData("True", true)]
+    [InlineData("False", false)]
+    public async Task A_mail_access_tells_whether_exchange_left_records_out_and_whose_account_acted(string throttled, bool expected)
+    {
+        var mail = EventDocumentOf(await Engine.ReadAsync(
+            $$"""{"CreationTime":"2026-03-14T05:00:00","Id":"m1","Operation":"MailItemsAccessed","RecordType":50,"UserType":5,"Workload":"Exchange","ClientIPAddress":"81.2.69.144","OperationProperties":[{"Name":"MailAccessType","Value":"Sync"},{"Name":"IsThrottled","Value":"{{throttled}}"}]}""")).Mail!;
+
+        Assert.Equal(("Sync", expected, "5"), (mail.AccessType, mail.IsThrottled, mail.UserType));
     }
 
     [Fact]
