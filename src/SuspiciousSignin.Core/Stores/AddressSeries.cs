@@ -176,7 +176,13 @@ internal struct AddressSeries
     /// <summary>The place of the first event later than the time.</summary>
     public static int FirstAfter(ReadOnlySpan<SeriesEntry> entries, long timestamp)
     {
-        var (low, high) = (0, entries.Length);
+        // Windows most often end after the latest event, which was looked at just now.
+        if (entries.IsEmpty || entries[^1].Timestamp <= timestamp)
+        {
+            return entries.Length;
+        }
+
+        var (low, high) = (0, entries.Length - 1);
         while (low < high)
         {
             var middle = (low + high) / 2;

@@ -16,6 +16,9 @@ internal sealed class EventIndex
     /// <summary>So many at once that what appending them looks at fits into the second-level cache.</summary>
     public const int EventsPerAppend = 256;
 
+    /// <summary>How many addresses are looked for at once.</summary>
+    public const int AddressesPerSearch = 128;
+
     private const int EvictionsPerCall = 512;
 
     /// <summary>As how many evictions a minute counts that goes at once.</summary>
@@ -121,6 +124,46 @@ internal sealed class EventIndex
         late = series.Late;
         var events = series.HandOut(_pool, _order, window, query, _queries.Oldest);
         return new AddressSlice(address, events, series.Seen.HasBothLegs(revision), Sequence);
+    }
+
+    /// <summary>
+    /// Looks for addresses, and loads what <see cref="HandOut"/> will look at, step by step for all of them, so that the waits for memory
+    /// overlap.
+    /// </summary>
+    /// <param name="addresses">At most <see cref="AddressesPerSearch"/>, with the numbers that they had where those are known.</param>
+    /// <param name="numbers">The numbers that they have, not compared with the addresses; -1 where one is not held.</param>
+    public void Find(ReadOnlySpan<(SourceAddress Address, int Number)> addresses, Span<int> numbers)
+    {
+        Span<ulong> hashes = stackalloc ulong[AddressesPerSearch];
+        for (var i = 0; i < addresses.Length; i++)
+        {
+            if (addresses[i].Number == AddressTable.Unknown)
+            {
+                hashes[i] = _addresses.HashOf(addresses[i].Address);
+                _addresses.Touch(hashes[i]);
+            }
+        }
+
+        for (var i = 0; i < addresses.Length; i++)
+        {
+            numbers[i] = addresses[i].Number;
+            if (numbers[i] == AddressTable.Unknown)
+            {
+                numbers[i] = _addresses.Peek(hashes[i]);
+            }
+            else
+            {
+                _addresses.TouchAt(numbers[i]);
+            }
+        }
+
+        foreach (var number in numbers[..addresses.Length])
+        {
+            if (number >= 0)
+            {
+                _addresses[number].Touch(_pool);
+            }
+        }
     }
 
     /// <summary>The number of an event that is held.</summary>

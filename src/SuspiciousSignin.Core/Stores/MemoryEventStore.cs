@@ -448,11 +448,16 @@ public sealed class MemoryEventStore : IEventStore
         var late = 0;
         // What filters by event.ingested reads evidence, which has to be taken with the events.
         var last = query.IngestedAfter is null ? Math.Min(addresses.Length, slices.Count + AddressesPerHold) : addresses.Length;
+        Span<int> numbers = stackalloc int[EventIndex.AddressesPerSearch];
         while (slices.Count < last && late < LatePerHold)
         {
-            var (address, likely) = addresses[slices.Count];
-            slices.Add(_index.HandOut(address, likely, query.Revision, query.Window, number, out var lateHere));
-            late += query.IngestedAfter is null ? lateHere : 0;
+            var some = addresses.AsSpan(slices.Count, Math.Min(numbers.Length, last - slices.Count));
+            _index.Find(some, numbers);
+            for (var i = 0; i < some.Length && late < LatePerHold; i++)
+            {
+                slices.Add(_index.HandOut(some[i].Address, numbers[i], query.Revision, query.Window, number, out var lateHere));
+                late += query.IngestedAfter is null ? lateHere : 0;
+            }
         }
 
         return slices.Count == addresses.Length;
@@ -478,8 +483,7 @@ public sealed class MemoryEventStore : IEventStore
             foreach (var slice in slices.Where(static slice => !slice.HasBothLegs))
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                aggregator.Count(slice.EventsOf(filter));
-                aggregator.AddToTotal();
+                aggregator.AddToTotal(slice.EventsOf(filter));
             }
         }
 
