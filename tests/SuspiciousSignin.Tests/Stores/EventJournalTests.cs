@@ -11,6 +11,9 @@ namespace SuspiciousSignin.Tests.Stores;
 /// <summary>The journal against everything that can happen to its files, byte by byte.</summary>
 public sealed class EventJournalTests : IDisposable
 {
+    /// <summary>The length of a file that has room for a few events behind its header, which names all fields.</summary>
+    private const int FewEvents = 4_300;
+
     private const long Now = EventSets.To;
     private const long Hour = 3_600_000;
 
@@ -110,7 +113,7 @@ public sealed class EventJournalTests : IDisposable
     public async Task Files_that_are_followed_by_others_are_held_to_every_byte_too()
     {
         var events = await BatchAsync(40);
-        using (var journal = EventJournal.Open(Image("whole"), segmentLength: 4096))
+        using (var journal = EventJournal.Open(Image("whole"), segmentLength: FewEvents))
         {
             for (var i = 0; i < events.Count; i++)
             {
@@ -158,7 +161,7 @@ public sealed class EventJournalTests : IDisposable
     public async Task A_start_without_the_newest_file_is_refused_by_its_name_until_it_is_mended(int count)
     {
         var (events, folder) = (await BatchAsync(count + 1), Image("newest"));
-        using (var journal = EventJournal.Open(folder, segmentLength: 4096))
+        using (var journal = EventJournal.Open(folder, segmentLength: FewEvents))
         {
             for (var i = 0; i < count; i++)
             {
@@ -374,7 +377,7 @@ public sealed class EventJournalTests : IDisposable
     public async Task What_is_left_of_several_damaged_files_stays_in_the_order_in_which_it_came()
     {
         var (events, folder) = (await BatchAsync(40), Image("several"));
-        using (var journal = EventJournal.Open(folder, segmentLength: 4096))
+        using (var journal = EventJournal.Open(folder, segmentLength: FewEvents))
         {
             for (var i = 0; i < events.Count; i++)
             {
@@ -430,7 +433,7 @@ public sealed class EventJournalTests : IDisposable
     public async Task Damage_to_the_list_of_files_costs_no_file()
     {
         var events = await BatchAsync(40);
-        using (var journal = EventJournal.Open(Image("listed"), segmentLength: 4096))
+        using (var journal = EventJournal.Open(Image("listed"), segmentLength: FewEvents))
         {
             for (var i = 0; i < events.Count; i++)
             {
