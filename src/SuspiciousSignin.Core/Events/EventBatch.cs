@@ -62,6 +62,9 @@ public sealed record RejectedEvent
 
     /// <summary>What is wrong and what is expected. Never quotes the event.</summary>
     public required string Message { get; init; }
+
+    /// <summary>Whether it is no JSON at all; a body of nothing else is refused as a whole. No part of answers.</summary>
+    internal bool IsNotJson { get; init; }
 }
 
 /// <summary>Why a body as a whole was not read; nothing of it was stored.</summary>
@@ -230,7 +233,7 @@ public sealed class EventBatch
     {
         Received++;
         RejectLater(rejected);
-        MalformedTotal += rejected.Code == RejectionCodes.MalformedJson || rejected.Message == EventReader.NotUtf8 ? 1 : 0;
+        MalformedTotal += rejected.IsNotJson ? 1 : 0;
     }
 
     /// <summary>Why the body is refused that holds more than may be read of it; null where it does not.</summary>

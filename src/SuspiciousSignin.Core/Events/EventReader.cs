@@ -15,9 +15,6 @@ namespace SuspiciousSignin.Events;
 /// </summary>
 public sealed class EventReader
 {
-    /// <summary>What is said of bytes that are no text, hence no JSON either.</summary>
-    internal const string NotUtf8 = "The text is not valid UTF-8.";
-
     /// <summary>What is said of JSON for which System.Text.Json throws <see cref="InvalidOperationException"/>.</summary>
     internal const string HalfSurrogate = "A string escapes half of a surrogate pair, which is no character.";
 
@@ -52,7 +49,7 @@ public sealed class EventReader
     private int _addressesUsed;
     // Where each key begins that leads to the current value; the complements of the places in lists.
     private readonly List<long> _steps = [];
-    private (string Code, string Pointer, string Message)? _refusal;
+    private (string Code, string Pointer, string Message, bool IsNotJson)? _refusal;
 
     /// <summary>Creates a reader of single events.</summary>
     public EventReader(EventReaderOptions options)
@@ -117,8 +114,16 @@ public sealed class EventReader
         if (!TryParse(utf8.Span, id, index))
         {
             record = default;
-            var (code, pointer, message) = _refusal!.Value;
-            return new RejectedEvent { Index = position, Line = line, Pointer = pointer, Code = code, Message = message };
+            var (code, pointer, message, isNotJson) = _refusal!.Value;
+            return new RejectedEvent
+            {
+                Index = position,
+                Line = line,
+                Pointer = pointer,
+                Code = code,
+                Message = message,
+                IsNotJson = isNotJson,
+            };
         }
 
         ReadAsMapped();
@@ -192,7 +197,7 @@ public sealed class EventReader
         Begin(id, index);
         if (!IsValidUtf8 && !Utf8.IsValid(utf8))
         {
-            return Refuse(RejectionCodes.InvalidText, "", NotUtf8);
+            return Refuse(RejectionCodes.InvalidText, "", "The text is not valid UTF-8.", isNotJson: true);
         }
 
         if (IsTokensOnly)
@@ -279,7 +284,10 @@ public sealed class EventReader
 
     private bool Malformed(long line, long column) =>
         Refuse(
-            RejectionCodes.MalformedJson, "", $"Not valid JSON at byte {column} of {(line > 1 ? $"line {line} of " : "")}the document.");
+            RejectionCodes.MalformedJson,
+            "",
+            $"Not valid JSON at byte {column} of {(line > 1 ? $"line {line} of " : "")}the document.",
+            isNotJson: true);
 
     private bool ReadObject(ref Utf8JsonReader reader, FieldNode node)
     {
@@ -592,9 +600,9 @@ public sealed class EventReader
         }
     }
 
-    private bool Refuse(string code, string pointer, string message)
+    private bool Refuse(string code, string pointer, string message, bool isNotJson = false)
     {
-        _refusal = (code, pointer, message);
+        _refusal = (code, pointer, message, isNotJson);
         return false;
     }
 

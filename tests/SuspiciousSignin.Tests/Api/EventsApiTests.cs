@@ -294,6 +294,7 @@ public sealed class EventsApiTests
         Assert.Equal(
             ["1 3 malformedJson ", "2 4 missingTimestamp /@timestamp"],
             answer.Json!["rejected"]!.AsArray().Select(r => $"{r!["index"]} {r["line"]} {r["code"]} {r["pointer"]}"));
+        Assert.All(answer.Json!["rejected"]!.AsArray(), rejected => Assert.Equal(["index", "line", "pointer", "code", "message"], rejected!.AsObject().Select(member => member.Key)));
         Assert.Equal([Ecs.Address], answer.Addresses);
     }
 
