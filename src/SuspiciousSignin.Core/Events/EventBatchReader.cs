@@ -584,7 +584,7 @@ public sealed class EventBatchReader
         _isIncomplete |= reader.CurrentDepth == 1 && SaysIncomplete(reader);
         _isGraphPage |= IsOfGraph(reader);
         var isAgain = reader.ValueTextEquals(_envelope);
-        var other = reader.CurrentDepth == 1 ? EnvelopeName(ref reader) : null;
+        var other = reader.CurrentDepth == 1 ? NameIn(Envelope.EventMembers, reader) : null;
         if (!reader.Read() || !reader.TrySkip())
         {
             return false;
@@ -593,8 +593,8 @@ public sealed class EventBatchReader
         // Only an array or an object could hold events.
         var wouldLose = reader.TokenType switch
         {
-            JsonTokenType.EndArray => isAgain || other is "events" or "records" || (other == "value" && _isGraphPage),
-            JsonTokenType.EndObject => isAgain || other is "events" or "records" or "hits",
+            JsonTokenType.EndArray => isAgain || Envelope.MayHoldEvents(other, isInHits: false, _isGraphPage),
+            JsonTokenType.EndObject => isAgain || Envelope.MayHideEvents(other),
             _ => false,
         };
         refusal = wouldLose ? HoldsEventsTwice(_envelope!) : null;
@@ -628,15 +628,13 @@ public sealed class EventBatchReader
             _isGraphPage |= IsOfGraph(reader);
             saysIncomplete |= !isInHits && SaysIncomplete(reader);
             isEcs |= reader.ValueTextEquals("@timestamp"u8);
-            var envelope = isInHits ? (reader.ValueTextEquals("hits"u8) ? "hits" : null) : EnvelopeName(ref reader);
+            var envelope = NameIn(isInHits ? Envelope.EventMembersOfHits : Envelope.EventMembers, reader);
             if (!reader.Read())
             {
                 return false;
             }
 
-            if (reader.TokenType == JsonTokenType.StartArray
-                && !isEcs
-                && (envelope is "events" or "records" || (envelope == "value" && _isGraphPage) || (envelope == "hits" && isInHits)))
+            if (reader.TokenType == JsonTokenType.StartArray && !isEcs && Envelope.MayHoldEvents(envelope, isInHits, _isGraphPage))
             {
                 if (emptyList is not null)
                 {
@@ -663,7 +661,7 @@ public sealed class EventBatchReader
                 return true;
             }
 
-            if (envelope == "hits" && !isInHits && reader.TokenType == JsonTokenType.StartObject)
+            if (envelope == Envelope.Hits && !isInHits && reader.TokenType == JsonTokenType.StartObject)
             {
                 continue;
             }
@@ -683,35 +681,33 @@ public sealed class EventBatchReader
     /// <summary>Whether the member that the reader is at says that an envelope holds less than there is.</summary>
     private static bool SaysIncomplete(Utf8JsonReader reader)
     {
-        foreach (var name in Envelope.IncompleteMembers)
+        if (NameIn(Envelope.IncompleteMembers, reader) is not { } name
+            || !reader.Read() || !JsonDocument.TryParseValue(ref reader, out var value))
+        {
+            return false;
+        }
+
+        using (value)
+        {
+            return Envelope.SaysIncomplete(name, value.RootElement);
+        }
+    }
+
+    private static bool IsOfGraph(in Utf8JsonReader reader) => NameIn(Envelope.GraphMembers, reader) is not null;
+
+    /// <summary>Which of the names the member has that the reader is at; null for none of them.</summary>
+    private static string? NameIn(string[] names, in Utf8JsonReader reader)
+    {
+        foreach (var name in names)
         {
             if (reader.ValueTextEquals(name))
             {
-                if (!reader.Read() || !JsonDocument.TryParseValue(ref reader, out var value))
-                {
-                    return false;
-                }
-
-                using (value)
-                {
-                    return Envelope.SaysIncomplete(name, value.RootElement);
-                }
+                return name;
             }
         }
 
-        return false;
+        return null;
     }
-
-    private static bool IsOfGraph(Utf8JsonReader reader) =>
-        reader.ValueTextEquals("@odata.context"u8) || reader.ValueTextEquals("@odata.nextLink"u8);
-
-    /// <summary>The name of the member, if one may hold events under it.</summary>
-    private static string? EnvelopeName(ref Utf8JsonReader reader) =>
-        reader.ValueTextEquals("events"u8) ? "events"
-        : reader.ValueTextEquals("records"u8) ? "records"
-        : reader.ValueTextEquals("value"u8) ? "value"
-        : reader.ValueTextEquals("hits"u8) ? "hits"
-        : null;
 
     private void RejectTooLarge(int? line) => _batch.Reject(new RejectedEvent
     {

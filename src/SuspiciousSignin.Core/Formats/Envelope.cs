@@ -5,9 +5,24 @@ namespace SuspiciousSignin.Formats;
 /// <summary>What records come wrapped in. An envelope is no event: what it holds is received, each with its own index.</summary>
 internal static class Envelope
 {
+    /// <summary>The object in the response of a search whose member of the same name is the list.</summary>
+    public const string Hits = "hits";
+
+    private const string Events = "events";
+    private const string Records = "records";
+    private const string Value = "value";
+
+    /// <summary>The members of an envelope that events may be in; which of them do, <see cref="MayHoldEvents"/> says.</summary>
+    public static readonly string[] EventMembers = [Events, Records, Value, Hits];
+
+    /// <summary>Those of its object <see cref="Hits"/>.</summary>
+    public static readonly string[] EventMembersOfHits = [Hits];
+
+    /// <summary>The members by which a page of Microsoft Graph is known.</summary>
+    public static readonly string[] GraphMembers = ["@odata.context", "@odata.nextLink"];
+
     /// <summary>The members that may say that an envelope holds less than there is.</summary>
-    public static readonly IReadOnlyList<string> IncompleteMembers =
-        ["timed_out", "terminated_early", "_shards", "_clusters", "@odata.nextLink"];
+    public static readonly string[] IncompleteMembers = ["timed_out", "terminated_early", "_shards", "_clusters", "@odata.nextLink"];
 
     private static readonly string[] EcsRoots = ["@timestamp", "event", "source", "data_stream", "kibana", "ecs"];
 
@@ -74,6 +89,21 @@ internal static class Envelope
         }
     }
 
+    /// <summary>Whether an array may hold events, by the name of its member.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="isInHits">Whether the member is one of the object <see cref="Hits"/>, not of the envelope itself.</param>
+    /// <param name="isOfGraph">Whether the envelope has one of <see cref="GraphMembers"/>: else anything may be called value.</param>
+    public static bool MayHoldEvents(string? name, bool isInHits, bool isOfGraph) => name switch
+    {
+        Events or Records => !isInHits,
+        Value => !isInHits && isOfGraph,
+        Hits => isInHits,
+        _ => false,
+    };
+
+    /// <summary>Whether an object of that name, beside a list of events, may have been meant to hold more of them.</summary>
+    public static bool MayHideEvents(string? name) => name is Events or Records or Hits;
+
     /// <summary>Whether the envelope says that it holds less than there is.</summary>
     public static bool IsIncomplete(JsonElement root) => IncompleteMembers.Any(name => SaysIncomplete(name, root.Get(name)));
 
@@ -92,8 +122,8 @@ internal static class Envelope
 
     /// <summary>Whether the envelope itself, not what it holds, has a key twice or several lists: one of the two would be lost.</summary>
     public static bool HasTwice(JsonElement root) =>
-        ListsOf(root).Count() > 1
-        || new[] { root, root.Get("hits") }
+        ListsOf(root).Count > 1
+        || new[] { root, root.Get(Hits) }
             .Any(level => level.Members().CountBy(member => member.Name, StringComparer.Ordinal).Any(name => name.Value > 1));
 
     /// <summary>
@@ -108,12 +138,22 @@ internal static class Envelope
         root.Get("_source").ValueKind == JsonValueKind.Object
         || (root.Has("_id") && root.Has("_index") && root.Get("fields").ValueKind == JsonValueKind.Object);
 
-    /// <summary>The lists of events that an envelope has; one in <c>value</c> only where it is Graph's.</summary>
-    private static IEnumerable<JsonElement> ListsOf(JsonElement root)
+    /// <summary>The lists of events that an envelope has.</summary>
+    private static List<JsonElement> ListsOf(JsonElement root)
     {
-        var value = root.Has("@odata.context") || root.Has("@odata.nextLink") ? root.Get("value") : default;
-        return new[] { root.Get("events"), root.Get("records"), value, root.Get("hits").Get("hits") }
-            .Where(list => list.ValueKind == JsonValueKind.Array);
+        var isOfGraph = GraphMembers.Any(name => root.Has(name));
+        var lists = new List<JsonElement>();
+        foreach (var name in EventMembers)
+        {
+            var isInHits = name == Hits;
+            if (MayHoldEvents(name, isInHits, isOfGraph)
+                && (isInHits ? root.Get(Hits) : root).Get(name) is { ValueKind: JsonValueKind.Array } list)
+            {
+                lists.Add(list);
+            }
+        }
+
+        return lists;
     }
 
     private static IEnumerable<Content> All(JsonElement array)
