@@ -76,7 +76,6 @@ public sealed class BulkReader
     private bool _inOverlongLine;
     private bool _namesPipeline;
     private int _line;
-    private int _blankLines;
 
     private BulkReader(EventReaderOptions options, string? defaultIndex, bool readDocuments) =>
         (_options, _defaultIndex, _reader) = (options, defaultIndex, readDocuments ? new DocumentReader(options, _batch) : null);
@@ -104,15 +103,8 @@ public sealed class BulkReader
         var (total, wanted) = (0L, 0L);
         while (true)
         {
-            var result = await body.ReadAsync(cancellationToken);
+            var result = await BodyPipe.ReadAsync(body, wanted, cancellationToken);
             var buffer = result.Buffer;
-            // As in EventBatchReader: a long line that comes in many small pieces would else be searched from its start with each of them.
-            if (!result.IsCompleted && buffer.Length < wanted)
-            {
-                body.AdvanceTo(buffer.Start, buffer.End);
-                continue;
-            }
-
             var unread = buffer.Length;
             var refusal = ReadLines(ref buffer);
             total += unread - buffer.Length;
@@ -183,7 +175,7 @@ public sealed class BulkReader
         {
             _pending = null;
             ReadDocument(pending.Action, pending.Index, pending.Id, line, isTooLong);
-            return _batch.CheckCounts(_blankLines, _options.MaxEvents);
+            return _batch.CheckCounts(_options.MaxEvents);
         }
 
         if (isTooLong)
@@ -193,8 +185,8 @@ public sealed class BulkReader
 
         if (JsonBytes.IsBlank(line))
         {
-            _blankLines++;
-            return _batch.CheckCounts(_blankLines, _options.MaxEvents);
+            _batch.BlankLines++;
+            return _batch.CheckCounts(_options.MaxEvents);
         }
 
         if (_items.Count == _options.MaxEvents)
@@ -208,7 +200,7 @@ public sealed class BulkReader
     private void ReadDocument(BulkAction action, string index, string? id, in ReadOnlySequence<byte> line, bool isTooLong)
     {
         var rejected = WhyNotCarriedOut(action, id)
-            ?? (isTooLong ? Reject(RejectionCodes.TooLarge, $"The event is longer than {_options.MaxEventBytes} bytes.") : null);
+            ?? (isTooLong ? RejectedEvent.TooLarge(_items.Count, _line, _options.MaxEventBytes) : null);
         if (rejected is not null || _reader is null)
         {
             AddWithoutEvents(action, index, id, rejected);

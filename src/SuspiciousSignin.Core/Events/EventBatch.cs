@@ -65,6 +65,16 @@ public sealed record RejectedEvent
 
     /// <summary>Whether it is no JSON at all; a body of nothing else is refused as a whole. No part of answers.</summary>
     internal bool IsNotJson { get; init; }
+
+    /// <summary>The event is longer than so many bytes.</summary>
+    internal static RejectedEvent TooLarge(int index, int? line, int maxBytes) => new()
+    {
+        Index = index,
+        Line = line,
+        Pointer = "",
+        Code = RejectionCodes.TooLarge,
+        Message = $"The event is longer than {maxBytes} bytes.",
+    };
 }
 
 /// <summary>Why a body as a whole was not read; nothing of it was stored.</summary>
@@ -139,6 +149,9 @@ public sealed class EventBatch
 
     /// <summary>How many envelopes were opened that held nothing: they cost time as events do.</summary>
     internal int EmptyEnvelopes { get; set; }
+
+    /// <summary>How many lines were blank: they cost time as events do.</summary>
+    internal int BlankLines { get; set; }
 
     /// <summary>How many of the rejected events were not JSON at all.</summary>
     internal int MalformedTotal { get; private set; }
@@ -216,6 +229,7 @@ public sealed class EventBatch
         HasEnvelopes |= next.HasEnvelopes;
         IncompleteEnvelopes += next.IncompleteEnvelopes;
         EmptyEnvelopes += next.EmptyEnvelopes;
+        BlankLines += next.BlankLines;
 
         RejectedEvent Moved(RejectedEvent rejected) => rejected with { Index = rejected.Index + Received, Line = rejected.Line + lines };
     }
@@ -237,11 +251,10 @@ public sealed class EventBatch
     }
 
     /// <summary>Why the body is refused that holds more than may be read of it; null where it does not.</summary>
-    /// <param name="blankLines">How many lines of it were blank.</param>
     /// <param name="maxEvents">The bound of events, and of what says nothing.</param>
-    internal BodyRefusal? CheckCounts(int blankLines, int maxEvents) =>
+    internal BodyRefusal? CheckCounts(int maxEvents) =>
         Received > maxEvents ? BodyRefusal.TooManyEvents(maxEvents)
-        : blankLines + EmptyEnvelopes > maxEvents ? BodyRefusal.TooManyBlankLines(maxEvents)
+        : BlankLines + EmptyEnvelopes > maxEvents ? BodyRefusal.TooManyBlankLines(maxEvents)
         : null;
 
     /// <summary>Adds a rejection of an event that was read and counted already.</summary>
