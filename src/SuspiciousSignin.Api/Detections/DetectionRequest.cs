@@ -36,11 +36,11 @@ public sealed record DetectionRequest : IWindowRequest
     /// <summary>Whether alerts carry their events. Default false.</summary>
     public bool? IncludeEvents { get; init; }
 
-    internal DetectionQuery ToQuery(TimeProvider clock, RunOptions runs) => new()
+    internal DetectionQuery ToQuery(DateTimeOffset now, RunOptions runs) => new()
     {
         Revision = this.Rule(runs),
-        Window = this.Window(clock),
-        IngestedAfter = RequestRules.Milliseconds(IngestedAfter, clock, roundUp: false),
+        Window = this.Window(now),
+        IngestedAfter = RequestRules.Milliseconds(IngestedAfter, now, roundUp: false),
         SourceIps = SourceIps is null ? null : [.. SourceIps.Select(SourceAddress.Parse).Distinct()],
         Limit = Limit ?? RequestRules.DefaultLimit,
         IncludeEvents = IncludeEvents ?? false,
@@ -52,11 +52,11 @@ internal sealed class DetectionRequestValidator : AbstractValidator<DetectionReq
     /// <summary>The most alerts of one answer.</summary>
     public const int MaxLimit = 10_000;
 
-    public DetectionRequestValidator(TimeProvider clock, RunOptions runs)
+    public DetectionRequestValidator(RunOptions runs)
     {
-        this.AddWindowRules(clock);
-        this.AddWindowLimit(clock, runs);
-        RuleFor(request => request.IngestedAfter).IsTime(clock);
+        this.AddWindowRules();
+        this.AddWindowLimit(runs);
+        RuleFor(request => request.IngestedAfter).IsTime();
         RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
         RuleFor(request => request.SourceIps)
             .Must(addresses => addresses is null || addresses.Count <= runs.MaxAddresses)

@@ -55,11 +55,12 @@ public sealed class DetectionsController(
         [FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] DetectionRequest? request, CancellationToken cancellationToken)
     {
         request ??= new DetectionRequest();
-        if (await validator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
+        var now = clock.GetUtcNow();
+        if (validator.Validate(request, now) is { IsValid: false } invalid)
         {
             return this.Invalid(invalid, inBody: true);
         }
 
-        return Ok(await metrics.CountAsync(correlation.RunAsync(request.ToQuery(clock, runs), cancellationToken)));
+        return Ok(await metrics.CountAsync(correlation.RunAsync(request.ToQuery(now, runs), cancellationToken)));
     }
 }

@@ -41,21 +41,21 @@ public sealed record EvaluationRequest : IWindowRequest
     /// </summary>
     public bool? IncludeEvents { get; init; }
 
-    internal EvaluationQuery ToQuery(TimeProvider clock, RunOptions runs) => new()
+    internal EvaluationQuery ToQuery(DateTimeOffset now, RunOptions runs) => new()
     {
         Revision = this.Rule(runs),
         Store = Store ?? true,
-        From = RequestRules.Milliseconds(From, clock, roundUp: false),
-        To = RequestRules.Milliseconds(To, clock, roundUp: true),
+        From = RequestRules.Milliseconds(From, now, roundUp: false),
+        To = RequestRules.Milliseconds(To, now, roundUp: true),
         IncludeEvents = IncludeEvents ?? false,
     };
 }
 
 internal sealed class EvaluationRequestValidator : AbstractValidator<EvaluationRequest>
 {
-    public EvaluationRequestValidator(TimeProvider clock)
+    public EvaluationRequestValidator()
     {
-        this.AddWindowRules(clock, endsNow: false);
+        this.AddWindowRules(endsNow: false);
         RuleFor(request => request.TimeShift)
             .Must(text => text is null || Replay.TryParse(text, out _))
             .WithErrorCode(RequestRules.Malformed)

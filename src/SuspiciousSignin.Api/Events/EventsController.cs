@@ -72,10 +72,14 @@ public sealed class EventsController(
         [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey,
         CancellationToken cancellationToken)
     {
-        if (await validator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
+        // Not after the body, which may take minutes: the window would be another than the one that was validated.
+        var now = clock.GetUtcNow();
+        if (validator.Validate(request, now) is { IsValid: false } invalid)
         {
             return this.Invalid(invalid);
         }
+
+        var query = request.ToQuery(now, runs);
 
         // A batch that is stored is judged beside events that others sent, which whoever only sends may not read.
         if (request is { IncludeEvents: true, Store: not false }
@@ -92,7 +96,7 @@ public sealed class EventsController(
         // An empty header is bound as if there were none, but who sends one counts on it.
         if (idempotencyKey is null && !Request.Headers.ContainsKey("Idempotency-Key"))
         {
-            return (await EvaluateBodyAsync(Request.BodyReader, format, request, identityOfRequest: null, cancellationToken)).Result;
+            return (await EvaluateBodyAsync(Request.BodyReader, format, request, query, identityOfRequest: null, cancellationToken)).Result;
         }
 
         return idempotencyKey is not { Length: > 0 and <= IdempotencyLimits.KeyLength }
@@ -100,11 +104,16 @@ public sealed class EventsController(
                 StatusCodes.Status422UnprocessableEntity,
                 $"Idempotency-Key is 1 to {IdempotencyLimits.KeyLength} characters.",
                 at: "Idempotency-Key")
-            : await EvaluateOnceAsync(Access.CallerOf(User) ?? "", idempotencyKey, format, request, cancellationToken);
+            : await EvaluateOnceAsync(Access.CallerOf(User) ?? "", idempotencyKey, format, request, query, cancellationToken);
     }
 
     private async Task<IActionResult> EvaluateOnceAsync(
-        string caller, string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+        string caller,
+        string key,
+        BatchFormat format,
+        EvaluationRequest request,
+        EvaluationQuery query,
+        CancellationToken cancellationToken)
     {
         switch (idempotency.TryClaim(caller, key, out var firstHash, out var firstAnswer))
         {
@@ -116,7 +125,7 @@ public sealed class EventsController(
                 return await AnswerAgainAsync(firstHash, firstAnswer, format, cancellationToken);
 
             default:
-                return await EvaluateFirstAsync(caller, key, format, request, cancellationToken);
+                return await EvaluateFirstAsync(caller, key, format, request, query, cancellationToken);
         }
     }
 
@@ -133,7 +142,12 @@ public sealed class EventsController(
     }
 
     private async Task<IActionResult> EvaluateFirstAsync(
-        string caller, string key, BatchFormat format, EvaluationRequest request, CancellationToken cancellationToken)
+        string caller,
+        string key,
+        BatchFormat format,
+        EvaluationRequest request,
+        EvaluationQuery query,
+        CancellationToken cancellationToken)
     {
         var isRemembered = false;
         var body = PipeReader.Create(HashingBody(out var hash));
@@ -145,6 +159,7 @@ public sealed class EventsController(
                 body,
                 format,
                 request,
+                query,
                 () => BinaryPrimitives.ReadUInt128LittleEndian(
                     SHA256.HashData([.. HashOf(hash, format), .. Encoding.UTF8.GetBytes($"{caller}\n{key}")])),
                 cancellationToken);
@@ -171,6 +186,7 @@ public sealed class EventsController(
         PipeReader body,
         BatchFormat format,
         EvaluationRequest request,
+        EvaluationQuery query,
         Func<UInt128>? identityOfRequest,
         CancellationToken cancellationToken)
     {
@@ -182,16 +198,31 @@ public sealed class EventsController(
 
         var identity = identityOfRequest?.Invoke();
         AppliedTimeShift? applied = null;
-        if (TimeShift.TryParse(request.TimeShift, out var shift)
-            && shift.Apply(batch!, clock.GetUtcNow(), out applied, identity) is { } why)
+        if (TimeShift.TryParse(request.TimeShift, out var shift))
         {
-            return (
-                this.Refuse(
-                    StatusCodes.Status422UnprocessableEntity,
-                    $"The events cannot be moved: {why} Nothing was stored.",
-                    at: "timeShift",
-                    why),
-                null);
+            // Later than the request came: whoever polls by time of ingest meanwhile would never see events moved to that moment.
+            var present = clock.GetUtcNow();
+            if (shift.Apply(batch!, present, out applied, identity) is { } why)
+            {
+                return (
+                    this.Refuse(
+                        StatusCodes.Status422UnprocessableEntity,
+                        $"The events cannot be moved: {why} Nothing was stored.",
+                        at: "timeShift",
+                        why),
+                    null);
+            }
+
+            // Else a window up to now would end before the newest of them.
+            if (shift.IsToPresent)
+            {
+                if (validator.Validate(request, present) is { IsValid: false } invalid)
+                {
+                    return (this.Invalid(invalid), null);
+                }
+
+                query = request.ToQuery(present, runs);
+            }
         }
 
         if (identity is { } ofRequest)
@@ -200,7 +231,6 @@ public sealed class EventsController(
             batch!.Identify(ofRequest);
         }
 
-        var query = request.ToQuery(clock, runs);
         var judging = correlation.EvaluateAsync(batch!, query, CountEvents, cancellationToken);
         var evaluation = await metrics.CountAsync(judging) with { TimeShift = applied };
         // Only here, where the store is through with the events: where it failed, or the caller went away, it may not be.

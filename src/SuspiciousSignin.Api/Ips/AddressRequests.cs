@@ -1,6 +1,8 @@
 using FluentValidation;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
+using SuspiciousSignin.Events;
+using SuspiciousSignin.Stores;
 
 namespace SuspiciousSignin.Api.Ips;
 
@@ -29,6 +31,15 @@ public sealed record AddressAlertsRequest : IWindowRequest
 
     /// <summary>Whether alerts carry their events. Default true.</summary>
     public bool? IncludeEvents { get; init; }
+
+    internal DetectionQuery ToQuery(SourceAddress address, DateTimeOffset now, RunOptions runs) => new()
+    {
+        Revision = this.Rule(runs),
+        Window = this.Window(now),
+        SourceIps = [address],
+        Limit = Limit ?? RequestRules.DefaultLimit,
+        IncludeEvents = IncludeEvents ?? true,
+    };
 }
 
 /// <summary>Which events of an address.</summary>
@@ -53,16 +64,27 @@ public sealed record AddressEventsRequest : IWindowRequest
 
     /// <summary>Where the next page starts, from <c>nextCursor</c> of an earlier answer.</summary>
     public string? Cursor { get; init; }
+
+    internal EventQuery ToQuery(SourceAddress address, DateTimeOffset now, RunOptions runs) => new()
+    {
+        Address = address,
+        Window = new TimeWindow(
+            RequestRules.Milliseconds(From, now, roundUp: false) ?? TimeWindow.All.From,
+            RequestRules.Milliseconds(To, now, roundUp: true) ?? TimeWindow.All.To),
+        Revision = this.Rule(runs),
+        Limit = Limit ?? RequestRules.DefaultLimit,
+        Cursor = Cursor,
+    };
 }
 
 internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressAlertsRequest>
 {
     public const int MaxLimit = 1_000;
 
-    public AddressAlertsRequestValidator(TimeProvider clock, RunOptions runs)
+    public AddressAlertsRequestValidator(RunOptions runs)
     {
-        this.AddWindowRules(clock);
-        this.AddWindowLimit(clock, runs);
+        this.AddWindowRules();
+        this.AddWindowLimit(runs);
         RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
         RuleFor(request => request.Cursor)
             .Null()
@@ -75,9 +97,9 @@ internal sealed class AddressEventsRequestValidator : AbstractValidator<AddressE
 {
     public const int MaxLimit = 10_000;
 
-    public AddressEventsRequestValidator(TimeProvider clock)
+    public AddressEventsRequestValidator()
     {
-        this.AddWindowRules(clock, endsNow: false);
+        this.AddWindowRules(endsNow: false);
         RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
     }
 }

@@ -101,7 +101,8 @@ public sealed class IpsController(
             return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, at: "ip");
         }
 
-        if (await alertsValidator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
+        var now = clock.GetUtcNow();
+        if (alertsValidator.Validate(request, now) is { IsValid: false } invalid)
         {
             return this.Invalid(invalid);
         }
@@ -114,15 +115,7 @@ public sealed class IpsController(
             return this.Refuse(StatusCodes.Status422UnprocessableEntity, message, at: "ip");
         }
 
-        var query = new DetectionQuery
-        {
-            Revision = request.Rule(runs),
-            Window = request.Window(clock),
-            SourceIps = [address],
-            Limit = request.Limit ?? RequestRules.DefaultLimit,
-            IncludeEvents = request.IncludeEvents ?? true,
-        };
-        var run = await metrics.CountAsync(correlation.RunAsync(query, cancellationToken));
+        var run = await metrics.CountAsync(correlation.RunAsync(request.ToQuery(address, now, runs), cancellationToken));
         return Ok(new AddressAlerts(address.ToString(), run.Window, run.Status, run.Total, run.Alerts, run.Warnings));
     }
 
@@ -154,24 +147,13 @@ public sealed class IpsController(
             return this.Refuse(StatusCodes.Status400BadRequest, NoAddress, at: "ip");
         }
 
-        if (await eventsValidator.ValidateAsync(request, cancellationToken) is { IsValid: false } invalid)
+        var now = clock.GetUtcNow();
+        if (eventsValidator.Validate(request, now) is { IsValid: false } invalid)
         {
             return this.Invalid(invalid);
         }
 
-        var window = new TimeWindow(
-            RequestRules.Milliseconds(request.From, clock, roundUp: false) ?? TimeWindow.All.From,
-            RequestRules.Milliseconds(request.To, clock, roundUp: true) ?? TimeWindow.All.To);
-        var page = await correlation.EventsOfAsync(
-            new EventQuery
-            {
-                Address = address,
-                Window = window,
-                Revision = request.Rule(runs),
-                Limit = request.Limit ?? RequestRules.DefaultLimit,
-                Cursor = request.Cursor,
-            },
-            cancellationToken);
+        var page = await correlation.EventsOfAsync(request.ToQuery(address, now, runs), cancellationToken);
         if (page is null)
         {
             return this.Refuse(

@@ -130,7 +130,10 @@ internal static class DocumentedExamples
         };
 
         ObjectResult Refusal<T>(T request, bool inBody = false) => Problems.Invalid(
-            http, http.RequestServices.GetRequiredService<IValidator<T>>().Validate(request), inBody);
+            http,
+            http.RequestServices.GetRequiredService<IValidator<T>>()
+                .Validate(request, http.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow()),
+            inBody);
 
         ObjectResult OfUnknownParameter()
         {
@@ -188,29 +191,29 @@ internal static class DocumentedExamples
         var correlation = new CorrelationService(
             new MemoryEventStore(new MemoryStoreOptions(), clock), clock, services.GetRequiredService<AlertOptions>());
         var asked = new EvaluationRequest { Store = operation != "evaluateEvents", Revision = Revision, From = From, To = To };
-        var evaluation = await SampleScenario.EvaluateAsync(
-            correlation, clock.GetUtcNow(), asked.ToQuery(clock, runs), cancellationToken);
+        var now = clock.GetUtcNow();
+        var evaluation = await SampleScenario.EvaluateAsync(correlation, now, asked.ToQuery(now, runs), cancellationToken);
         if (operation == "evaluateEvents")
         {
             return evaluation;
         }
 
         var address = SourceAddress.Parse("89.160.20.156");
-        var query = new DetectionRequest { Revision = Revision, From = From, To = To, IncludeEvents = true }.ToQuery(clock, runs);
         if (operation == "getEventsOfAddress")
         {
-            var page = await correlation.EventsOfAsync(
-                new EventQuery { Address = address, Window = query.Window, Revision = query.Revision, Limit = EventsOnPage },
-                cancellationToken);
+            var events = new AddressEventsRequest { Revision = Revision, From = From, To = To, Limit = EventsOnPage };
+            var page = await correlation.EventsOfAsync(events.ToQuery(address, now, runs), cancellationToken);
             return AddressEvents.Of(address, page!);
         }
 
         if (operation == "runDetection")
         {
-            return await correlation.RunAsync(query, cancellationToken);
+            var detection = new DetectionRequest { Revision = Revision, From = From, To = To, IncludeEvents = true };
+            return await correlation.RunAsync(detection.ToQuery(now, runs), cancellationToken);
         }
 
-        var run = await correlation.RunAsync(query with { SourceIps = [address] }, cancellationToken);
+        var alerts = new AddressAlertsRequest { Revision = Revision, From = From, To = To };
+        var run = await correlation.RunAsync(alerts.ToQuery(address, now, runs), cancellationToken);
         return new AddressAlerts(address.ToString(), run.Window, run.Status, run.Total, run.Alerts, run.Warnings);
     }
 

@@ -34,10 +34,12 @@ public readonly partial record struct TimeShift
     /// <summary>How far in the future an event may be dated: what clocks may differ by.</summary>
     internal static readonly TimeSpan ToleratedClockSkew = TimeSpan.FromMinutes(5);
 
-    /// <summary>Null where the newest event is to be dated now.</summary>
     private readonly TimeSpan? _by;
 
     private TimeShift(TimeSpan? by) => _by = by;
+
+    /// <summary>Whether the newest event is to be dated now, rather than moved by a duration.</summary>
+    public bool IsToPresent => _by is null;
 
     /// <summary>Whether the shift is within <see cref="Longest"/>.</summary>
     public bool IsInRange => _by is not { } by || (by >= -Longest && by <= Longest);

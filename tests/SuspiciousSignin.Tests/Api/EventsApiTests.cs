@@ -1,6 +1,9 @@
 using System.IO.Compression;
 using System.Net;
 using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Events;
 using SuspiciousSignin.Correlation;
@@ -947,6 +950,55 @@ public sealed class EventsApiTests
     }
 
     [Theory]
+    [InlineData(null)]
+    [InlineData("k1")]
+    public async Task Now_is_when_a_request_came_however_long_its_body_takes(string? key)
+    {
+        var body = new SlowBody(TimeSpan.FromSeconds(40));
+        using var service = new TestService("Production", null, services => services.AddSingleton<IStartupFilter>(body));
+
+        var answer = await service.PostAsync(
+            Ecs.Batch(Ecs.NetworkAlert(0.75), Ecs.SignIn(0.75)), $"?store=false&from=now-1m&to={Ecs.Time(0.5)}", key: key);
+
+        Assert.Equal(TestService.Now.AddSeconds(40), service.Clock.GetUtcNow());
+        Assert.Equal("""{"from":"2026-03-14T05:59:00Z","to":"2026-03-14T05:59:30Z"}""", answer.Json!["window"]?.ToJsonString());
+        Assert.Equal([Ecs.Address], answer.Addresses);
+    }
+
+    [Fact]
+    public async Task Events_moved_to_now_are_moved_to_the_end_of_their_body_and_judged_in_a_window_of_that_moment()
+    {
+        var body = new SlowBody(TimeSpan.FromSeconds(40));
+        using var service = new TestService("Production", null, services => services.AddSingleton<IStartupFilter>(body));
+        var batch = Ecs.Batch(Ecs.NetworkAlert(30), Ecs.SignIn(10));
+
+        var answer = await service.PostAsync(batch, "?timeShift=now&from=now-1h&to=now");
+
+        Assert.Equal("""{"from":"2026-03-14T05:00:40Z","to":"2026-03-14T06:00:40Z"}""", answer.Json!["window"]?.ToJsonString());
+        Assert.Equal("2026-03-14T06:00:40Z", (string?)answer.Json["alerts"]![0]!["lastSeen"]);
+
+        // At 06:00:40 this window is not upside down yet, at 06:01:20 it is.
+        var late = await service.PostAsync(batch, "?timeShift=now&from=now-1m&to=2026-03-14T06:00:00Z");
+
+        Assert.Equal(["from"], late.Problem(422));
+        Assert.Equal(2, (await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events")).Number("total"));
+    }
+
+    [Fact]
+    public async Task Now_is_the_same_for_both_bounds_of_a_window_also_around_midnight()
+    {
+        using var service = new TestService(store: new MemoryEventStore(
+            new MemoryStoreOptions { Retention = TimeSpan.FromDays(90) }, new FakeTimeProvider(TestService.Now)));
+        await service.PostAsync(Ecs.Batch([.. Enumerable.Range(0, 80).Select(day => Ecs.SignIn(minutesAgo: day * 1440))]));
+
+        service.Clock.AdjustTime(TestService.Now.AddDays(-79));
+        service.Clock.AutoAdvanceAmount = TimeSpan.FromDays(1);
+        var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/events?from=now/d&to=now/d");
+
+        Assert.Equal(1, answer.Number("total"));
+    }
+
+    [Theory]
     [InlineData("?revision=2024-01-01", 422, "revision")]
     [InlineData("?from=now&to=now-1h", 422, "from")]
     [InlineData("?from=yesterday", 400, "from")]
@@ -986,5 +1038,36 @@ public sealed class EventsApiTests
         }
 
         return (compressed.ToArray(), flushed);
+    }
+
+    /// <summary>Bodies that take a time to come, once the service begins to read them.</summary>
+    private sealed class SlowBody(TimeSpan takes) : IStartupFilter
+    {
+        public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
+        {
+            var clock = (FakeTimeProvider)app.ApplicationServices.GetRequiredService<TimeProvider>();
+            app.Use((context, inner) =>
+            {
+                context.Request.Body = new SlowStream(context.Request.Body, () => clock.Advance(takes));
+                return inner(context);
+            });
+            next(app);
+        };
+    }
+
+    private sealed class SlowStream(Stream body, Action atFirst) : MemoryStream
+    {
+        private bool _isBegun;
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (!_isBegun)
+            {
+                _isBegun = true;
+                atFirst();
+            }
+
+            return await body.ReadAsync(buffer, cancellationToken);
+        }
     }
 }
