@@ -87,9 +87,9 @@ internal static class Commands
     private static async Task<int> CheckHealthAsync(string? url, TextWriter output)
     {
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
-        client.DefaultRequestHeaders.Host = url is null ? OwnHost(Environment.GetEnvironmentVariable) : null;
         try
         {
+            client.DefaultRequestHeaders.Host = url is null ? OwnHost(Environment.GetEnvironmentVariable) : null;
             var asked = new Uri(url ?? OwnUrl(Environment.GetEnvironmentVariable));
             using var response = await client.GetAsync(asked.AbsolutePath == "/" ? new Uri(asked, "/health/live") : asked);
             if (!response.IsSuccessStatusCode)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using SuspiciousSignin.Api.Hosting;
 
 namespace SuspiciousSignin.Tests.Api;
@@ -46,6 +47,22 @@ public sealed class CommandsTests
 
         Assert.Equal(1, await RunAsync(arguments, output));
         Assert.NotEmpty(output.ToString());
+    }
+
+    [Theory]
+    [Trait("Category", "Process")]
+    [InlineData("https://siem.example", "8080")]
+    [InlineData("siem.example", "eight")]
+    public async Task A_health_check_that_cannot_read_the_settings_of_the_service_fails_without_a_stack(string allowedHosts, string ports)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "SuspiciousSignin.Api.dll"), "healthcheck"])
+        {
+            Environment = { ["AllowedHosts"] = allowedHosts, ["ASPNETCORE_HTTP_PORTS"] = ports, ["ASPNETCORE_URLS"] = "" },
+        };
+        await using var check = RunningProcess.Start(start);
+
+        Assert.Equal(1, await check.WaitForExitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Single(check.Output.Split('\n'), line => line.Length > 0);
     }
 
     [Fact]
