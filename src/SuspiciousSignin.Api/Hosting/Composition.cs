@@ -52,8 +52,22 @@ internal static class Composition
         .AddElasticsearchEventStore()
         .AddSingleton(provider => provider.GetRequiredKeyedService<IEventStore>(provider.GetRequiredService<StoreOptions>().Kind));
 
-    /// <summary>Opens the store before the host starts, which would log a stack of why it cannot be opened.</summary>
-    public static IEventStore OpenStore(this IServiceProvider services) => services.GetRequiredService<IEventStore>();
+    /// <summary>
+    /// Opens the store before the host starts, which would log a stack of why it cannot be opened. The service stops where disk and memory
+    /// are no longer the same.
+    /// </summary>
+    public static IEventStore OpenStore(this IServiceProvider services)
+    {
+        var store = services.GetRequiredService<IEventStore>();
+        if (store is DurableEventStore durable)
+        {
+            // Whatever supervises the process starts it anew; until then nothing would be stored.
+            var lifetime = services.GetRequiredService<IHostApplicationLifetime>();
+            _ = durable.OutOfStep.ContinueWith(_ => lifetime.StopApplication(), TaskScheduler.Default);
+        }
+
+        return store;
+    }
 
     /// <summary>Which bound of requests going on holds for one: <see cref="RunsPolicy"/>, <see cref="BatchesPolicy"/> or none.</summary>
     public static string? PolicyOf(HttpContext context) =>

@@ -147,18 +147,12 @@ public sealed partial class StoreHealthCheck(IEventStore store, TimeProvider clo
     }
 }
 
-/// <summary>Says at start where to look and what to know.</summary>
+/// <summary>Says at start where to look and what to know, and at the end what becomes of the events.</summary>
 internal sealed partial class Greeting(
     IServer server, IHostApplicationLifetime lifetime, IEventStore store, ILogger<Greeting> logger) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        if (store is DurableEventStore durable)
-        {
-            // Whatever supervises the process starts it anew; until then nothing would be stored.
-            _ = durable.OutOfStep.ContinueWith(_ => lifetime.StopApplication(), TaskScheduler.Default);
-        }
-
         lifetime.ApplicationStarted.Register(() =>
         {
             Log.Started(logger, Commands.Version);
