@@ -5,7 +5,10 @@ namespace SuspiciousSignin.Correlation;
 /// <summary>What the caller should know about the answer, with a stable code.</summary>
 /// <param name="Code">A stable code.</param>
 /// <param name="Message">What it means and what to do.</param>
-/// <param name="Count">How many events or addresses it is about.</param>
+/// <param name="Count">
+/// How many of what the code is about: events, addresses, alerts, fields, index patterns and the like; 0 where it is about none being
+/// there.
+/// </param>
 public sealed record Warning(string Code, string Message, long Count)
 {
     /// <summary>Addresses are hidden by the revision's cap on the volume.</summary>
