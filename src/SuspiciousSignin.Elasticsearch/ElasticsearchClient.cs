@@ -201,7 +201,10 @@ internal sealed class ElasticsearchClient(HttpClient http, ElasticsearchOptions 
         }
         catch (TimeoutRejectedException late)
         {
-            throw new StoreUnavailableException($"Elasticsearch did not answer within {options.TotalTimeout}, repetitions included.", late);
+            throw new StoreUnavailableException(
+                $"Elasticsearch did not answer within {options.TotalTimeout}, repetitions included. "
+                + "See how the cluster does, or raise Store:Elasticsearch:TotalTimeout.",
+                late);
         }
         catch (HttpRequestException lost)
         {

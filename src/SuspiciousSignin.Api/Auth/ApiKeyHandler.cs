@@ -141,7 +141,10 @@ internal sealed partial class ApiKeyHandler(
             Log.Forbidden(Logger, Context.User.Identity?.Name, scope);
         }
 
-        return Problems.WriteAsync(Context, StatusCodes.Status403Forbidden, $"The key lacks the scope '{scope}'.");
+        return Problems.WriteAsync(
+            Context,
+            StatusCodes.Status403Forbidden,
+            $"The credential lacks the scope '{scope}'. A key is granted it in Auth:ApiKeys, a token by its identity provider.");
     }
 
     private ApiKeyOptions? OwnerOf(List<(string? Name, string Key)> keys)

@@ -46,8 +46,8 @@ public sealed class EventsController(
     /// <param name="idempotencyKey">The same key, caller and body get the first answer again. 1 to 255 characters.</param>
     /// <response code="200">What became of the events, and the alerts of their addresses.</response>
     /// <response code="403">
-    /// The key lacks the scope, or alerts:read for the events (includeEvents) of a stored batch. Without keys: a page of another site,
-    /// or, in Development, another machine.
+    /// The credential lacks the scope, or alerts:read for the events (includeEvents) of a stored batch. Without keys: a page of another
+    /// site, or, in Development, another machine.
     /// </response>
     /// <response code="400">The body is not JSON, or a parameter cannot be read. Nothing was stored.</response>
     /// <response code="409">A request with this Idempotency-Key is still being carried out.</response>

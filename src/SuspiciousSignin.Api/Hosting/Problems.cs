@@ -260,7 +260,10 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
         switch (exception)
         {
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
-                await Problems.WriteAsync(context, StatusCodes.Status413PayloadTooLarge, "The body is longer than this path takes.");
+                await Problems.WriteAsync(
+                    context,
+                    StatusCodes.Status413PayloadTooLarge,
+                    "The body is longer than this path takes; GET /api/v1/limits says how long it may be. Send it in several requests.");
                 return true;
 
             case BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout }:

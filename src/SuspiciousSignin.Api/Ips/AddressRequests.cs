@@ -89,7 +89,7 @@ internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressA
         RuleFor(request => request.Cursor)
             .Null()
             .WithErrorCode(RequestRules.Malformed)
-            .WithMessage("Not a cursor of ours.");
+            .WithMessage("Alerts of an address are not paged. Leave 'cursor' out.");
     }
 }
 

@@ -149,7 +149,7 @@ internal static class DocumentedBounds
         answers.TryAdd(
             "403",
             Problem(
-                operation.OperationId == "getLimits" ? NotThisMachine : $"The key lacks the scope. {NotThisMachine}",
+                operation.OperationId == "getLimits" ? NotThisMachine : $"The credential lacks the scope. {NotThisMachine}",
                 document));
         answers.TryAdd("415", Problem("The body has a Content-Encoding that is not taken.", document));
         answers.TryAdd("408", Problem("The request was sent too slowly.", document));

@@ -369,6 +369,7 @@ public sealed class AccessTests : IDisposable
         else if (status == 403)
         {
             Assert.Contains("rule:read", answer.Text, StringComparison.Ordinal);
+            Assert.Contains("identity provider", answer.Text, StringComparison.Ordinal);
             Assert.Contains(service.Log, line => line.Contains("playbook was refused: it lacks the scope rule:read", StringComparison.Ordinal));
         }
     }

@@ -307,6 +307,8 @@ public sealed class LimitsTests : IDisposable
         // A member of gzip (RFC 1952) without content.
         byte[] empty = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
+        using var tooLong = await service.Client.PostAsync(new Uri("/api/v1/events", UriKind.Relative), TestService.Content(Padded(1025), "application/json"));
+        Assert.Contains("/api/v1/limits", await tooLong.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, await SendAsync(service, Padded(1024), null, "application/json"));
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, Padded(1025), null, "application/json"));
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await SendAsync(service, Padded(1025), null, "application/json", isChunked: true));

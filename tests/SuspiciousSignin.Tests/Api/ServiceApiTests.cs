@@ -131,6 +131,17 @@ public sealed class ServiceApiTests
     }
 
     [Fact]
+    public async Task Alerts_of_an_address_are_not_paged_and_who_sends_a_cursor_is_told_so()
+    {
+        using var service = new TestService();
+
+        var answer = await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?cursor=bm9uZQ");
+
+        Assert.Equal(["cursor"], answer.Problem(400));
+        Assert.Contains("are not paged", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Events_of_an_address_are_paged_oldest_first_each_once()
     {
         using var service = new TestService();

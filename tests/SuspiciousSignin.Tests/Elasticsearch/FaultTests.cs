@@ -741,6 +741,18 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_call_that_takes_too_long_in_all_is_given_up_and_the_setting_named()
+    {
+        using var service = NewService(options => options.TotalTimeout = TimeSpan.FromMilliseconds(100));
+        _cluster.Server.Faults.Add(Fault.Slow(TimeSpan.FromMinutes(1)));
+
+        var answer = await service.RunAsync();
+
+        answer.Problem(503);
+        Assert.Contains("Store:Elasticsearch:TotalTimeout", (string?)answer.Json!["detail"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_caller_who_goes_away_stops_the_query_in_the_cluster()
     {
         var store = _cluster.NewStore();
