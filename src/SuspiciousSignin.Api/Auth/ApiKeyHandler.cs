@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
@@ -108,7 +107,7 @@ internal sealed partial class ApiKeyHandler(
 
         if (_retryAfter is { } wait)
         {
-            Response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            Response.Headers.RetryAfter = Problems.RetryAfter(wait);
             return Problems.WriteAsync(
                 Context,
                 StatusCodes.Status429TooManyRequests,

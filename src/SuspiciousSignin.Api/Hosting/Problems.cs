@@ -57,6 +57,10 @@ internal static partial class Problems
         problem.Extensions["message"] = problem.Detail ?? problem.Title;
     }
 
+    /// <summary>A wait as the header tells it: whole seconds, at least one.</summary>
+    public static string RetryAfter(TimeSpan wait) =>
+        Math.Max(1, Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+
     /// <summary>400 where something cannot be read, else 422.</summary>
     /// <param name="controller">Who answers.</param>
     /// <param name="invalid">The faults.</param>
@@ -295,8 +299,7 @@ internal sealed partial class FaultHandler(ILogger<FaultHandler> logger) : IExce
             case StoreUnavailableException unavailable:
                 Log.StoreUnavailable(logger, context.TraceIdentifier, ReasonOf(exception));
                 Log.StoreUnavailableAt(logger, context.TraceIdentifier, exception);
-                var seconds = Math.Max(1, Math.Ceiling((unavailable.RetryAfter ?? TimeSpan.FromSeconds(5)).TotalSeconds));
-                context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+                context.Response.Headers.RetryAfter = Problems.RetryAfter(unavailable.RetryAfter ?? TimeSpan.FromSeconds(5));
                 await Problems.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
                 return true;
 

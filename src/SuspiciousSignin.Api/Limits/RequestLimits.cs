@@ -125,7 +125,7 @@ internal static class RequestLimits
             var (count, left) = Access.CallerOf(context.User) is { } caller
                 ? callers.Add(caller)
                 : strangers.Add(Access.CounterKeyOf(context.Connection.RemoteIpAddress));
-            var seconds = Math.Max(1, (int)Math.Ceiling(left.TotalSeconds));
+            var seconds = Problems.RetryAfter(left);
             var headers = context.Response.Headers;
             // On the way out, since whoever handles an exception clears the headers set before.
             context.Response.OnStarting(() =>
@@ -140,7 +140,7 @@ internal static class RequestLimits
                 return next(context);
             }
 
-            headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+            headers.RetryAfter = seconds;
             return Problems.WriteAsync(context, StatusCodes.Status429TooManyRequests, string.Create(
                 CultureInfo.InvariantCulture,
                 $"More than {requests.PerCaller} requests within {requests.Window.TotalSeconds} seconds. "
