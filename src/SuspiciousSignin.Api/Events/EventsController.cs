@@ -43,7 +43,9 @@ public sealed class EventsController(
     /// <c>Idempotency-Key</c> makes the request safe to send again.
     /// </remarks>
     /// <param name="request">How the batch is judged.</param>
-    /// <param name="idempotencyKey">The same key, caller and body get the first answer again. 1 to 255 characters.</param>
+    /// <param name="idempotencyKey">
+    /// The same request (parameters and body) of the same caller with the same key gets the first answer again. 1 to 255 characters.
+    /// </param>
     /// <response code="200">What became of the events, and the alerts of their addresses.</response>
     /// <response code="403">
     /// The credential lacks the scope, or alerts:read for the events (includeEvents) of a stored batch. Without keys: a page of another
@@ -53,7 +55,7 @@ public sealed class EventsController(
     /// <response code="409">A request with this Idempotency-Key is still being carried out.</response>
     /// <response code="413">The body is too long. Nothing was stored.</response>
     /// <response code="415">Another Content-Type or Content-Encoding than those taken.</response>
-    /// <response code="422">A parameter is out of range, or the Idempotency-Key was used with another body.</response>
+    /// <response code="422">A parameter is out of range, or the Idempotency-Key was used with another request.</response>
     /// <response code="429">Too many batches are going on, or too many requests; Retry-After says when to try again.</response>
     /// <response code="503">The store cannot answer; Retry-After says when to try again.</response>
     [HttpPost(Name = "evaluateEvents")]

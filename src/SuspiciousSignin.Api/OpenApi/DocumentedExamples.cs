@@ -74,7 +74,7 @@ internal static class DocumentedExamples
                 // The comment in the code is found by the name of the parameter there.
                 parameter.Description ??=
                     "Makes the request safe to send again: "
-                    + "the same key of the same caller with the same body gives the first answer again.";
+                    + "the same request (parameters and body) of the same caller with the same key gets the first answer again.";
             }
             else if (parameter.In == ParameterLocation.Query)
             {
