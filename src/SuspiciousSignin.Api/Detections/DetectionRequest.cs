@@ -26,7 +26,7 @@ public sealed record DetectionRequest : IWindowRequest
     /// </summary>
     public bool? Promote { get; init; }
 
-    /// <summary>Only these addresses, at most 1,000. Default: all.</summary>
+    /// <summary>Only these addresses, as many as <c>GET /api/v1/limits</c> says. Default: all.</summary>
     public IReadOnlyList<string>? SourceIps { get; init; }
 
     /// <summary>The most alerts to return, one per address; 1 to 10,000. Default 100.</summary>
