@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.Time.Testing;
 using SuspiciousSignin.Api.Auth;
+using SuspiciousSignin.Api.Hosting;
 
 namespace SuspiciousSignin.Tests.Api;
 
@@ -66,7 +67,7 @@ public sealed class ApiKeyTests : IDisposable
     {
         using var output = new StringWriter();
 
-        var exitCode = ApiKeys.New(["keys", "new", "--name", "soar", "--scope", "rule:read", "--scope", "alerts:read"], output);
+        var exitCode = Commands.NewKey(["keys", "new", "--name", "soar", "--scope", "rule:read", "--scope", "alerts:read"], output);
 
         var lines = output.ToString().Split(Environment.NewLine);
         var key = lines[0].Split(' ')[^1];
@@ -81,9 +82,9 @@ public sealed class ApiKeyTests : IDisposable
     {
         using var output = new StringWriter();
 
-        Assert.Equal(2, ApiKeys.New(["keys", "new", "--name", "soar", "--scope", "everything"], output));
-        Assert.Equal(2, ApiKeys.New(["keys", "new", "--scope", "rule:read"], output));
-        Assert.Equal(2, ApiKeys.New(["keys", "new", "--name", "soar", "--scope", "rule:read", "--expiry", "2030-01-01"], output));
+        Assert.Equal(2, Commands.NewKey(["keys", "new", "--name", "soar", "--scope", "everything"], output));
+        Assert.Equal(2, Commands.NewKey(["keys", "new", "--scope", "rule:read"], output));
+        Assert.Equal(2, Commands.NewKey(["keys", "new", "--name", "soar", "--scope", "rule:read", "--expiry", "2030-01-01"], output));
         Assert.DoesNotContain("Hash", output.ToString(), StringComparison.Ordinal);
     }
 
@@ -95,7 +96,7 @@ public sealed class ApiKeyTests : IDisposable
     {
         using var output = new StringWriter();
 
-        Assert.Equal(0, ApiKeys.New(["keys", "new", "--name", "soar", "--scope", "rule:read", "--expires", expires], output, new FakeTimeProvider(TestService.Now)));
+        Assert.Equal(0, Commands.NewKey(["keys", "new", "--name", "soar", "--scope", "rule:read", "--expires", expires], output, new FakeTimeProvider(TestService.Now)));
 
         Assert.Contains($"Auth__ApiKeys__0__Expires={printed}", output.ToString().Split(Environment.NewLine));
     }
@@ -108,7 +109,7 @@ public sealed class ApiKeyTests : IDisposable
     {
         using var output = new StringWriter();
 
-        Assert.Equal(2, ApiKeys.New(["keys", "new", "--name", "soar", "--scope", "rule:read", "--expires", expires], output, new FakeTimeProvider(TestService.Now)));
+        Assert.Equal(2, Commands.NewKey(["keys", "new", "--name", "soar", "--scope", "rule:read", "--expires", expires], output, new FakeTimeProvider(TestService.Now)));
     }
 
     public void Dispose() => _service.Dispose();
