@@ -21,7 +21,7 @@ internal static class Scopes
     public const string RuleRead = "rule:read";
     public const string MetricsRead = "metrics:read";
 
-    /// <summary>The policy of what every caller may do whom we know.</summary>
+    /// <summary>The policy that asks for no scope: any valid credential will do.</summary>
     public const string Any = "any";
 
     public static readonly string[] All = [EventsWrite, DetectionsRun, AlertsRead, RuleRead, MetricsRead];

@@ -34,7 +34,7 @@ internal sealed partial class SampleScenario(
                 : match.Value);
     }
 
-    /// <summary>Sends the scenario through the front door.</summary>
+    /// <summary>Reads the scenario as a batch and judges it, as the service does with one that is sent, but without HTTP.</summary>
     public static async Task<Evaluation> EvaluateAsync(
         CorrelationService correlation, DateTimeOffset now, EvaluationQuery query, CancellationToken cancellationToken)
     {

@@ -42,14 +42,13 @@ public sealed class RunOptions
     public int MaxQueued { get; set; } = 16;
 
     /// <summary>
-    /// The bound of one kind (runs, batches or bulk requests) of all callers. No more wait here than their own bounds let through.
+    /// How many runs, or batches, or bulk requests of all callers together may go on. Any number may wait here, since
+    /// <see cref="BoundOf"/> lets through only so many of each caller.
     /// </summary>
     internal ConcurrencyLimiterOptions BoundOfAll() => new() { PermitLimit = MaxConcurrent, QueueLimit = int.MaxValue };
 
-    /// <summary>
-    /// The bound of one kind of one caller, which leaves a place to others. Null is everybody where no credential is needed: there are no
-    /// others.
-    /// </summary>
+    /// <summary>How many runs, or batches, or bulk requests of one caller may go on and wait: one place is left to other callers.</summary>
+    /// <param name="caller">The caller; null where no credential is needed, so that nobody is another caller.</param>
     internal ConcurrencyLimiterOptions BoundOf(string? caller) => new()
     {
         PermitLimit = caller is null ? MaxConcurrent : Math.Max(1, MaxConcurrent - 1),

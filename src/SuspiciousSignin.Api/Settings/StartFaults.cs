@@ -10,7 +10,7 @@ internal static class StartFaults
 {
     private const int ExitCode = 1;
 
-    /// <summary>Does so from now on.</summary>
+    /// <summary>From here on, faults of settings, of the journal and of the addresses to listen at are told without a stack.</summary>
     public static void TellPlainly()
     {
         // Once, however many services a process holds.

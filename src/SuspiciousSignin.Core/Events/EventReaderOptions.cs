@@ -2,7 +2,7 @@ using System.ComponentModel;
 
 namespace SuspiciousSignin.Events;
 
-/// <summary>How events are read.</summary>
+/// <summary>How events are read (section <c>Events</c>).</summary>
 public sealed class EventReaderOptions
 {
     /// <summary>
@@ -18,7 +18,7 @@ public sealed class EventReaderOptions
     public long MaxBodyBytes { get; set; } = 128L * 1024 * 1024;
 
     /// <summary>
-    /// The most events in one body, and the most blank lines and empty envelopes, together. Default 250,000; 1 to 10,000,000.
+    /// The most events in one body; as many blank lines and empty envelopes may be in it besides. Default 250,000; 1 to 10,000,000.
     /// </summary>
     public int MaxEvents { get; set; } = 250_000;
 
