@@ -49,15 +49,12 @@ public sealed record DetectionRequest : IWindowRequest
 
 internal sealed class DetectionRequestValidator : AbstractValidator<DetectionRequest>
 {
-    /// <summary>The most alerts of one answer.</summary>
-    public const int MaxLimit = 10_000;
-
     public DetectionRequestValidator(RunOptions runs)
     {
         this.AddWindowRules();
         this.AddWindowLimit(runs);
         RuleFor(request => request.IngestedAfter).IsTime();
-        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
+        RuleFor(request => request.Limit).IsLimit();
         RuleFor(request => request.SourceIps)
             .Must(addresses => addresses is null || addresses.Count <= runs.MaxAddresses)
             .WithMessage($"At most {runs.MaxAddresses} addresses. Ask in several requests.");

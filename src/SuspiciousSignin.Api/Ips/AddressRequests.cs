@@ -23,7 +23,7 @@ public sealed record AddressAlertsRequest : IWindowRequest
     /// </summary>
     public bool? Promote { get; init; }
 
-    /// <summary>The most alerts to return, 1 to 1,000. Default 100. A window yields at most one.</summary>
+    /// <summary>The most alerts to return, 1 to 10,000. Default 100. A window yields at most one.</summary>
     public int? Limit { get; init; }
 
     /// <summary>Reserved; any value is 400.</summary>
@@ -79,13 +79,11 @@ public sealed record AddressEventsRequest : IWindowRequest
 
 internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressAlertsRequest>
 {
-    public const int MaxLimit = 1_000;
-
     public AddressAlertsRequestValidator(RunOptions runs)
     {
         this.AddWindowRules();
         this.AddWindowLimit(runs);
-        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
+        RuleFor(request => request.Limit).IsLimit();
         RuleFor(request => request.Cursor)
             .Null()
             .WithErrorCode(RequestRules.Malformed)
@@ -95,11 +93,9 @@ internal sealed class AddressAlertsRequestValidator : AbstractValidator<AddressA
 
 internal sealed class AddressEventsRequestValidator : AbstractValidator<AddressEventsRequest>
 {
-    public const int MaxLimit = 10_000;
-
     public AddressEventsRequestValidator()
     {
         this.AddWindowRules(endsNow: false);
-        RuleFor(request => request.Limit).InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
+        RuleFor(request => request.Limit).IsLimit();
     }
 }

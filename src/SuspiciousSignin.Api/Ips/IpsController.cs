@@ -19,6 +19,7 @@ namespace SuspiciousSignin.Api.Ips;
 /// <param name="Window">The window that was looked at.</param>
 /// <param name="Status">Whether the answer is whole.</param>
 /// <param name="Total">How many alerts there are: 0 or 1, since a window yields at most one per address.</param>
+/// <param name="Truncated">Whether there are more than are shown; false, since a limit is at least 1.</param>
 /// <param name="Alerts">The alerts.</param>
 /// <param name="Warnings">What the answer does not show by itself.</param>
 /// <param name="NextCursor">Reserved; never there today.</param>
@@ -27,9 +28,14 @@ public sealed record AddressAlerts(
     WindowBounds Window,
     RunStatus Status,
     int Total,
+    bool Truncated,
     IReadOnlyList<Alert> Alerts,
     IReadOnlyList<Warning> Warnings,
-    string? NextCursor = null);
+    string? NextCursor = null)
+{
+    internal static AddressAlerts Of(SourceAddress address, DetectionRun run) =>
+        new(address.ToString(), run.Window, run.Status, run.Total, run.Truncated, run.Alerts, run.Warnings);
+}
 
 /// <summary>The events of one address.</summary>
 /// <param name="SourceIp">The address, canonical.</param>
@@ -116,7 +122,7 @@ public sealed class IpsController(
         }
 
         var run = await metrics.CountAsync(correlation.RunAsync(request.ToQuery(address, now, runs), cancellationToken));
-        return Ok(new AddressAlerts(address.ToString(), run.Window, run.Status, run.Total, run.Alerts, run.Warnings));
+        return Ok(AddressAlerts.Of(address, run));
     }
 
     /// <summary>Everything known about an address</summary>

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Mvc;
 using SuspiciousSignin.Api.Auth;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Events;
+using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
 using SuspiciousSignin.Correlation;
 using SuspiciousSignin.Events;
@@ -38,7 +39,7 @@ public sealed record ServiceLimits(
                 runs.MaxQueued,
                 XmlConvert.ToString(runs.MaxWindow),
                 runs.MaxAddresses,
-                DetectionRequestValidator.MaxLimit,
+                RequestRules.MaxLimit,
                 alerts.MaxEvents,
                 alerts.MaxEventsPerAnswer,
                 DetectionsController.MaxBodyBytes),

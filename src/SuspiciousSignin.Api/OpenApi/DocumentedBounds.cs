@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using SuspiciousSignin.Api.Detections;
 using SuspiciousSignin.Api.Hosting;
-using SuspiciousSignin.Api.Ips;
 using SuspiciousSignin.Api.Limits;
 using SuspiciousSignin.Api.Requests;
 using SuspiciousSignin.Api.Settings;
@@ -40,16 +39,9 @@ internal static class DocumentedBounds
 
     private static readonly Dictionary<string, int> MaxItems = new(StringComparer.Ordinal)
     {
-        ["alerts"] = DetectionRequestValidator.MaxLimit,
-        ["events"] = AddressEventsRequestValidator.MaxLimit,
+        ["alerts"] = RequestRules.MaxLimit,
+        ["events"] = RequestRules.MaxLimit,
         ["rejected"] = EventBatch.MaxRejectionsTold,
-    };
-
-    private static readonly Dictionary<string, int> MaxLimits = new(StringComparer.Ordinal)
-    {
-        ["runDetection"] = DetectionRequestValidator.MaxLimit,
-        ["getAlertsOfAddress"] = AddressAlertsRequestValidator.MaxLimit,
-        ["getEventsOfAddress"] = AddressEventsRequestValidator.MaxLimit,
     };
 
     public static void Apply(OpenApiDocument document, EventReaderOptions events, RunOptions runs)
@@ -94,12 +86,7 @@ internal static class DocumentedBounds
                     SetDefault(own.Schema, parameter.Name ?? "", operation.OperationId, runs);
                 }
 
-                Bound(
-                    parameter.Schema,
-                    parameter.Name ?? "",
-                    longest,
-                    isRequest: true,
-                    MaxLimits.GetValueOrDefault(operation.OperationId ?? "", int.MaxValue));
+                Bound(parameter.Schema, parameter.Name ?? "", longest, isRequest: true);
             }
 
             foreach (var content in (operation.RequestBody?.Content
@@ -234,8 +221,7 @@ internal static class DocumentedBounds
         };
     }
 
-    private static void Bound(
-        IOpenApiSchema? any, string name, int longest, bool isRequest, int maxLimit = DetectionRequestValidator.MaxLimit)
+    private static void Bound(IOpenApiSchema? any, string name, int longest, bool isRequest)
     {
         if (any is not OpenApiSchema schema)
         {
@@ -263,7 +249,8 @@ internal static class DocumentedBounds
         {
             var (least, most) = (isRequest, schema.Format) switch
             {
-                (true, _) => (1L, maxLimit),
+                // The limit is the only number in a request.
+                (true, _) => (1L, RequestRules.MaxLimit),
                 // By how much a recording was moved, and what events say themselves; everything else is counted.
                 (_, "int64") => (name is "milliseconds" or "operationCount" or "number" ? -MaxWhole : 0, MaxWhole),
                 _ => (0, int.MaxValue),

@@ -214,7 +214,7 @@ internal static class DocumentedExamples
 
         var alerts = new AddressAlertsRequest { Revision = Revision, From = From, To = To };
         var run = await correlation.RunAsync(alerts.ToQuery(address, now, runs), cancellationToken);
-        return new AddressAlerts(address.ToString(), run.Window, run.Status, run.Total, run.Alerts, run.Warnings);
+        return AddressAlerts.Of(address, run);
     }
 
     /// <summary>An array of events, or one object: an event or an envelope. OpenAPI 2.0 can say one of the two only.</summary>

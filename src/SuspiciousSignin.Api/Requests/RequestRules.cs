@@ -33,6 +33,9 @@ internal static class RequestRules
     /// <summary>How many alerts or events an answer has where the request does not say.</summary>
     public const int DefaultLimit = 100;
 
+    /// <summary>The most alerts or events of one answer.</summary>
+    public const int MaxLimit = 10_000;
+
     private static readonly string Revisions = string.Join(", ", RuleCatalogue.RevisionNames);
 
     /// <summary>Validates a request that came at a time.</summary>
@@ -75,6 +78,10 @@ internal static class RequestRules
         .Must((request, text, context) => text is null || TimeExpression.TryParse(text, context.Now(), roundUp, out _))
         .WithErrorCode(Malformed)
         .WithMessage(TimeExpression.Expected);
+
+    /// <summary>1 to <see cref="MaxLimit"/>.</summary>
+    public static void IsLimit<T>(this IRuleBuilder<T, int?> rule) =>
+        rule.InclusiveBetween(1, MaxLimit).WithMessage($"'limit' is 1 to {MaxLimit}.");
 
     /// <summary>The revision asked for.</summary>
     public static RuleRevision Rule(this IWindowRequest request, RunOptions runs) =>

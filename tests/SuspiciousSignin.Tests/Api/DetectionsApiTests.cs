@@ -402,6 +402,8 @@ public sealed class DetectionsApiTests
     [Theory]
     [InlineData("10", 200)]
     [InlineData("0010", 200)]
+    [InlineData("10000", 200)]
+    [InlineData("10001", 422)]
     [InlineData("0x10", 400)]
     [InlineData("%2310", 400)]
     [InlineData("1e1", 400)]
@@ -413,6 +415,16 @@ public sealed class DetectionsApiTests
     {
         using var service = new TestService();
         Assert.Equal(status, (int)(await service.GetAsync($"/api/v1/ips/{Ecs.Address}/alerts?limit={limit}")).Status);
+    }
+
+    [Theory]
+    [InlineData("/api/v1/ips/8.8.8.8/alerts")]
+    [InlineData("/api/v1/ips/8.8.8.8/events")]
+    public async Task A_list_says_how_many_there_are_and_whether_it_is_cut_also_where_there_are_none(string path)
+    {
+        using var service = new TestService();
+        var answer = (await service.GetAsync(path)).Json!;
+        Assert.Equal((0, false), ((int)answer["total"]!, (bool)answer["truncated"]!));
     }
 
     [Fact]
