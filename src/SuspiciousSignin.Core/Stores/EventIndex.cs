@@ -283,7 +283,8 @@ internal sealed class EventIndex
     /// Loads what appending the events will look at, step by step for all of them, so that the waits for memory overlap: first the places
     /// in the tables, then what stands there, then what that refers to.
     /// </summary>
-    private void Touch(ReadOnlySpan<EventRecord> events)
+    /// <param name="events">At most <see cref="EventsPerAppend"/>.</param>
+    public void Touch(ReadOnlySpan<EventRecord> events)
     {
         var touches = _touches.AsSpan(0, events.Length);
         for (var i = 0; i < touches.Length; i++)

@@ -298,6 +298,7 @@ public sealed class MemoryEventStore : IEventStore
             var next = evictions.Before;
             foreach (var chunk in events.Chunk(EventIndex.EventsPerAppend))
             {
+                _index.Touch([.. chunk.Select(entry => entry.Event)]);
                 foreach (var (sequence, record) in chunk)
                 {
                     _index.Sequence = sequence;
