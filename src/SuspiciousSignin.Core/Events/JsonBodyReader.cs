@@ -74,6 +74,11 @@ internal sealed class JsonBodyReader(EventReaderOptions options, EventBatch batc
                 + (_hasPassedText ? "" : $", byte {(exception.BytePositionInLine ?? 0) + 1}") + ". Nothing of it was stored."
                 + (_phase == Phase.End ? " Send one event per line as application/x-ndjson." : ""));
         }
+        catch (IndexOutOfRangeException) when (isCompleted)
+        {
+            // What System.Text.Json throws for a literal that breaks off before an empty last piece (dotnet/runtime#134448).
+            return new BodyRefusal(400, "The body is not valid JSON: it breaks off within a literal. Nothing of it was stored.");
+        }
         catch (InvalidOperationException)
         {
             // What System.Text.Json throws for an escaped lone surrogate, here in the name of a member beside the events.

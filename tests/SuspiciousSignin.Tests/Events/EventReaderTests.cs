@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
@@ -22,6 +23,37 @@ public sealed class EventReaderTests
     {
         var batch = await Engine.ReadAsync($"[{document}]", options: new EventReaderOptions { KeepDocuments = true });
         Assert.Equal(identity, Assert.Single(batch.Events).Identity.ToString("x32", CultureInfo.InvariantCulture));
+    }
+
+    [Theory]
+    [InlineData("""{"events":[],"a":t""")]
+    [InlineData("""{"events":[],"a":tru""")]
+    [InlineData("""{"events":[],"a":fals""")]
+    [InlineData("""{"events":[],"a":nul""")]
+    [InlineData("""{"events":[],"a":-""")]
+    [InlineData("""{"events":[],"a":1e""")]
+    [InlineData("""{"events":[],"a":"text""")]
+    [InlineData("""{"events":[],"a""")]
+    [InlineData("""{"events":[],""")]
+    [InlineData("""tru""")]
+    [InlineData("""[tru""")]
+    [InlineData("""[{"a":tru""")]
+    public async Task A_body_that_breaks_off_is_no_json_wherever_its_pieces_end(string body)
+    {
+        var bytes = Encoding.UTF8.GetBytes(body);
+        for (var length = 1; length <= bytes.Length; length++)
+        {
+            // Pipes may end with an empty piece.
+            var first = new Segment(bytes.AsMemory(0, length));
+            var last = first.Append(bytes.AsMemory(length)).Append(default);
+            var pieces = PipeReader.Create(new ReadOnlySequence<byte>(first, 0, last, 0));
+            var (batch, refusal) = await EventBatchReader.ReadAsync(
+                pieces, BatchFormat.Json, new EventReaderOptions(), TestContext.Current.CancellationToken);
+
+            Assert.Null(batch);
+            Assert.Equal(400, refusal!.Status);
+            Assert.StartsWith("The body is not valid JSON", refusal.Detail, StringComparison.Ordinal);
+        }
     }
 
     [Theory]
@@ -403,4 +435,16 @@ public sealed class EventReaderTests
     [InlineData(".ds-metrics-o365.audit-default-2026.01.01-000001", null)]
     [InlineData("", null)]
     public void The_stream_behind_an_index_tells_the_dataset(string index, string? dataset) => Assert.Equal(dataset, EventReader.PresetDataset(index));
+
+    private sealed class Segment : ReadOnlySequenceSegment<byte>
+    {
+        public Segment(ReadOnlyMemory<byte> memory) => Memory = memory;
+
+        public Segment Append(ReadOnlyMemory<byte> memory)
+        {
+            var next = new Segment(memory) { RunningIndex = RunningIndex + Memory.Length };
+            Next = next;
+            return next;
+        }
+    }
 }
