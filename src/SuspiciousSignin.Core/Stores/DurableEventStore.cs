@@ -7,7 +7,7 @@ namespace SuspiciousSignin.Stores;
 
 /// <summary>
 /// The in-memory store with a journal on the disk: an append returns once its events are flushed, and a new process starts with all that
-/// was kept. One thread writes; whatever waits while it flushes shares the next flush.
+/// was kept. One thread writes; whatever waits while it flushes shares the next flush, but for batches that repeat an event of another.
 /// </summary>
 public sealed partial class DurableEventStore : IEventStore, IDisposable
 {
@@ -230,8 +230,35 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
                 group.Add(next);
             }
 
-            WriteTogether(group.FindAll(waiting => waiting.TryTake()));
+            for (group = group.FindAll(waiting => waiting.TryTake()); group.Count > 0;)
+            {
+                var count = CountOfDistinct(group);
+                WriteTogether(group[..count]);
+                group.RemoveRange(0, count);
+            }
         }
+    }
+
+    /// <summary>
+    /// How many batches from the first on have no identity in common. Whether what an earlier one sent is held, and what has its identity
+    /// a duplicate, shows once that is taken in: it may be too old, or there may be no room.
+    /// </summary>
+    private static int CountOfDistinct(List<Waiting> group)
+    {
+        var coming = new HashSet<UInt128>();
+        for (var i = 0; i < group.Count - 1; i++)
+        {
+            coming.UnionWith(IdentitiesOf(group[i]));
+            if (coming.Overlaps(IdentitiesOf(group[i + 1])))
+            {
+                return i + 1;
+            }
+        }
+
+        return group.Count;
+
+        static IEnumerable<UInt128> IdentitiesOf(Waiting waiting) =>
+            waiting.Events.Select(record => record.Identity).Where(identity => identity != 0);
     }
 
     private void WriteTogether(List<Waiting> group)
@@ -264,10 +291,10 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         try
         {
             var (sequence, latest) = (_memory.NextSequence, _memory.Latest);
-            var (coming, added) = (new HashSet<UInt128>(), new List<(long, EventRecord)>());
+            var added = new List<(long, EventRecord)>();
             foreach (var waiting in group)
             {
-                waiting.Duplicates = _memory.FindDuplicates(waiting.Events, coming, latest);
+                waiting.Duplicates = _memory.FindDuplicates(waiting.Events);
                 waiting.Added = waiting.Duplicates.Count == 0 && waiting.Events.All(record => record.Timestamp <= latest)
                     ? waiting.Events
                     : [.. waiting.Events.Where((record, i) => record.Timestamp <= latest && !waiting.Duplicates.Contains(i))];

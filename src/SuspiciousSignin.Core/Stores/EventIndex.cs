@@ -95,9 +95,6 @@ internal sealed class EventIndex
     /// <summary>For how many events of addresses there is room.</summary>
     public long Capacity => _pool.Capacity;
 
-    /// <summary>Whether an event of that identity is held.</summary>
-    public bool Contains(UInt128 identity) => _identities.Contains(identity);
-
     /// <summary>What reads traits and accounts by their numbers.</summary>
     public (InternTable<EventTraits>.Reader Traits, InternTable<EventAccount>.Reader Accounts) Read() => (_traits.Read(), _accounts.Read());
 
@@ -190,6 +187,26 @@ internal sealed class EventIndex
                 outcome.Duplicates.Add(position + i);
             }
         }
+    }
+
+    /// <summary>
+    /// The positions of the events of a batch that are duplicates: one of their identity is held, or came before them in the batch,
+    /// whatever became of it. <see cref="Append(ReadOnlySpan{EventRecord}, int, long, AppendOutcome)"/> finds the same.
+    /// </summary>
+    public HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events)
+    {
+        var (duplicates, seen, position) = (new HashSet<int>(), new HashSet<UInt128>(), 0);
+        foreach (ref readonly var record in events.InPlace())
+        {
+            if (record.Identity != 0 && (_identities.Contains(record.Identity) || !seen.Add(record.Identity)))
+            {
+                duplicates.Add(position);
+            }
+
+            position++;
+        }
+
+        return duplicates;
     }
 
     /// <summary>Lets go what is too old or too much, the earliest first, and of that so much as may hold up others.</summary>

@@ -242,34 +242,13 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    /// <summary>
-    /// The positions of the events that an append would not add, where those of <paramref name="coming"/> were added before.
-    /// </summary>
-    /// <param name="events">The events.</param>
-    /// <param name="coming">Identities on their way to this store; those of the events are added.</param>
-    /// <param name="latest">Events of later times are not added, milliseconds since the epoch.</param>
-    internal HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events, HashSet<UInt128> coming, long latest)
+    /// <summary>The positions of the events that an append would tell as duplicates.</summary>
+    internal HashSet<int> FindDuplicates(IReadOnlyList<EventRecord> events)
     {
-        var (duplicates, passedOver) = (new HashSet<int>(), new HashSet<UInt128>());
         lock (_gate)
         {
-            for (var i = 0; i < events.Count; i++)
-            {
-                var identity = events[i].Identity;
-                if (identity == 0)
-                {
-                    continue;
-                }
-
-                var (own, other) = events[i].Timestamp > latest ? (passedOver, coming) : (coming, passedOver);
-                if (_index.Contains(identity) || other.Contains(identity) || !own.Add(identity))
-                {
-                    duplicates.Add(i);
-                }
-            }
+            return _index.FindDuplicates(events);
         }
-
-        return duplicates;
     }
 
     /// <summary>What to tell whoever sent events that are dated too far after now.</summary>

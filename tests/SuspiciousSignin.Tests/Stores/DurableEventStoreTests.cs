@@ -52,6 +52,54 @@ public class DurableEventStoreTests : EventStoreContract, IDisposable
         Assert.Equal(Now + (24 * Hour), kept!.Value.To);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Batches_that_share_a_flush_are_answered_as_by_a_store_without_a_disk_to_which_they_came_one_by_one(int seed)
+    {
+        var (random, single) = (new Random(seed), new MemoryEventStore(new MemoryStoreOptions(), Clock));
+        using var isFlushing = new ManualResetEventSlim();
+        using var isOpen = new ManualResetEventSlim();
+        using var store = Open($"shared-{seed}");
+        store.Journal.BeforeFlush = () =>
+        {
+            isFlushing.Set();
+            isOpen.Wait();
+        };
+        var (tooOld, tooFarAhead, repeated) = (0, 0, 0);
+        for (var step = 0; step < 60; step++)
+        {
+            isFlushing.Reset();
+            isOpen.Reset();
+            var batches = new List<IReadOnlyList<EventRecord>> { await ReadAsync(SignIn(Now)) };
+            for (var i = random.Next(2, 5); i > 0; i--)
+            {
+                batches.Add(await ReadAsync([.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => SignIn(
+                    Now + random.Next(3) switch { 0 => -49 * Hour, 1 => 25 * Hour, _ => 0 }, more: random.Next(5) == 0 ? "" : $",\"_id\":\"{step}.{random.Next(6)}\""))]));
+            }
+
+            // The first keeps the disk busy until the others wait for it.
+            var answers = new List<Task<AppendResult>> { store.AppendAsync(batches[0], Cancellation) };
+            isFlushing.Wait(Cancellation);
+            answers.AddRange(batches.Skip(1).Select(batch => store.AppendAsync(batch, Cancellation)));
+            isOpen.Set();
+            foreach (var (batch, answer) in batches.Zip(await Task.WhenAll(answers)))
+            {
+                var expected = await single.AppendAsync(batch, Cancellation);
+                Assert.Equal(expected.Duplicates.Order(), answer.Duplicates.Order());
+                Assert.Equal(expected.Warnings.OrderBy(warning => warning.Code, StringComparer.Ordinal), answer.Warnings.OrderBy(warning => warning.Code, StringComparer.Ordinal));
+                tooOld += expected.Warnings.Count(warning => warning.Code == "outsideRetention");
+                tooFarAhead += expected.Warnings.Count(warning => warning.Code == "tooFarAhead");
+                repeated += expected.Duplicates.Count;
+            }
+
+            Assert.Equal(single.Count, store.Count);
+        }
+
+        Assert.All([tooOld, tooFarAhead, repeated], count => Assert.InRange(count, 20, int.MaxValue));
+    }
+
     protected DurableEventStore Open(string name, int maxEvents = 1_000_000, EventReaderOptions? reader = null)
     {
         var options = new MemoryStoreOptions { Path = Path.Combine(_folder, name), MaxEvents = maxEvents };

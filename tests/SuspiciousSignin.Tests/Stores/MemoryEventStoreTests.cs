@@ -90,17 +90,6 @@ public sealed class MemoryEventStoreTests : EventStoreContract
     }
 
     [Fact]
-    public async Task An_event_that_is_not_kept_makes_no_duplicate_of_one_on_its_way_in_another_batch()
-    {
-        var store = new MemoryEventStore(new MemoryStoreOptions(), Clock);
-        var (ahead, timely, coming) = (await ReadAsync(SignIn(Now + (25 * Hour), more: ",\"_id\":\"1\"")), await ReadAsync(SignIn(Now, more: ",\"_id\":\"1\"")), new HashSet<UInt128>());
-
-        Assert.Empty(store.FindDuplicates(ahead, coming, store.Latest));
-        Assert.Empty(store.FindDuplicates(timely, coming, store.Latest));
-        Assert.Equal([0], store.FindDuplicates(timely, coming, store.Latest));
-    }
-
-    [Fact]
     public async Task An_event_as_old_as_the_oldest_that_a_full_store_holds_is_not_told_as_left_out()
     {
         var store = NewStore(maxEvents: 2);
