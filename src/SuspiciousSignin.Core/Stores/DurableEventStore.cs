@@ -79,10 +79,11 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     {
         var started = clock.GetTimestamp();
         var memory = new MemoryEventStore(options, clock, metrics);
+        int leftOut;
         try
         {
             var reader = new EventReader(readerOptions);
-            memory.Restore(journal.ReadBack().Select(kept => (kept.Sequence, reader.ReadAgain(kept.Event))), journal.Evictions);
+            leftOut = memory.Restore(journal.ReadBack().Select(kept => (kept.Sequence, reader.ReadAgain(kept.Event))), journal.Evictions);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
@@ -100,6 +101,11 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             Restored = memory.Count,
         };
         Log.Restored(store._logger, memory.Count, clock.GetElapsedTime(started).TotalMilliseconds);
+        if (leftOut > 0)
+        {
+            Log.LeftOut(store._logger, leftOut);
+        }
+
         if (journal.TornAt is not null)
         {
             Log.Torn(store._logger, journal.TornBytes, journal.TornAt);
@@ -285,19 +291,30 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
         }
     }
 
-    /// <summary>Writes a group; gives why it is not on the disk, or null where it is.</summary>
+    /// <summary>
+    /// Writes a group, less the batches that the memory could not take in; gives why it is not on the disk, or null where it is.
+    /// </summary>
     private Exception? WriteDown(List<Waiting> group)
     {
         try
         {
             var (sequence, latest) = (_memory.NextSequence, _memory.Latest);
-            var added = new List<(long, EventRecord)>();
-            foreach (var waiting in group)
+            var (added, bytes) = (new List<(long, EventRecord)>(), 0L);
+            foreach (var waiting in group.ToList())
             {
                 waiting.Duplicates = _memory.FindDuplicates(waiting.Events);
                 waiting.Added = waiting.Duplicates.Count == 0 && waiting.Events.All(record => record.Timestamp <= latest)
                     ? waiting.Events
                     : [.. waiting.Events.Where((record, i) => record.Timestamp <= latest && !waiting.Duplicates.Contains(i))];
+                if (!_memory.HasRoomFor(waiting.Added, bytes))
+                {
+                    // Before anything of it is on the disk, which the memory could not take in.
+                    group.Remove(waiting);
+                    waiting.Done.TrySetException(MemoryEventStore.MinuteIsFull());
+                    continue;
+                }
+
+                bytes += waiting.Added.Sum(record => EvidenceLog.LengthOf(record));
                 added.AddRange(waiting.Added.Select(record => (sequence++, record)));
             }
 
@@ -410,6 +427,10 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
             "The previous process stopped during a write: {Bytes} bytes of an incomplete batch were removed from {Place}. "
             + "They were never acknowledged, unless the disk damaged them later")]
         public static partial void Torn(ILogger logger, long bytes, string place);
+
+        [LoggerMessage(5, LogLevel.Warning,
+            "{Events} events on the disk were not taken back: the store cannot hold more events dated in their minute")]
+        public static partial void LeftOut(ILogger logger, int events);
     }
 
     /// <summary>A batch that waits to be written. Either the writer takes it or its caller abandons it, whoever is first.</summary>

@@ -209,6 +209,40 @@ internal sealed class EventIndex
         return duplicates;
     }
 
+    /// <summary>
+    /// Whether a batch can be added as a whole: no event of it is dated in a minute that has no more room, or might have none once the
+    /// others are there.
+    /// </summary>
+    /// <param name="events">The events.</param>
+    /// <param name="latest">Events of later times are not kept, milliseconds since the epoch.</param>
+    /// <param name="before">How many bytes of evidence are added before them.</param>
+    public bool HasRoomFor(IReadOnlyList<EventRecord> events, long latest, long before)
+    {
+        var bytes = before;
+        foreach (ref readonly var record in events.InPlace())
+        {
+            bytes += EvidenceLog.LengthOf(record);
+        }
+
+        var most = _options.MaxPiecesPerMinute - EvidenceLog.PiecesFor(bytes);
+        if (Timeline.MostPieces <= most)
+        {
+            return true;
+        }
+
+        foreach (ref readonly var record in events.InPlace())
+        {
+            if (record.Timestamp <= latest
+                && (Timeline.Find(record.Timestamp)?.Pieces ?? 0) > most
+                && (record.Identity == 0 || !_identities.Contains(record.Identity)))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>Lets go what is too old or too much, the earliest first, and of that so much as may hold up others.</summary>
     /// <returns>Whether there is more to let go.</returns>
     public bool Evict()
@@ -374,7 +408,7 @@ internal sealed class EventIndex
 
         var minute = Timeline.Find(record.Timestamp);
         var isEarly = _order.IsGone(record.Timestamp, Sequence);
-        if (isEarly || minute is null or { IsFull: true })
+        if (isEarly || minute is null || minute.Pieces >= _options.MaxPiecesPerMinute)
         {
             if (record.Identity != 0 && _identities.Contains(record.Identity))
             {
@@ -386,10 +420,10 @@ internal sealed class EventIndex
                 return true;
             }
 
-            if (minute is { IsFull: true })
+            if (minute?.Pieces >= _options.MaxPiecesPerMinute)
             {
-                throw new StoreUnavailableException(
-                    "The store cannot hold more events dated in this minute. Spread them over time, or send them with store=false.");
+                outcome.WithoutRoom++;
+                return true;
             }
 
             minute = Timeline.GetOrAdd(record.Timestamp);
@@ -736,4 +770,7 @@ internal sealed class AppendOutcome
 
     /// <summary>How many are dated too far after now.</summary>
     public int TooFarAhead { get; set; }
+
+    /// <summary>How many are dated in a minute that holds the most it may.</summary>
+    public int WithoutRoom { get; set; }
 }

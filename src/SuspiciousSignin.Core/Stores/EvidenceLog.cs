@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using SuspiciousSignin.Events;
 
 namespace SuspiciousSignin.Stores;
 
@@ -10,11 +11,16 @@ namespace SuspiciousSignin.Stores;
 /// </summary>
 internal struct EvidenceLog
 {
+    /// <summary>How many pieces there may be; a place in a later one has no number.</summary>
+    public const int MaxPieces = 1 << (32 - OffsetBits);
+
     private const int FirstLength = 256;
     private const int HeadLength = 2 * sizeof(long);
     private const int OffsetBits = 14;
     private const int MaxLength = 1 << (OffsetBits + 2);
-    private const int MaxChunks = 1 << (32 - OffsetBits);
+
+    // What is short at first doubles, with at worst two pieces for each step.
+    private const int ShortPieces = 32;
 
     private int _count;
     private int _used;
@@ -26,8 +32,17 @@ internal struct EvidenceLog
     /// <summary>How many bytes the pieces have.</summary>
     public long Capacity { get; private set; }
 
-    /// <summary>Whether it has begun its last piece.</summary>
-    public readonly bool IsFull => _count == MaxChunks;
+    /// <summary>How many pieces it has begun.</summary>
+    public readonly int Pieces => _count;
+
+    /// <summary>
+    /// How many pieces events may take at most: what did not fit into the piece before is in the next, so two in a row are more than full.
+    /// </summary>
+    /// <param name="bytes">Their <see cref="LengthOf"/> in all.</param>
+    public static long PiecesFor(long bytes) => ShortPieces + (2 * bytes / (MaxLength - HeadLength));
+
+    /// <summary>How many bytes an event takes at most.</summary>
+    public static long LengthOf(in EventRecord record) => Evidence.MaxFixedLength + record.Payload.Length;
 
     /// <summary>The event that was written at a place.</summary>
     public static Evidence At(byte[][] chunks, uint place)
@@ -113,6 +128,9 @@ internal readonly record struct EvidenceHeader(UInt128 Identity, long Sequence, 
 /// </summary>
 internal readonly ref struct Evidence(ReadOnlySpan<byte> bytes)
 {
+    /// <summary>What an event takes besides its payload at most, and what aligns it.</summary>
+    public const int MaxFixedLength = FixedLength + sizeof(long) + 16 + 3;
+
     private const int FixedLength = 16;
     private const int FlagBits = 3;
     private const int HasIdentity = 1;

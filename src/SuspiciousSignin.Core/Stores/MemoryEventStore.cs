@@ -27,6 +27,9 @@ public sealed class MemoryStoreOptions
     /// no room, so events of years to come would push out all others, and never go themselves.
     /// </summary>
     internal TimeSpan MaxAhead { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary>In how many pieces the evidence of a minute may lie; fewer for tests.</summary>
+    internal int MaxPiecesPerMinute { get; init; } = EvidenceLog.MaxPieces;
 }
 
 /// <summary>
@@ -81,6 +84,9 @@ public sealed class MemoryEventStore : IEventStore
     /// <summary>Adds events.</summary>
     /// <param name="events">The events.</param>
     /// <param name="latest">Those of later times are not kept, milliseconds since the epoch.</param>
+    /// <exception cref="StoreUnavailableException">
+    /// A minute is full. Nothing was added, unless other batches took its room at the same time.
+    /// </exception>
     internal AppendResult Append(IReadOnlyList<EventRecord> events, long latest)
     {
         var outcome = new AppendOutcome();
@@ -91,12 +97,22 @@ public sealed class MemoryEventStore : IEventStore
             bool isMoreToEvict;
             lock (_gate)
             {
+                if (from == 0 && !_index.HasRoomFor(events, latest, before: 0))
+                {
+                    throw MinuteIsFull();
+                }
+
                 var some = events.From(from);
                 some = some[..Math.Min(EventIndex.EventsPerAppend, some.Length)];
                 _index.Append(some, from, latest, outcome);
                 from += some.Length;
                 isMoreToEvict = _index.Evict();
                 _index.Sweep(some.Length);
+            }
+
+            if (outcome.WithoutRoom > 0)
+            {
+                throw MinuteIsFull();
             }
 
             LetQueriesIn();
@@ -251,6 +267,21 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
+    /// <summary>Whether events can be added as a whole.</summary>
+    /// <param name="events">Events that are not held yet.</param>
+    /// <param name="before">How many bytes of evidence are added before them.</param>
+    internal bool HasRoomFor(IReadOnlyList<EventRecord> events, long before)
+    {
+        lock (_gate)
+        {
+            return _index.HasRoomFor(events, long.MaxValue, before);
+        }
+    }
+
+    /// <summary>What to tell whoever sent events of a minute that holds the most it may.</summary>
+    internal static StoreUnavailableException MinuteIsFull() =>
+        new("The store cannot hold more events dated in this minute. Spread them over time, or send them with store=false.");
+
     /// <summary>What to tell whoever sent events that are dated too far after now.</summary>
     internal static Warning TooFarAhead(int count) => new(
         WarningCodes.TooFarAhead,
@@ -268,7 +299,8 @@ public sealed class MemoryEventStore : IEventStore
                 events[i].Timestamp >= from && events[i].Timestamp < before && !outcome.Duplicates.Contains(i));
 
     /// <summary>Takes back the events of an earlier process with their numbers, and what it had let go.</summary>
-    internal void Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)
+    /// <returns>How many events were left out, as their minutes were full.</returns>
+    internal int Restore(IEnumerable<(long Sequence, EventRecord Event)> events, Evictions evictions)
     {
         var outcome = new AppendOutcome();
         lock (_gate)
@@ -305,6 +337,7 @@ public sealed class MemoryEventStore : IEventStore
         }
 
         _metrics?.Stored(Count);
+        return outcome.WithoutRoom;
     }
 
     /// <summary>

@@ -25,6 +25,9 @@ internal sealed class Timeline(IdentitySet identities)
     /// <summary>How much memory the evidence of all minutes takes.</summary>
     public long EvidenceBytes { get; private set; }
 
+    /// <summary>The most pieces of evidence that a minute ever had.</summary>
+    public int MostPieces { get; private set; }
+
     /// <summary>The minute of a time, or null where it holds nothing.</summary>
     public Minute? Find(long timestamp)
     {
@@ -54,6 +57,7 @@ internal sealed class Timeline(IdentitySet identities)
         var before = minute.EvidenceBytes;
         var place = minute.Add(timestamp, kind, header, payload);
         EvidenceBytes += minute.EvidenceBytes - before;
+        MostPieces = Math.Max(MostPieces, minute.Pieces);
         return place;
     }
 
@@ -220,8 +224,8 @@ internal sealed class Minute(long key, Hour hour, ushort identities)
     /// <summary>Where their evidence is.</summary>
     public byte[][] Chunks => _evidence.Chunks;
 
-    /// <summary>Whether no more evidence goes in.</summary>
-    public bool IsFull => _evidence.IsFull;
+    /// <summary>In how many pieces their evidence is.</summary>
+    public int Pieces => _evidence.Pieces;
 
     /// <summary>
     /// Whether the places of its events are in the order of their numbers; an earlier process's journal may tell them in another.

@@ -1,11 +1,17 @@
+using Microsoft.Extensions.Logging;
 using SuspiciousSignin.Events;
 using SuspiciousSignin.Stores;
+using SuspiciousSignin.Tests.Api;
 
 namespace SuspiciousSignin.Tests.Stores;
 
 /// <summary>The store with a journal does what every store does.</summary>
 public class DurableEventStoreTests : EventStoreContract, IDisposable
 {
+    private const int FewPieces = 64;
+    private const int MostInFewPieces = FewPieces * 65_536 / LongText;
+    private const int LongText = 1_000;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("journal-").FullName;
     private protected readonly List<IDisposable> _open = [];
     private int _stores;
@@ -100,10 +106,93 @@ public class DurableEventStoreTests : EventStoreContract, IDisposable
         Assert.All([tooOld, tooFarAhead, repeated], count => Assert.InRange(count, 20, int.MaxValue));
     }
 
-    protected DurableEventStore Open(string name, int maxEvents = 1_000_000, EventReaderOptions? reader = null)
+    [Fact]
+    public async Task A_batch_for_a_minute_that_is_full_is_refused_as_a_whole_before_it_is_on_the_disk()
     {
-        var options = new MemoryStoreOptions { Path = Path.Combine(_folder, name), MaxEvents = maxEvents };
-        var store = DurableEventStore.Open(options, reader ?? new EventReaderOptions(), Clock);
+        var store = Open("full", maxPiecesPerMinute: FewPieces);
+        var sent = await FillAsync(store);
+        var (count, length) = (store.Count, store.Journal.Length);
+
+        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => AppendAsync(store, SignIn(Now - Hour), Long("more"), SignIn(Now)));
+
+        Assert.Contains("dated in this minute", refused.Message, StringComparison.Ordinal);
+        Assert.Equal((count, length), (store.Count, store.Journal.Length));
+        Assert.False(store.OutOfStep.IsCompleted);
+        Assert.Equal(sent, (await AppendAsync(store, [.. Enumerable.Range(0, sent).Select(i => Long($"{i}"))])).Duplicates.Count);
+        Assert.Empty((await AppendAsync(store, SignIn(Now - Hour))).Duplicates);
+        Assert.True((await store.CheckAsync(Cancellation)).IsReady);
+
+        var single = new MemoryEventStore(new MemoryStoreOptions { MaxPiecesPerMinute = FewPieces }, Clock);
+        Assert.Equal(sent, await FillAsync(single));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => AppendAsync(single, SignIn(Now - Hour), Long("more"), SignIn(Now)));
+        Assert.Equal(sent, single.Count);
+    }
+
+    [Fact]
+    public async Task A_batch_that_shares_a_flush_with_others_alone_is_refused_for_a_minute_that_is_full()
+    {
+        using var isFlushing = new ManualResetEventSlim();
+        using var isOpen = new ManualResetEventSlim();
+        using var store = Open("full-shared", maxPiecesPerMinute: FewPieces);
+        await FillAsync(store);
+        var count = store.Count;
+        store.Journal.BeforeFlush = () =>
+        {
+            isFlushing.Set();
+            isOpen.Wait();
+        };
+        var first = AppendAsync(store, SignIn(Now - Hour));
+        isFlushing.Wait(Cancellation);
+        var (full, other) = (AppendAsync(store, Long("more")), AppendAsync(store, SignIn(Now - Hour)));
+        isOpen.Set();
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => full);
+        await Task.WhenAll(first, other);
+        Assert.Equal(count + 2, store.Count);
+    }
+
+    [Fact]
+    public async Task Events_of_a_minute_that_is_full_are_let_go_by_a_start_which_goes_on_and_tells_how_many()
+    {
+        var store = Open("full-start");
+        await AppendAsync(store, [SignIn(Now - Hour), .. Enumerable.Range(0, 2 * MostInFewPieces).Select(i => Long($"{i}"))]);
+        store.Dispose();
+        _open.Remove(store);
+        var log = new LogLines();
+
+        var reopened = Open("full-start", maxPiecesPerMinute: FewPieces, logger: log);
+
+        Assert.InRange(reopened.Count, FewPieces, MostInFewPieces);
+        var told = Assert.Single(log.Lines, line => line.StartsWith("Warning", StringComparison.Ordinal));
+        Assert.Contains($"{(2 * MostInFewPieces) + 1 - reopened.Count} events", told, StringComparison.Ordinal);
+        Assert.Single((await PageAsync(reopened, window: new TimeWindow(0, Now - 1))).Events);
+        await AppendAsync(reopened, SignIn(Now - Hour));
+    }
+
+    /// <summary>Sends long events of one minute, ten at a time, until the store takes no more; tells how many it took.</summary>
+    private async Task<int> FillAsync(IEventStore store)
+    {
+        for (var sent = 0; ; sent += 10)
+        {
+            try
+            {
+                await AppendAsync(store, [.. Enumerable.Range(sent, 10).Select(i => Long($"{i}"))]);
+            }
+            catch (StoreUnavailableException)
+            {
+                Assert.InRange(sent, FewPieces, MostInFewPieces);
+                return sent;
+            }
+        }
+    }
+
+    private static string Long(string id) => SignIn(Now, more: $",\"_id\":\"{id}\",\"message\":\"{new string('m', LongText)}\"");
+
+    protected DurableEventStore Open(
+        string name, int maxEvents = 1_000_000, EventReaderOptions? reader = null, int maxPiecesPerMinute = EvidenceLog.MaxPieces, ILogger? logger = null)
+    {
+        var options = new MemoryStoreOptions { Path = Path.Combine(_folder, name), MaxEvents = maxEvents, MaxPiecesPerMinute = maxPiecesPerMinute };
+        var store = DurableEventStore.Open(options, reader ?? new EventReaderOptions(), Clock, metrics: null, logger);
         _open.Add(store);
         return store;
     }
