@@ -24,6 +24,9 @@ internal sealed record MappedIndices
     /// <summary>That some indices did not tell their mappings; null where all did.</summary>
     public Warning? Unread { get; init; }
 
+    /// <summary>Whether the next write of anybody adds nothing that the rule reads: no index and no mapping of it is missing.</summary>
+    public required bool IsComplete { get; init; }
+
     /// <summary>Whether events could not be looked at, for lack of privileges or of mappings.</summary>
     public required bool IsPartial { get; init; }
 
@@ -82,15 +85,14 @@ internal sealed class Mappings(
         }
 
         var found = await LookAsync(revision, cancellationToken);
-        var isComplete = found.Warnings.Count == 0 && EsqlQuery.ConditionColumns(revision).All(found.Columns.ContainsKey);
-        _known[(revision.Name, revision.Promote)] = new Known(found, isComplete, clock.GetTimestamp(), writes);
+        _known[(revision.Name, revision.Promote)] = new Known(found, clock.GetTimestamp(), writes);
         return found;
     }
 
     private bool IsFresh(Known known, int writes)
     {
         var age = clock.GetElapsedTime(known.At);
-        return age < options.MappingLifetime && (known.IsComplete || (age < IncompleteLifetime && known.Writes == writes));
+        return age < options.MappingLifetime && (known.Found.IsComplete || (age < IncompleteLifetime && known.Writes == writes));
     }
 
     /// <summary>
@@ -163,6 +165,8 @@ internal sealed class Mappings(
             Warnings = [.. new[] { unread, events.Missing, alerts.Missing, mixed, unmapped, text }.OfType<Warning>()],
             Unread = unread,
             SourceIpIsText = isText,
+            IsComplete = (unread ?? events.Missing ?? alerts.Missing ?? unmapped) is null
+                && EsqlQuery.ConditionColumns(revision).All(columns.ContainsKey),
             IsPartial = unread is not null || events.MayNotRead || alerts.MayNotRead,
         };
     }
@@ -215,7 +219,7 @@ internal sealed class Mappings(
             if (TextOf(path, types) is { } text)
             {
                 columns[path] = text;
-                if (types.Count > 1 && path is not ("source.ip" or "@timestamp"))
+                if (types.Count > 1 && path is not ("source.ip" or "@timestamp" or "event.ingested"))
                 {
                     mixed.Add($"{path} ({string.Join(", ", types.Keys.Order(StringComparer.Ordinal))})");
                 }
@@ -363,8 +367,7 @@ internal sealed class Mappings(
 
     /// <summary>Mappings that were asked for.</summary>
     /// <param name="Found">The mappings.</param>
-    /// <param name="IsComplete">Whether they have all that the rule reads.</param>
     /// <param name="At">When, as <see cref="TimeProvider.GetTimestamp"/> has it.</param>
     /// <param name="Writes">How often this service had written before it asked.</param>
-    private sealed record Known(MappedIndices Found, bool IsComplete, long At, int Writes);
+    private sealed record Known(MappedIndices Found, long At, int Writes);
 }

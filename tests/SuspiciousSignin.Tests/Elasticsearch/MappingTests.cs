@@ -166,6 +166,36 @@ public sealed class MappingTests : IAsyncLifetime
         Assert.Contains($"event.outcome (keyword, {type})", warning.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("\"event.outcome\":{\"type\":\"text\"}", "mixedMapping")]
+    [InlineData("\"source.ip\":{\"type\":\"text\"}", "sourceIpIsText")]
+    public async Task Mappings_that_lack_nothing_are_kept_for_their_time_whatever_is_told_of_them(string field, string told)
+    {
+        FillEvents();
+        Fake.CreateIndex("logs-odd", $$$"""{"properties":{"@timestamp":{"type":"date"},{{{field}}}}}""");
+        var store = _cluster.NewStore(options => options.Indices["2025-04-29"] = ["logs-*"]);
+        int Asked() => _cluster.Server.Requests.Count(request => request.Path.EndsWith("_field_caps", StringComparison.Ordinal));
+        Assert.Contains(told, (await RunAsync(store)).Warnings.Select(warning => warning.Code));
+        var first = Asked();
+
+        await store.AppendAsync((await Engine.ReadAsync(Ecs.Batch(Ecs.SignIn()), BatchFormat.Json, Cluster.Reading)).Events, TestContext.Current.CancellationToken);
+        Assert.Contains(told, (await RunAsync(store)).Warnings.Select(warning => warning.Code));
+
+        Assert.Equal(first, Asked());
+    }
+
+    [Fact]
+    public async Task A_time_of_ingestion_in_nanoseconds_here_and_milliseconds_there_is_not_told_as_read_as_text()
+    {
+        FillEvents();
+        Fake.CreateIndex("logs-nanos", """{"properties":{"@timestamp":{"type":"date"},"event":{"properties":{"ingested":{"type":"date_nanos"}}}}}""");
+
+        var result = await RunAsync(_cluster.NewStore());
+
+        Assert.Equal(1, result.Coverage.AzureSignIn.Events);
+        Assert.DoesNotContain("mixedMapping", result.Warnings.Select(warning => warning.Code));
+    }
+
     [Fact]
     public async Task A_column_that_cannot_be_read_is_a_problem_that_names_the_column_and_the_index()
     {
