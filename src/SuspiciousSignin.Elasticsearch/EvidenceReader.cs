@@ -31,7 +31,19 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     /// <param name="start">Where it starts; null for the beginning.</param>
     public async Task<EventPage> ReadAsync(EventQuery query, MappedIndices indices, Place? start, CancellationToken cancellationToken)
     {
-        var pit = await OpenAsync(indices, cancellationToken);
+        // Until the answer is there nobody knows its id, and without it nothing can be closed: the caller may go, the call may not.
+        var opening = OpenAsync(indices);
+        PointInTime pit;
+        try
+        {
+            pit = await opening.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            _ = CloseAsync(opening);
+            throw;
+        }
+
         try
         {
             var page = new Page(_readerOptions, query, start);
@@ -75,10 +87,7 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         }
         finally
         {
-            if (await client.GiveBackAsync("_pit", JsonSerializer.SerializeToUtf8Bytes(new { id = pit.Id })) is { } fault)
-            {
-                Log.NotClosed(logger, fault);
-            }
+            await CloseAsync(pit);
         }
     }
 
@@ -104,14 +113,34 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
         return true;
     }
 
-    private async Task<PointInTime> OpenAsync(MappedIndices indices, CancellationToken cancellationToken)
+    private async Task<PointInTime> OpenAsync(MappedIndices indices)
     {
         using var answer = await client.SendAsync(
             HttpMethod.Post,
             $"{string.Join(',', indices.Patterns)}/_pit?keep_alive={KeepAlive}&ignore_unavailable=true",
             null,
-            cancellationToken);
+            CancellationToken.None);
         return new PointInTime { Id = answer.Root.GetProperty("id").GetString()! };
+    }
+
+    private async Task CloseAsync(Task<PointInTime> opening)
+    {
+        try
+        {
+            await CloseAsync(await opening);
+        }
+        catch (Exception fault) when (fault is StoreUnavailableException or InvalidOperationException or KeyNotFoundException)
+        {
+            // Never opened, or under an id that cannot be read.
+        }
+    }
+
+    private async Task CloseAsync(PointInTime pit)
+    {
+        if (await client.GiveBackAsync("_pit", JsonSerializer.SerializeToUtf8Bytes(new { id = pit.Id })) is { } fault)
+        {
+            Log.NotClosed(logger, fault);
+        }
     }
 
     private async Task<ElasticsearchClient.Answer> SearchAsync(

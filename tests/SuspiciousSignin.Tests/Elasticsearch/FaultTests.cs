@@ -784,6 +784,22 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_caller_who_goes_away_before_the_point_in_time_has_an_id_has_it_closed_all_the_same()
+    {
+        var store = _cluster.NewStore();
+        Fill();
+        var slow = _cluster.Server.Faults.Add(Fault.Slow(TimeSpan.FromMilliseconds(300)).On("POST", "*/_pit"));
+        using var caller = new CancellationTokenSource();
+        var read = store.ReadEventsAsync(
+            new EventQuery { Address = SourceAddress.Parse(Ecs.Address), Window = TimeWindow.All, Revision = Engine.Revision(), Limit = 10 }, caller.Token);
+        await Eventually.IsAsync(() => slow.Fired > 0);
+        await caller.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => read.WaitAsync(TimeSpan.FromSeconds(30)));
+        await Eventually.IsAsync(() => _cluster.Server.Requests.Any(request => request is { Method: "DELETE", Path: "/_pit", Status: 200 }));
+        Assert.Empty(_cluster.Fake.OpenPits);
+    }
+
+    [Fact]
     public async Task A_query_that_the_cluster_forgot_is_asked_again()
     {
         using var service = await NewServiceAsync();
