@@ -65,8 +65,6 @@ public static class RuleCatalogue
     /// </summary>
     private static readonly EsqlPredicate CountsInResilient = All(Not(IsExcluded), IsOfNeitherSource);
 
-    private static readonly List<NearMiss> AllNearMisses = [];
-
     private static readonly NearMiss RenamedExternalAlert = Miss(
         WarningCodes.ExternalAlertRenamed,
         All(HasRuleId, Any(IsNull(RuleNameColumn), Not(HasRuleName)), CountsInResilient),
@@ -102,7 +100,20 @@ public static class RuleCatalogue
         + "In outbound detections the outside address is destination.ip, which the rule does not read.");
 
     /// <summary>Every near miss, by slot.</summary>
-    public static IReadOnlyList<NearMiss> NearMisses => AllNearMisses;
+    public static IReadOnlyList<NearMiss> NearMisses { get; } = new[]
+    {
+        RenamedExternalAlert,
+        AlertWithoutEventDataset.OfKibana,
+        AlertWithoutEventDataset.OrRaw,
+        AlertWithoutDataStream.OfKibana,
+        AlertWithoutDataStream.OrRaw,
+        UnmappedDataStream,
+        PromotableAlert,
+        MultiValuedSourceIp.OfKibana,
+        MultiValuedSourceIp.OrRaw,
+        AlertOnExcludedNetwork.OfKibana,
+        AlertOnExcludedNetwork.OrRaw,
+    }.Select((miss, slot) => miss with { Slot = slot }).ToArray();
 
     /// <summary>Every revision, without and with promotion, by slot.</summary>
     public static IReadOnlyList<RuleRevision> Revisions { get; } =
@@ -218,13 +229,18 @@ public static class RuleCatalogue
 
     private static EsqlPredicate Promoted(EsqlPredicate isAlert, bool promote) => promote ? Any(isAlert, IsRawAlert) : isAlert;
 
-    private static IReadOnlyList<NearMiss> Misses(bool promote, params NearMiss[] own) =>
+    /// <summary>The near misses of a revision, with their slots.</summary>
+    private static NearMiss[] Misses(bool promote, params NearMiss[] own)
+    {
+        NearMiss[] all =
         [
             .. own,
             .. promote ? Array.Empty<NearMiss>() : [PromotableAlert],
             For(promote, MultiValuedSourceIp),
             For(promote, AlertOnExcludedNetwork),
         ];
+        return Array.ConvertAll(all, miss => NearMisses.First(listed => ReferenceEquals(listed.Condition, miss.Condition)));
+    }
 
     private static NearMiss For(bool promote, (NearMiss OfKibana, NearMiss OrRaw) miss) => promote ? miss.OrRaw : miss.OfKibana;
 
@@ -239,10 +255,6 @@ public static class RuleCatalogue
             Miss(code, condition(Promoted(IsExternalAlert, promote: false)), message),
             Miss(code, condition(Promoted(IsExternalAlert, promote: true)), message));
 
-    private static NearMiss Miss(string code, EsqlPredicate condition, string message, bool onlyInMemory = false)
-    {
-        var miss = new NearMiss(code, condition, message, AllNearMisses.Count) { OnlyInMemory = onlyInMemory };
-        AllNearMisses.Add(miss);
-        return miss;
-    }
+    private static NearMiss Miss(string code, EsqlPredicate condition, string message, bool onlyInMemory = false) =>
+        new(code, condition, message) { OnlyInMemory = onlyInMemory };
 }

@@ -64,9 +64,11 @@ public sealed record RuleRevision
 /// <param name="Code">The stable code of the warning.</param>
 /// <param name="Condition">Which documents; judged on every document, kept or not.</param>
 /// <param name="Message">What it means and what to do.</param>
-/// <param name="Slot">Its place in <see cref="RuleCatalogue.NearMisses"/>.</param>
-public sealed record NearMiss(string Code, EsqlPredicate Condition, string Message, int Slot)
+public sealed record NearMiss(string Code, EsqlPredicate Condition, string Message)
 {
+    /// <summary>Its place in <see cref="RuleCatalogue.NearMisses"/>.</summary>
+    internal int Slot { get; init; }
+
     /// <summary>Whether an Elasticsearch cluster cannot show it, because what is missed there is a mapping.</summary>
     public bool OnlyInMemory { get; init; }
 }
