@@ -255,9 +255,8 @@ internal sealed class Mappings(
             return null;
         }
 
-        var dataset = datasets.Length == 1 ? datasets[0] : $"COALESCE({string.Join(", ", datasets)})";
         var otherwise = columns.TryGetValue("event.kind", out var kind) ? $", {kind}" : "";
-        return $"CASE({dataset} IN ({string.Join(", ", alertDatasets.Select(name => $"\"{name}\""))}), \"alert\"{otherwise})";
+        return $"CASE({EsqlColumn.FirstOf(datasets)} IN ({string.Join(", ", alertDatasets.Select(name => $"\"{name}\""))}), \"alert\"{otherwise})";
     }
 
     /// <summary>How ES|QL reads a path of these types, or null where it cannot.</summary>

@@ -143,6 +143,15 @@ public sealed record EventDocument
 /// <summary>Who acted: ECS <c>user.*</c>; for a workload identity its service principal.</summary>
 public sealed record EventUser
 {
+    /// <summary>The fields of a name, first choice first; below those of an id, an address of mail and a domain.</summary>
+    internal static readonly EcsField[] NameFields = [EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName];
+
+    internal static readonly EcsField[] IdFields = [EcsField.UserId, EcsField.ServicePrincipalId];
+
+    internal static readonly EcsField[] EmailFields = [EcsField.UserEmail];
+
+    internal static readonly EcsField[] DomainFields = [EcsField.UserDomain];
+
     /// <summary><c>user.name</c>, else the service principal's name.</summary>
     public string? Name { get; init; }
 
@@ -172,11 +181,11 @@ public sealed record EventUser
         var text = Texts.Of([], account);
         var user = new EventUser
         {
-            Name = text.Least(EcsField.UserName, EcsField.ServiceName, EcsField.ServicePrincipalName),
-            Id = text.Least(EcsField.UserId, EcsField.ServicePrincipalId),
-            Email = text.Least(EcsField.UserEmail),
+            Name = text.Least(NameFields),
+            Id = text.Least(IdFields),
+            Email = text.Least(EmailFields),
             FullName = text.Least(EcsField.UserFullName),
-            Domain = text.Least(EcsField.UserDomain),
+            Domain = text.Least(DomainFields),
             Type = text.Least(EcsField.UserType),
         };
         return user is { Name: null, Id: null, Email: null, FullName: null } ? null : user;

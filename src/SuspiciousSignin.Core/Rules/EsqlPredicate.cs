@@ -67,7 +67,11 @@ public sealed class EsqlColumn
     internal IEnumerable<EsqlColumn> Each() => _fields.Zip(_texts, (field, text) => new EsqlColumn([field], [text]));
 
     /// <summary>The ES|QL text.</summary>
-    public override string ToString() => _texts.Length == 1 ? _texts[0] : $"COALESCE({string.Join(", ", _texts)})";
+    public override string ToString() => FirstOf(_texts)!;
+
+    /// <summary>The first of some ES|QL expressions that is not null: one needs no <c>COALESCE</c>. Null where there is none.</summary>
+    public static string? FirstOf(params IReadOnlyList<string> texts) =>
+        texts.Count switch { 0 => null, 1 => texts[0], _ => $"COALESCE({string.Join(", ", texts)})" };
 
     /// <summary>How many values the column has in the document, and the first of them.</summary>
     internal int Read(EcsDocument document, out ReadOnlySpan<byte> first)

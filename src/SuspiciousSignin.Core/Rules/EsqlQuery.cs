@@ -98,8 +98,8 @@ public sealed class EsqlQuery
             "unique_datasets = COUNT_DISTINCT(dataset)",
             .. _revision.MissingDatasetCounts ? ["without_dataset = COUNT(without_dataset_at)"] : Array.Empty<string>(),
             "datasets = VALUES(dataset)",
-            .. _column("kibana.alert.rule.name") is { } ruleName ? [$"rule_names = VALUES({ruleName})"] : Array.Empty<string>(),
-            .. _column("event.category") is { } category ? [$"categories = VALUES({category})"] : Array.Empty<string>(),
+            .. _column(RuleName) is { } ruleName ? [$"rule_names = VALUES({ruleName})"] : Array.Empty<string>(),
+            .. _column(Category) is { } category ? [$"categories = VALUES({category})"] : Array.Empty<string>(),
             $"first_seen = MIN({_timestamp}), last_seen = MAX({_timestamp})",
             .. FirstsAndLasts,
         ];
@@ -125,7 +125,7 @@ public sealed class EsqlQuery
     public string Accounts()
     {
         var accesses = Array.FindAll(_legs, leg => leg.Measure is Measure.AzureSignIn or Measure.MailAccess);
-        var keys = Account.Select(key => (key.Name, Text: Coalesce(key.Fields))).Where(key => key.Text is not null).ToArray();
+        var keys = Account.Select(key => (key.Name, Text: EsqlColumn.FirstOf([.. key.Fields.Select(_column).OfType<string>()]))).Where(key => key.Text is not null).ToArray();
         return Kept("Who signed in or read mail from these addresses.")
             .Append("| WHERE ").AppendLine(string.Join(" OR ", accesses.Select(leg => $"({leg.Condition})")))
             .Append("| EVAL ").AppendLine(List(
@@ -212,20 +212,22 @@ public sealed class EsqlQuery
     private static IEnumerable<string> CountsOf(IEnumerable<(Measure Measure, EsqlPredicate Condition)> legs) =>
         legs.Select(leg => $"{EsqlPredicate.ColumnOf(leg.Measure)} = COUNT({At(leg.Measure)})");
 
-    /// <summary>
-    /// The columns of an account and the fields each is read from, first choice first; <see cref="EventUser"/> does the same.
-    /// </summary>
+    private static readonly string RuleName = EcsFields.Path(EcsField.RuleName);
+    private static readonly string Category = EcsFields.Path(EcsField.Category);
+    private static readonly string Ingested = EcsFields.Path(EcsField.Ingested);
+
+    /// <summary>The columns of an account and the paths each is read from, first choice first.</summary>
     private static readonly (string Name, string[] Fields)[] Account =
     [
-        ("user_email", ["user.email"]),
-        ("user_name", ["user.name", "service.name", "azure.signinlogs.properties.service_principal_name"]),
-        ("user_id", ["user.id", "azure.signinlogs.properties.service_principal_id"]),
-        ("user_domain", ["user.domain"]),
+        ("user_email", PathsOf(EventUser.EmailFields)),
+        ("user_name", PathsOf(EventUser.NameFields)),
+        ("user_id", PathsOf(EventUser.IdFields)),
+        ("user_domain", PathsOf(EventUser.DomainFields)),
     ];
 
     /// <summary>Every dotted path that the texts may name.</summary>
     public static IReadOnlyList<string> Columns(RuleRevision revision) =>
-        [.. ConditionColumns(revision).Concat(DisplayColumns).Concat(["@timestamp", "event.ingested"]).Distinct(StringComparer.Ordinal)];
+        [.. ConditionColumns(revision).Concat(DisplayColumns).Concat(["@timestamp", Ingested]).Distinct(StringComparer.Ordinal)];
 
     /// <summary>The dotted paths that decide what an event is to the revision.</summary>
     public static IReadOnlyList<string> ConditionColumns(RuleRevision revision) =>
@@ -238,7 +240,7 @@ public sealed class EsqlQuery
 
     /// <summary>Those of <see cref="Columns"/> that are only shown: without them the answer is poorer, but right.</summary>
     public static IReadOnlyList<string> DisplayColumns { get; } =
-        ["kibana.alert.rule.name", "event.category", .. Account.SelectMany(key => key.Fields)];
+        [RuleName, Category, .. Account.SelectMany(key => key.Fields)];
 
     private string? Counted(string measure) =>
         measure is "total" or "unique_datasets" || Array.Exists(_legs, leg => measure == EsqlPredicate.ColumnOf(leg.Measure))
@@ -274,9 +276,8 @@ public sealed class EsqlQuery
             .AppendLine($"| WHERE {_timestamp} > TO_DATETIME(?from) AND {_timestamp} <= TO_DATETIME(?to)");
         if (HasIngestedAfter)
         {
-            var ingested = _column("event.ingested");
             query.Append("| WHERE ")
-                .Append(ingested is null ? _timestamp : $"COALESCE({ingested}, {_timestamp})")
+                .Append(EsqlColumn.FirstOf(_column(Ingested) is { } ingested ? [ingested, _timestamp] : [_timestamp]))
                 .AppendLine(" >= TO_DATETIME(?ingested_after)");
         }
 
@@ -285,11 +286,7 @@ public sealed class EsqlQuery
             .AppendLine(orSeveral ? $" OR MV_COUNT({_sourceIp}) > 1" : "");
     }
 
-    private string? Coalesce(string[] fields)
-    {
-        var left = fields.Select(_column).OfType<string>().ToArray();
-        return left.Length switch { 0 => null, 1 => left[0], _ => $"COALESCE({string.Join(", ", left)})" };
-    }
+    private static string[] PathsOf(EcsField[] fields) => Array.ConvertAll(fields, EcsFields.Path);
 
     private static string At(Measure measure) => EsqlPredicate.ColumnOf(measure) + "_at";
 
