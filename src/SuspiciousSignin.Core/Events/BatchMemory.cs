@@ -8,7 +8,7 @@ namespace SuspiciousSignin.Events;
 /// </summary>
 internal sealed class BatchMemory
 {
-    // Of each length so many are kept for later batches: 16 MiB of the longest bytes, as much of all shorter ones, 4 MiB of addresses, 18
+    // Of each length so many are kept for later batches: 16 MiB of the longest bytes, as much of all shorter ones, 4 MiB of addresses, 14
     // of records.
     private static readonly Lender<byte> Bytes = new(longest: 64 * 1024, count: 256, clear: false);
     private static readonly Lender<SourceAddress> Addresses = new(longest: 1024, count: 256, clear: false);

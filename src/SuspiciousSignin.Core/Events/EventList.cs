@@ -79,7 +79,7 @@ internal sealed class EventList(BatchMemory memory) : IReadOnlyList<EventRecord>
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }
 
-/// <summary>Goes over events where they lie: a record is 128 bytes long, and a list hands out copies.</summary>
+/// <summary>Goes over events where they lie: a record is 112 bytes long, and a list hands out copies.</summary>
 internal static class EventsInPlace
 {
     /// <summary>The events, by reference.</summary>
