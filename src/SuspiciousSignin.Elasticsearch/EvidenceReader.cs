@@ -205,8 +205,8 @@ internal sealed partial class EvidenceReader(ElasticsearchClient client, IReadOn
     }
 
     /// <summary>
-    /// The bounds that a window has as a filter, null where it has none; those that it has not are no times that a cluster could read, and
-    /// where an index keeps nanoseconds, neither are those that they cannot express. In whole milliseconds, as ES|QL compares.
+    /// The filter of a window, in whole milliseconds, as ES|QL compares; null where the window has no bound. A bound is left out where a
+    /// cluster cannot read its time, or an index that keeps nanoseconds cannot express it.
     /// </summary>
     internal static object? Within(TimeWindow window, MappedIndices indices)
     {

@@ -12,7 +12,7 @@ internal static class DerivedIdentity
 {
     private const int RequestLength = 16;
 
-    /// <summary>An event moved by some milliseconds, if not by none.</summary>
+    /// <summary>An event that was moved in time; one moved by 0 milliseconds keeps its identity.</summary>
     public static EventRecord OfMoved(in EventRecord record, long milliseconds)
     {
         if (record.Identity == 0 || milliseconds == 0)

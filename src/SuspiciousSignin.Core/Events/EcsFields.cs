@@ -16,7 +16,7 @@ internal enum FieldKind : byte
     Ip,
 }
 
-/// <summary>With what a field of an event is kept.</summary>
+/// <summary>Which part of an event a field is kept in, and with which other events that part is shared.</summary>
 internal enum FieldPart : byte
 {
     /// <summary>With the event alone: <see cref="EventRecord.Payload"/>.</summary>
