@@ -81,7 +81,7 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         var appended = await judge.AppendAsync(batch.Events, cancellationToken);
         foreach (var refused in appended.Rejected)
         {
-            batch.RejectLater(refused);
+            batch.RejectCounted(refused);
         }
 
         onAppended(appended);

@@ -24,7 +24,7 @@ internal sealed record ClusterInfo(string Name, string Version, int Major, int M
     /// Whether a filter beside ES|QL that leaves out all indices of a column does no harm: from 8.18 the columns are then looked up without
     /// it.
     /// </summary>
-    public bool FiltersColumnsWisely => IsServerless || (Major, Minor).CompareTo((8, 18)) >= 0;
+    public bool ResolvesColumnsBeforeFilter => IsServerless || (Major, Minor).CompareTo((8, 18)) >= 0;
 
     /// <summary>Whether the rule's query runs there: from 8.17.</summary>
     public bool IsSupported => IsServerless || (Major, Minor).CompareTo((8, 17)) >= 0;
@@ -41,8 +41,6 @@ internal sealed class ElasticsearchException(int status, string type, string rea
     })
 {
     public int Status => status;
-
-    public string Type => type;
 }
 
 /// <summary>

@@ -29,7 +29,7 @@ internal sealed partial class EsqlQueries(ElasticsearchClient client, Elasticsea
         var submission = client.SendAsync(
             HttpMethod.Post,
             info.KnowsPartialResults ? "_query/async?allow_partial_results=false" : "_query/async",
-            Body(text, parameters, asksRemotes, info.FiltersColumnsWisely ? filter : null),
+            Body(text, parameters, asksRemotes, info.ResolvesColumnsBeforeFilter ? filter : null),
             CancellationToken.None);
         ElasticsearchClient.Answer answer;
         try

@@ -246,7 +246,7 @@ public sealed class EventBatch
     internal void Reject(RejectedEvent rejected)
     {
         Received++;
-        RejectLater(rejected);
+        RejectCounted(rejected);
         MalformedTotal += rejected.IsNotJson ? 1 : 0;
     }
 
@@ -258,7 +258,7 @@ public sealed class EventBatch
         : null;
 
     /// <summary>Adds a rejection of an event that was read and counted already.</summary>
-    internal void RejectLater(RejectedEvent rejected)
+    internal void RejectCounted(RejectedEvent rejected)
     {
         RejectedTotal++;
         LatestRejected = rejected;

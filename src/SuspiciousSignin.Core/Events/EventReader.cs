@@ -186,7 +186,7 @@ public sealed class EventReader
     /// <summary>Whether the documents to come are known to be valid UTF-8.</summary>
     internal bool IsValidUtf8 { get; set; }
 
-    /// <summary>Whether documents are read by tokens only; what the scanner accepts must come out the same.</summary>
+    /// <summary>Whether documents are read by tokens only, for tests: what the scanner accepts must come out the same.</summary>
     internal bool IsTokensOnly { get; init; }
 
     /// <summary>Whether a document without a dataset has none, whatever index it is of, since its index was asked. Default false.</summary>

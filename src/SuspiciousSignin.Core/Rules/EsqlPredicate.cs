@@ -167,7 +167,7 @@ public abstract class EsqlPredicate
         "\"" + literal.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
 
     /// <summary>A condition whose value is known before any document is read.</summary>
-    public sealed class Constant(bool? value) : EsqlPredicate
+    internal sealed class Constant(bool? value) : EsqlPredicate
     {
         /// <summary>The value.</summary>
         public bool? Value => value;

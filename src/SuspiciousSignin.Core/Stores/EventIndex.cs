@@ -21,8 +21,8 @@ internal sealed class EventIndex
 
     private const int EvictionsPerCall = 512;
 
-    /// <summary>As how many evictions a minute counts that goes at once.</summary>
-    private const int EvictionsPerMinute = 8;
+    /// <summary>As how many of these evictions a minute counts that goes at once.</summary>
+    private const int CostOfWholeMinute = 8;
 
     /// <summary>In how many parts all is swept; a multiple of those of the identities.</summary>
     private const int SweepParts = 16 * IdentitySet.Shards;
@@ -262,7 +262,7 @@ internal sealed class EventIndex
             {
                 LetGo(isTooOld, (minute.Latest, long.MaxValue), minute.Count);
                 Remove(minute, minute.Count);
-                room -= EvictionsPerMinute;
+                room -= CostOfWholeMinute;
                 continue;
             }
 

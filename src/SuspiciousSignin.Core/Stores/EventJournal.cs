@@ -82,9 +82,6 @@ internal sealed class EventJournal : IDisposable
     /// <summary>How many bytes all files have.</summary>
     public long Length => _closed.Sum(segment => segment.Length) + (_current?.Length ?? 0);
 
-    /// <summary>How many times something was flushed to the disk.</summary>
-    public int Flushes { get; private set; }
-
     /// <summary>Called before each flush, for tests: may wait, or throw what a disk would.</summary>
     internal Action? BeforeFlush { get; set; }
 
@@ -468,7 +465,6 @@ internal sealed class EventJournal : IDisposable
             isWritten = true;
             BeforeFlush?.Invoke();
             RandomAccess.FlushToDisk(_file!);
-            Flushes++;
             CheckFilesAreThere();
         }
         catch (Exception fault)

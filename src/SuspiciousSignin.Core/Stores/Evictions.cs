@@ -27,8 +27,8 @@ internal readonly record struct Evictions(
     public Evictions ForRoom(long newest, int count) =>
         this with { CapacityThrough = Math.Max(CapacityThrough, newest), Capacity = Capacity + count };
 
-    /// <summary>What an answer over the window lacks.</summary>
-    public List<Warning> Tell(TimeWindow window, int maxEvents)
+    /// <summary>What an answer over a window lacks.</summary>
+    public List<Warning> WarningsOver(TimeWindow window, int maxEvents)
     {
         var warnings = new List<Warning>();
         if (CapacityThrough > window.From)

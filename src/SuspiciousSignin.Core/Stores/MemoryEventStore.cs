@@ -435,7 +435,7 @@ public sealed class MemoryEventStore : IEventStore
         var (findings, total, hidden) = Judge(query, memory, summary, traits, accounts, filter, cancellationToken);
         slices.Clear();
         _queryMemory = memory.IsWorthKeeping ? memory : null;
-        var warnings = evictions.Tell(query.Window, _options.MaxEvents);
+        var warnings = evictions.WarningsOver(query.Window, _options.MaxEvents);
         var isPartial = warnings.Count > 0;
         warnings.AddRange(summary.Warnings());
         if (hidden > 0)
@@ -639,7 +639,7 @@ public sealed class MemoryEventStore : IEventStore
                 entry.Timestamp, entry.Timestamp + evidence.Delay, trait, account?.User, evidence.Payload, query.Revision));
         }
 
-        var warnings = evictions.Tell(query.Window, _options.MaxEvents);
+        var warnings = evictions.WarningsOver(query.Window, _options.MaxEvents);
         var isPartial = warnings.Count > 0;
         if (first > start.Before)
         {
