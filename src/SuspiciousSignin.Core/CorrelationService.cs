@@ -179,7 +179,8 @@ public sealed class CorrelationService(IEventStore store, TimeProvider clock, Al
         {
             warnings.Add(new Warning(
                 WarningCodes.FutureEvents,
-                $"Events are dated more than {TimeShift.ToleratedClockSkew.TotalMinutes} minutes after now. Check the clock or the time zone of their source.",
+                $"Events are dated more than {TimeShift.ToleratedClockSkew.TotalMinutes} minutes after now. "
+                + "Check the clock or the time zone of their source.",
                 future));
         }
 

@@ -256,7 +256,8 @@ internal sealed class Mappings(
         }
 
         var otherwise = columns.TryGetValue("event.kind", out var kind) ? $", {kind}" : "";
-        return $"CASE({EsqlColumn.FirstOf(datasets)} IN ({string.Join(", ", alertDatasets.Select(name => $"\"{name}\""))}), \"alert\"{otherwise})";
+        var dataset = EsqlColumn.FirstOf(datasets);
+        return $"CASE({dataset} IN ({string.Join(", ", alertDatasets.Select(name => $"\"{name}\""))}), \"alert\"{otherwise})";
     }
 
     /// <summary>How ES|QL reads a path of these types, or null where it cannot.</summary>

@@ -125,7 +125,10 @@ public sealed class EsqlQuery
     public string Accounts()
     {
         var accesses = Array.FindAll(_legs, leg => leg.Measure is Measure.AzureSignIn or Measure.MailAccess);
-        var keys = Account.Select(key => (key.Name, Text: EsqlColumn.FirstOf([.. key.Fields.Select(_column).OfType<string>()]))).Where(key => key.Text is not null).ToArray();
+        var keys = Account
+            .Select(key => (key.Name, Text: EsqlColumn.FirstOf([.. key.Fields.Select(_column).OfType<string>()])))
+            .Where(key => key.Text is not null)
+            .ToArray();
         return Kept("Who signed in or read mail from these addresses.")
             .Append("| WHERE ").AppendLine(string.Join(" OR ", accesses.Select(leg => $"({leg.Condition})")))
             .Append("| EVAL ").AppendLine(List(
