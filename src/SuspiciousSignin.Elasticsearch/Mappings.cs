@@ -219,7 +219,9 @@ internal sealed class Mappings(
             if (TextOf(path, types) is { } text)
             {
                 columns[path] = text;
-                if (types.Count > 1 && path is not ("source.ip" or "@timestamp" or "event.ingested"))
+                var isReadAsItIs = path is "source.ip" or "@timestamp"
+                    || (path == "event.ingested" && types.Keys.All(type => type is "date" or "date_nanos"));
+                if (types.Count > 1 && !isReadAsItIs)
                 {
                     mixed.Add($"{path} ({string.Join(", ", types.Keys.Order(StringComparer.Ordinal))})");
                 }

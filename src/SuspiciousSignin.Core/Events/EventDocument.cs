@@ -500,6 +500,8 @@ public sealed record EventNetwork
 /// <summary>MITRE ATT&amp;CK tactics and techniques: ECS <c>threat.*</c>.</summary>
 public sealed record EventThreat
 {
+    private static readonly EventThreat Nothing = new();
+
     /// <summary><c>threat.tactic.id</c>, such as <c>TA0043</c>.</summary>
     public IReadOnlyList<string>? TacticIds { get; init; }
 
@@ -512,14 +514,15 @@ public sealed record EventThreat
     /// <summary><c>threat.technique.name</c>.</summary>
     public IReadOnlyList<string>? TechniqueNames { get; init; }
 
-    internal static EventThreat? From(Texts text) =>
-        text.HasAny(EcsField.TacticId, EcsField.TacticName, EcsField.TechniqueId, EcsField.TechniqueName)
-            ? new EventThreat
-            {
-                TacticIds = text.All(EcsField.TacticId),
-                TacticNames = text.All(EcsField.TacticName),
-                TechniqueIds = text.All(EcsField.TechniqueId),
-                TechniqueNames = text.All(EcsField.TechniqueName),
-            }
-            : null;
+    internal static EventThreat? From(Texts text)
+    {
+        var threat = new EventThreat
+        {
+            TacticIds = text.All(EcsField.TacticId),
+            TacticNames = text.All(EcsField.TacticName),
+            TechniqueIds = text.All(EcsField.TechniqueId),
+            TechniqueNames = text.All(EcsField.TechniqueName),
+        };
+        return threat == Nothing ? null : threat;
+    }
 }

@@ -74,11 +74,6 @@ internal sealed class JsonBodyReader(EventReaderOptions options, EventBatch batc
                 + (_hasPassedText ? "" : $", byte {(exception.BytePositionInLine ?? 0) + 1}") + ". Nothing of it was stored."
                 + (_phase == Phase.End ? " Send one event per line as application/x-ndjson." : ""));
         }
-        catch (IndexOutOfRangeException) when (isCompleted)
-        {
-            // What System.Text.Json throws for a literal that breaks off before an empty last piece (dotnet/runtime#134448).
-            return new BodyRefusal(400, "The body is not valid JSON: it breaks off within a literal. Nothing of it was stored.");
-        }
         catch (InvalidOperationException)
         {
             // What System.Text.Json throws for an escaped lone surrogate, here in the name of a member beside the events.
@@ -90,7 +85,7 @@ internal sealed class JsonBodyReader(EventReaderOptions options, EventBatch batc
 
     private BodyRefusal? ReadTokens(ref ReadOnlySequence<byte> buffer, bool isCompleted)
     {
-        var reader = new Utf8JsonReader(buffer, isCompleted, _json);
+        var reader = new Utf8JsonReader(WithoutEmptyEnd(buffer), isCompleted, _json);
         var (state, consumed) = (reader.CurrentState, reader.Position);
         BodyRefusal? refusal = null;
         while (refusal is null && batch.Received <= options.MaxEvents && Step(ref reader, buffer, out refusal))
@@ -182,6 +177,21 @@ internal sealed class JsonBodyReader(EventReaderOptions options, EventBatch batc
         }
 
         buffer = bytes.UnreadSequence;
+    }
+
+    /// <summary>
+    /// The same without empty pieces at the end, at which System.Text.Json is out of range where a literal breaks off
+    /// (dotnet/runtime#134448).
+    /// </summary>
+    private static ReadOnlySequence<byte> WithoutEmptyEnd(in ReadOnlySequence<byte> buffer)
+    {
+        var (position, end) = (buffer.Start, buffer.Start);
+        for (var start = position; buffer.TryGet(ref position, out var piece); start = position)
+        {
+            end = piece.IsEmpty ? end : new SequencePosition(start.GetObject(), start.GetInteger() + piece.Length);
+        }
+
+        return buffer.IsEmpty ? buffer : buffer.Slice(buffer.Start, end);
     }
 
     private void EndLongText(ReadOnlySpan<byte> rest)

@@ -72,10 +72,9 @@ internal sealed class AddressAggregator(
     /// <summary>Adds the events of an address that need not be judged to that total.</summary>
     public void AddToTotal(ReadOnlySpan<SeriesEntry> events)
     {
-        foreach (ref readonly var entry in events)
-        {
-            memory.Total.Count(entry.Traits, entry.Timestamp);
-        }
+        memory.ByTraits.Clear();
+        memory.ByTraits.CountInOrder(events);
+        AddToTotal();
     }
 
     /// <summary>Adds that total to a summary, and begins with another.</summary>

@@ -246,22 +246,30 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
     }
 
     /// <summary>
-    /// How many batches from the first on have no identity in common. Whether what an earlier one sent is held, and what has its identity
-    /// a duplicate, shows once that is taken in: it may be too old, or there may be no room.
+    /// How many batches from the first on have no identity in common. Only once a batch is in memory is it known which of its events were
+    /// kept, and so whether later ones of the same identity are duplicates.
     /// </summary>
     private static int CountOfDistinct(List<Waiting> group)
     {
-        var coming = new HashSet<UInt128>();
-        for (var i = 0; i < group.Count - 1; i++)
+        try
         {
-            coming.UnionWith(IdentitiesOf(group[i]));
-            if (coming.Overlaps(IdentitiesOf(group[i + 1])))
+            var coming = new HashSet<UInt128>();
+            for (var i = 0; i < group.Count - 1; i++)
             {
-                return i + 1;
+                coming.UnionWith(IdentitiesOf(group[i]));
+                if (coming.Overlaps(IdentitiesOf(group[i + 1])))
+                {
+                    return i + 1;
+                }
             }
-        }
 
-        return group.Count;
+            return group.Count;
+        }
+        catch (OutOfMemoryException)
+        {
+            // A batch by itself shares no flush.
+            return 1;
+        }
 
         static IEnumerable<UInt128> IdentitiesOf(Waiting waiting) =>
             waiting.Events.Select(record => record.Identity).Where(identity => identity != 0);
@@ -306,7 +314,8 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
                 waiting.Added = waiting.Duplicates.Count == 0 && waiting.Events.All(record => record.Timestamp <= latest)
                     ? waiting.Events
                     : [.. waiting.Events.Where((record, i) => record.Timestamp <= latest && !waiting.Duplicates.Contains(i))];
-                if (!_memory.HasRoomFor(waiting.Added, bytes))
+                var length = EvidenceLog.LengthOf(waiting.Added);
+                if (!_memory.HasRoomFor(waiting.Added, long.MaxValue, bytes + length))
                 {
                     // Before anything of it is on the disk, which the memory could not take in.
                     group.Remove(waiting);
@@ -314,7 +323,7 @@ public sealed partial class DurableEventStore : IEventStore, IDisposable
                     continue;
                 }
 
-                bytes += waiting.Added.Sum(record => EvidenceLog.LengthOf(record));
+                bytes += length;
                 added.AddRange(waiting.Added.Select(record => (sequence++, record)));
             }
 

@@ -215,15 +215,9 @@ internal sealed class EventIndex
     /// </summary>
     /// <param name="events">The events.</param>
     /// <param name="latest">Events of later times are not kept, milliseconds since the epoch.</param>
-    /// <param name="before">How many bytes of evidence are added before them.</param>
-    public bool HasRoomFor(IReadOnlyList<EventRecord> events, long latest, long before)
+    /// <param name="bytes">How many bytes their evidence takes, with what is added before them.</param>
+    public bool HasRoomFor(IReadOnlyList<EventRecord> events, long latest, long bytes)
     {
-        var bytes = before;
-        foreach (ref readonly var record in events.InPlace())
-        {
-            bytes += EvidenceLog.LengthOf(record);
-        }
-
         var most = _options.MaxPiecesPerMinute - EvidenceLog.PiecesFor(bytes);
         if (Timeline.MostPieces <= most)
         {

@@ -41,8 +41,17 @@ internal struct EvidenceLog
     /// <param name="bytes">Their <see cref="LengthOf"/> in all.</param>
     public static long PiecesFor(long bytes) => ShortPieces + (2 * bytes / (MaxLength - HeadLength));
 
-    /// <summary>How many bytes an event takes at most.</summary>
-    public static long LengthOf(in EventRecord record) => Evidence.MaxFixedLength + record.Payload.Length;
+    /// <summary>How many bytes events take at most.</summary>
+    public static long LengthOf(IReadOnlyList<EventRecord> events)
+    {
+        var length = 0L;
+        foreach (ref readonly var record in events.InPlace())
+        {
+            length += Evidence.MaxFixedLength + record.Payload.Length;
+        }
+
+        return length;
+    }
 
     /// <summary>The event that was written at a place.</summary>
     public static Evidence At(byte[][] chunks, uint place)

@@ -110,6 +110,7 @@ internal sealed class IdentitySet
     private struct Shard
     {
         private const int SmallLength = 2_048;
+        private const int PinnedLength = 256;
 
         private ulong[] _memory;
         private int _start;
@@ -243,8 +244,8 @@ internal sealed class IdentitySet
         private void Resize(int length)
         {
             var before = this;
-            // Pinned, so that a line of it stays on one line of the cache.
-            _memory = GC.AllocateArray<ulong>((length + 1) * Line.Words, pinned: true);
+            // Pinned, so that a line of it stays on one line of the cache; short ones, which die young, would leave holes.
+            _memory = GC.AllocateArray<ulong>((length + 1) * Line.Words, pinned: length >= PinnedLength);
             _start = (int)((-Marshal.UnsafeAddrOfPinnedArrayElement(_memory, 0) / sizeof(ulong)) & (Line.Words - 1));
             (_length, _room) = (length, (int)(length * (long)Line.Slots * 9 / 10));
             var taken = ArrayPool<byte>.Shared.Rent(length);

@@ -78,14 +78,20 @@ public sealed class MemoryEventStore : IEventStore
     public Task<AppendResult> AppendAsync(IReadOnlyList<EventRecord> events, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        return Task.FromResult(Append(events, Latest));
+        var latest = Latest;
+        if (!HasRoomFor(events, latest, EvidenceLog.LengthOf(events)))
+        {
+            throw MinuteIsFull();
+        }
+
+        return Task.FromResult(Append(events, latest));
     }
 
     /// <summary>Adds events.</summary>
     /// <param name="events">The events.</param>
     /// <param name="latest">Those of later times are not kept, milliseconds since the epoch.</param>
     /// <exception cref="StoreUnavailableException">
-    /// A minute is full. Nothing was added, unless other batches took its room at the same time.
+    /// A minute is full: other batches took its room since it was asked about. Some events were added.
     /// </exception>
     internal AppendResult Append(IReadOnlyList<EventRecord> events, long latest)
     {
@@ -97,22 +103,12 @@ public sealed class MemoryEventStore : IEventStore
             bool isMoreToEvict;
             lock (_gate)
             {
-                if (from == 0 && !_index.HasRoomFor(events, latest, before: 0))
-                {
-                    throw MinuteIsFull();
-                }
-
                 var some = events.From(from);
                 some = some[..Math.Min(EventIndex.EventsPerAppend, some.Length)];
                 _index.Append(some, from, latest, outcome);
                 from += some.Length;
                 isMoreToEvict = _index.Evict();
                 _index.Sweep(some.Length);
-            }
-
-            if (outcome.WithoutRoom > 0)
-            {
-                throw MinuteIsFull();
             }
 
             LetQueriesIn();
@@ -126,9 +122,14 @@ public sealed class MemoryEventStore : IEventStore
                 LetQueriesIn();
             }
         }
-        while (from < events.Count);
+        while (from < events.Count && outcome.WithoutRoom == 0);
 
         _metrics?.Stored(Count);
+        if (outcome.WithoutRoom > 0)
+        {
+            throw MinuteIsFull();
+        }
+
         long cutoff, fullBefore;
         lock (_gate)
         {
@@ -267,14 +268,12 @@ public sealed class MemoryEventStore : IEventStore
         }
     }
 
-    /// <summary>Whether events can be added as a whole.</summary>
-    /// <param name="events">Events that are not held yet.</param>
-    /// <param name="before">How many bytes of evidence are added before them.</param>
-    internal bool HasRoomFor(IReadOnlyList<EventRecord> events, long before)
+    /// <inheritdoc cref="EventIndex.HasRoomFor"/>
+    internal bool HasRoomFor(IReadOnlyList<EventRecord> events, long latest, long bytes)
     {
         lock (_gate)
         {
-            return _index.HasRoomFor(events, long.MaxValue, before);
+            return _index.HasRoomFor(events, latest, bytes);
         }
     }
 

@@ -85,6 +85,16 @@ public sealed class EventDocumentTests
     }
 
     [Fact]
+    public async Task Empty_texts_are_no_tactics()
+    {
+        var alert = await ReadAsync(JsonNode.Parse(
+            """{"@timestamp":"2026-03-14T05:00:00Z","source":{"ip":"81.2.69.144"},"threat":{"tactic":{"id":["",""],"name":["","Reconnaissance"]}}}""")!.AsObject());
+
+        Assert.Null(alert.Threat!.TacticIds);
+        Assert.Equal(["Reconnaissance"], alert.Threat.TacticNames!);
+    }
+
+    [Fact]
     public async Task A_host_alone_makes_no_network_alert_of_an_event() => Assert.Null((await ReadAsync(new JsonObject
     {
         ["@timestamp"] = "2026-03-14T05:00:00Z",

@@ -151,6 +151,46 @@ public class DurableEventStoreTests : EventStoreContract, IDisposable
         Assert.Equal(count + 2, store.Count);
     }
 
+    /// <param name="before">How many events come alone, so that whichever of two begins the last piece is the first of them once.</param>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task Batches_that_fill_a_minute_together_are_taken_or_refused_before_they_are_on_the_disk(int before)
+    {
+        using var isFlushing = new SemaphoreSlim(0);
+        using var isOpen = new SemaphoreSlim(0);
+        using var store = Open("full-together", maxPiecesPerMinute: FewPieces);
+        await AppendAsync(store, [SignIn(Now - Hour), .. Enumerable.Range(0, before).Select(i => Long($"before-{i}"))]);
+        store.Journal.BeforeFlush = () =>
+        {
+            isFlushing.Release();
+            isOpen.Wait();
+        };
+        var refused = 0;
+        for (var i = 0; refused == 0; i += 2)
+        {
+            var held = AppendAsync(store, SignIn(Now - Hour));
+            Assert.True(await isFlushing.WaitAsync(TimeSpan.FromSeconds(30), Cancellation));
+            // Both wait, and so share the next flush.
+            Task[] together = [AppendAsync(store, Long($"{i}")), AppendAsync(store, Long($"{i + 1}"))];
+            isOpen.Release(1_000);
+            await held;
+            foreach (var batch in together)
+            {
+                refused += await Record.ExceptionAsync(() => batch) is StoreUnavailableException ? 1 : 0;
+            }
+
+            while (isOpen.Wait(0, Cancellation) || isFlushing.Wait(0, Cancellation))
+            {
+            }
+
+            Assert.False(store.OutOfStep.IsCompleted);
+        }
+
+        isOpen.Release(1_000);
+        Assert.True((await store.CheckAsync(Cancellation)).IsReady);
+    }
+
     [Fact]
     public async Task Events_of_a_minute_that_is_full_are_let_go_by_a_start_which_goes_on_and_tells_how_many()
     {
