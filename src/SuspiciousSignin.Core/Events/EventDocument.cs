@@ -518,10 +518,10 @@ public sealed record EventThreat
     {
         var threat = new EventThreat
         {
-            TacticIds = text.All(EcsField.TacticId),
-            TacticNames = text.All(EcsField.TacticName),
-            TechniqueIds = text.All(EcsField.TechniqueId),
-            TechniqueNames = text.All(EcsField.TechniqueName),
+            TacticIds = text.NonEmpty(EcsField.TacticId),
+            TacticNames = text.NonEmpty(EcsField.TacticName),
+            TechniqueIds = text.NonEmpty(EcsField.TechniqueId),
+            TechniqueNames = text.NonEmpty(EcsField.TechniqueName),
         };
         return threat == Nothing ? null : threat;
     }

@@ -99,17 +99,13 @@ internal sealed class Texts
 
     public bool HasAny(params ReadOnlySpan<EcsField> fields) => Any(fields) is not null;
 
-    /// <summary>All values, or null; empty text counts as none.</summary>
-    public IReadOnlyList<string>? All(EcsField field)
-    {
-        if (_first[(int)field] is null)
-        {
-            return null;
-        }
+    /// <summary>All values, empty ones too, or null.</summary>
+    public IReadOnlyList<string>? All(EcsField field) =>
+        _first[(int)field] is null ? null : [.. _values.Where(value => value.Field == field).Select(value => value.Text)];
 
-        var texts = _values.FindAll(value => value.Field == field && value.Text.Length > 0).ConvertAll(value => value.Text);
-        return texts.Count > 0 ? texts : null;
-    }
+    /// <summary>All values, or null; empty text counts as none.</summary>
+    public IReadOnlyList<string>? NonEmpty(EcsField field) =>
+        All(field)?.Where(text => text.Length > 0).ToList() is { Count: > 0 } texts ? texts : null;
 
     public bool? Flag(EcsField field) => bool.TryParse(this[field], out var flag) ? flag : null;
 
