@@ -484,14 +484,13 @@ public sealed record EventNetwork
             AlertReason = text[EcsField.AlertReason],
             Verdict = types.Contains("denied") ? "denied" : types.Contains("allowed") ? "allowed" : null,
             Observer = text.Joined(EcsField.ObserverVendor, EcsField.ObserverProduct, EcsField.ObserverName),
-            HostName = text[EcsField.HostName],
             DestinationIp = Canonical(text[EcsField.DestinationIp]),
             DestinationPort = text[EcsField.DestinationPort],
             SourcePort = text[EcsField.SourcePort],
             Transport = text[EcsField.Transport],
         };
         // Any event may name a host; alone it is no fact of an alert.
-        return network with { HostName = null } == Nothing ? null : network;
+        return network == Nothing ? null : text[EcsField.HostName] is { } host ? network with { HostName = host } : network;
     }
 
     private static string? Canonical(string? address) => SourceAddress.TryParse(address, out var parsed) ? parsed.ToString() : address;
