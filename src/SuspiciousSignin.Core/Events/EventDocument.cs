@@ -489,8 +489,13 @@ public sealed record EventNetwork
             SourcePort = text[EcsField.SourcePort],
             Transport = text[EcsField.Transport],
         };
+        if (network == Nothing)
+        {
+            return null;
+        }
+
         // Any event may name a host; alone it is no fact of an alert.
-        return network == Nothing ? null : text[EcsField.HostName] is { } host ? network with { HostName = host } : network;
+        return text[EcsField.HostName] is { } host ? network with { HostName = host } : network;
     }
 
     private static string? Canonical(string? address) => SourceAddress.TryParse(address, out var parsed) ? parsed.ToString() : address;

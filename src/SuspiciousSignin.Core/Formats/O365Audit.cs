@@ -274,7 +274,7 @@ internal sealed partial class O365Audit : IRecordShape
             item.WriteTo(json);
         }
 
-        foreach (var name in new[] { "MailAccessType", "IsThrottled" })
+        foreach (var name in (ReadOnlySpan<string>)["MailAccessType", "IsThrottled"])
         {
             if (ValueOf(list, name) is { } value)
             {

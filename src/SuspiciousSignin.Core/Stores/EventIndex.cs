@@ -401,8 +401,9 @@ internal sealed class EventIndex
         }
 
         var minute = Timeline.Find(record.Timestamp);
+        var isFull = minute?.Pieces >= _options.MaxPiecesPerMinute;
         var isEarly = _order.IsGone(record.Timestamp, Sequence);
-        if (isEarly || minute is null || minute.Pieces >= _options.MaxPiecesPerMinute)
+        if (isEarly || isFull || minute is null)
         {
             if (record.Identity != 0 && _identities.Contains(record.Identity))
             {
@@ -414,7 +415,7 @@ internal sealed class EventIndex
                 return true;
             }
 
-            if (minute?.Pieces >= _options.MaxPiecesPerMinute)
+            if (isFull)
             {
                 outcome.WithoutRoom++;
                 return true;

@@ -308,6 +308,7 @@ public sealed class MemoryEventStore : IEventStore
             var next = evictions.Before;
             foreach (var chunk in events.Chunk(EventIndex.EventsPerAppend))
             {
+                // They are appended one by one, for their numbers; each by itself would wait for memory.
                 _index.Touch([.. chunk.Select(entry => entry.Event)]);
                 foreach (var (sequence, record) in chunk)
                 {
